@@ -1,0 +1,16 @@
+//! `sfu-core`: the packet path, sans-IO.
+//!
+//! Owns everything that happens to a datagram between the socket and the socket. Owns no socket,
+//! no clock, no thread, no Python: time comes in as an argument, datagrams come in as mutable
+//! slices, what is to be sent is left in a [`transmit::TxArena`]. The stops of a media packet are
+//! listed in ARCHITECTURE.md.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::todo, clippy::dbg_macro)
+)]
+
+pub mod command;
+pub mod event;
+pub mod ids;
+pub mod time;

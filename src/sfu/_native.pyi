@@ -1,0 +1,143 @@
+"""The waist between Python and Rust: every call that crosses it.
+
+Commands are queued and applied by the shard thread between two batches of packets, in order; they
+never block and never fail here for reasons only the shard knows (those come back as a
+``command_failed`` event). Wrong types or values out of range raise ``ValueError`` at once.
+
+Enumerations cross as strings, ids as ``int`` in 1..2**32-1 chosen by the caller.
+
+* kind: ``"audio" | "video"``
+* codec: ``(name, variant)`` with name ``"opus" | "red" | "vp8" | "vp9" | "h264" | "av1"``, variant 0..255
+* profile: ``"AEAD_AES_128_GCM" | "AEAD_AES_256_GCM" | "AES128_CM_HMAC_SHA1_80"``
+* extension: ``"mid" | "rid" | "repaired_rid" | "audio_level" | "abs_send_time" | "transport_cc" |
+  "video_orientation" | "playout_delay" | "dependency_descriptor" | "abs_capture_time"``
+"""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+__version__: str
+DEBUG_BUILD: bool
+
+type Address = tuple[str, int]
+type CodecId = tuple[str, int]
+type PayloadType = tuple[int, CodecId, int, int | None]
+"""(pt, codec, clock_rate_hz, rtx_pt)"""
+type RtpMap = tuple[Sequence[PayloadType], Sequence[tuple[int, str]]]
+"""(payload types, [(extension id, extension)])"""
+type Encoding = tuple[str | None, int | None, int | None]
+"""(rid, ssrc, rtx_ssrc)"""
+type Event = tuple[Any, ...]
+"""
+("dtls", transport, datagram: bytes)
+("ice_selected", transport, (ip, port), socket_index, restarted: bool)
+("consent_expired", transport)
+("encoding_started", producer, encoding_index, ssrc, codec)
+("consumer_layers", consumer, producer, spatial, temporal)
+("consumer_codec_unsupported", consumer, producer, codec)
+("command_failed", command, id, reason)
+("overflow", lost)
+("shard_failed", reason)            the shard thread panicked; nothing more comes
+"""
+type Snapshot = dict[str, Any]
+"""
+{"now_us": int,
+ "counters": {name: int},                 rx/tx packets and bytes, rtx, nacks, plis, stun, dtls, ...
+ "drops": {reason: int},
+ "transports": {id: {name: int|float|str|None}},
+ "producers":  {id: {..., "encodings": [{...}]}},
+ "consumers":  {id: {...}}}
+The exact names are those of crates/core/src/stats.rs.
+"""
+
+class _Commands:
+    """Commands common to a running and a simulated shard."""
+
+    def add_router(self, router: int) -> None: ...
+    def remove_router(self, router: int) -> None: ...
+    def add_transport(self, transport: int, router: int, ufrag: str, pwd: str) -> None: ...
+    def remove_transport(self, transport: int) -> None: ...
+    def restart_ice(self, transport: int, ufrag: str, pwd: str) -> None: ...
+    def set_srtp_keys(
+        self, transport: int, profile: str, send_key: bytes, send_salt: bytes, receive_key: bytes, receive_salt: bytes
+    ) -> None: ...
+    def send_dtls(self, transport: int, datagram: bytes) -> None: ...
+    def set_rtp(self, transport: int, receive: RtpMap, send: RtpMap, rtcp_reduced_size: bool) -> None: ...
+    def add_producer(
+        self, producer: int, transport: int, kind: str, mid: str, encodings: Sequence[Encoding]
+    ) -> None: ...
+    def remove_producer(self, producer: int) -> None: ...
+    def pause_producer(self, producer: int, paused: bool) -> None: ...
+    def add_consumer(
+        self, consumer: int, transport: int, kind: str, mid: str, ssrc: int, rtx_ssrc: int | None, cname: str
+    ) -> None: ...
+    def remove_consumer(self, consumer: int) -> None: ...
+    def switch_consumer(self, consumer: int, producer: int | None) -> None: ...
+    def set_layers(self, consumer: int, spatial: int, temporal: int) -> None: ...
+    def pause_consumer(self, consumer: int, paused: bool) -> None: ...
+    def request_keyframe(self, producer: int) -> None: ...
+    def poll_events(self, limit: int = 1024) -> list[Event]: ...
+    def snapshot(self) -> Snapshot:
+        """State as the shard last published it (at most 1 s old; a simulated shard: now)."""
+
+@final
+class Shard(_Commands):
+    """A running data-plane thread with its UDP sockets."""
+
+    def __init__(
+        self, listen: Sequence[Address], *, cpu: int | None = None, name: str = "sfu-shard", seed: int | None = None
+    ) -> None:
+        """Binds one socket per address (port 0: any) and starts the thread. OSError when it cannot."""
+    @property
+    def local_addresses(self) -> list[Address]:
+        """Bound addresses; the index is the socket index of ``ice_selected``."""
+    @property
+    def event_fd(self) -> int:
+        """Becomes readable when events wait; ``poll_events`` clears it."""
+    def close(self) -> None:
+        """Stops the thread and joins it (GIL released). Idempotent."""
+
+@final
+class SimShard(_Commands):
+    """The same shard without thread, sockets or clock: tests drive it in virtual time."""
+
+    def __init__(self, *, seed: int = 0, ntp_offset_us: int = 0) -> None: ...
+    def handle(self, now_us: int, datagrams: Sequence[tuple[Address, bytes]]) -> list[tuple[Address, bytes]]:
+        """Feeds one batch, gives what is to be sent."""
+    def handle_timeout(self, now_us: int) -> list[tuple[Address, bytes]]: ...
+    def poll_timeout(self) -> int | None:
+        """When ``handle_timeout`` wants to be called, microseconds; None: not before the next input."""
+
+@final
+class DtlsSession:
+    """One DTLS 1.2/1.3 handshake, sans-IO. ``now`` is seconds on any monotonic clock."""
+
+    def __init__(
+        self, certificate_der: bytes, private_key_der: bytes, *, is_client: bool, now: float,
+        version: str = "auto", mtu: int = 1200,
+    ) -> None:
+        """``version``: "auto" | "1.2" | "1.3". ``private_key_der`` is PKCS#8."""
+    def handle_datagram(self, datagram: bytes, now: float) -> None:
+        """ValueError when the peer broke the handshake for good."""
+    def handle_timeout(self, now: float) -> None: ...
+    def poll_transmit(self) -> bytes | None: ...
+    def poll_timeout(self) -> float | None: ...
+    def poll_event(self) -> tuple[Any, ...] | None:
+        """("peer_certificate", der) | ("keying_material", profile, bytes) | ("connected",) | ("closed",)"""
+    @property
+    def protocol_version(self) -> str | None:
+        """"DTLS 1.2" | "DTLS 1.3" once known."""
+    def close(self) -> None: ...
+
+# The fast parsers and ciphers, for differential tests against their readable twins.
+def parse_rtp(datagram: bytes) -> dict[str, Any]: ...
+def parse_rtcp(datagram: bytes) -> list[dict[str, Any]]: ...
+def parse_stun(datagram: bytes, pwd: str | None = None) -> dict[str, Any]: ...
+
+@final
+class SrtpContext:
+    def __init__(self, profile: str, key: bytes, salt: bytes) -> None: ...
+    def protect_rtp(self, packet: bytes) -> bytes: ...
+    def unprotect_rtp(self, packet: bytes) -> bytes: ...
+    def protect_rtcp(self, packet: bytes) -> bytes: ...
+    def unprotect_rtcp(self, packet: bytes) -> bytes: ...

@@ -1,0 +1,138 @@
+"""What a plugin sees of the server; the only module of the server that a plugin imports for that.
+
+A plugin is an object with a ``name`` and one method::
+
+    class Hello:
+        name = "hello"
+
+        def setup(self, context: PluginContext) -> None:
+            router = APIRouter()
+
+            @router.get("/hello")
+            async def hello() -> dict[str, int]:
+                return {"meetings": len(context.conference.meetings)}
+
+            context.include_router(router)
+
+It is found under the entry point group ``sfu.plugins`` or named as ``"module:object"`` in the
+``plugins`` list of the configuration (a class or function without parameters is called, anything else
+is taken as it is). ``setup`` runs once, on the event loop's thread, before the server listens; it
+must not block. Plugins do not import each other.
+
+Routes may raise any ``SfuError``: the server turns it into ``application/problem+json``
+(``RemoteError`` with its own ``status`` and ``code``, all others 500 ``internal``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ValidationError
+from starlette.types import ASGIApp
+
+from sfu.clock import Clock, Timer
+from sfu.errors import ConfigError
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from sfu.conference import Conference
+    from sfu.ice.servers import IceServer
+    from sfu.media.engine import EngineStats
+    from sfu.rtp.codecs import Fingerprint
+    from sfu.sdp.negotiate import CodecPolicy
+
+__all__ = ["Clock", "Hook", "Plugin", "PluginContext", "RuntimeView", "ServerOptions", "Timer"]
+
+Hook = Callable[[], Awaitable[None]]
+SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
+
+
+class Plugin(Protocol):
+    """One feature of the server that can be left out or replaced."""
+
+    @property
+    def name(self) -> str:
+        """Unique among the loaded plugins; also names its settings, ``[plugin.<name>]``."""
+
+    def setup(self, context: PluginContext) -> None:
+        """Adds routes and hooks. May raise ``ConfigError``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """The parts of the configuration that more than one plugin needs."""
+
+    public_url: str = ""
+    """Base of the links given out, without a slash at the end; "": take it from the request."""
+    dev: bool = False
+    """Development mode: loopback only, meetings come into being when somebody names them."""
+    whip_token: str = ""
+    """Bearer token that WHIP and WHEP ask for; "": none is asked for."""
+    resume_window_s: float = 30.0
+    codecs: CodecPolicy | None = None
+    """Order of codecs in what the server negotiates; None: the default order."""
+    ice_servers: Callable[[str], tuple[IceServer, ...]] = field(default=lambda participant_id: ())
+    """ICE servers to tell to a participant (by id: TURN credentials are made for each)."""
+
+
+class RuntimeView(Protocol):
+    """State of the running process, for those who observe it."""
+
+    def engine_stats(self) -> EngineStats:
+        """Counters and objects of the media engine, at most 1 s old."""
+
+    def loop_lag_s(self) -> float:
+        """How late the event loop was at worst in the last 15 s, seconds."""
+
+    def not_ready(self) -> tuple[str, ...]:
+        """Why this process should not be given new work; empty: it should."""
+
+    def certificate_fingerprint(self) -> Fingerprint:
+        """That of the DTLS certificate in use."""
+
+
+@dataclass(slots=True)
+class PluginContext:
+    """What one plugin may use, and where it leaves its routes and hooks."""
+
+    name: str
+    conference: Conference
+    clock: Clock
+    options: ServerOptions
+    runtime: RuntimeView
+    logger: FilteringBoundLogger
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The table ``[plugin.<name>]``, unchecked; see ``settings_as``."""
+    routers: list[APIRouter] = field(default_factory=list)
+    mounts: list[tuple[str, ASGIApp]] = field(default_factory=list)
+    start_hooks: list[Hook] = field(default_factory=list)
+    stop_hooks: list[Hook] = field(default_factory=list)
+
+    def include_router(self, router: APIRouter) -> None:
+        """Serves the routes of ``router``. First come, first served when two plugins claim a path."""
+        self.routers.append(router)
+
+    def mount(self, path: str, app: ASGIApp) -> None:
+        """Serves everything below ``path`` by another application. Mounts come after all routes."""
+        self.mounts.append((path, app))
+
+    def on_start(self, hook: Hook) -> None:
+        """Awaited before the server listens; an exception stops the start."""
+        self.start_hooks.append(hook)
+
+    def on_stop(self, hook: Hook) -> None:
+        """Awaited after meetings ended and before media closes, in reverse order, within the grace period."""
+        self.stop_hooks.append(hook)
+
+    def settings_as(self, model: type[SettingsModel]) -> SettingsModel:
+        """The plugin's settings as its own model. Raises ``ConfigError`` that names the key."""
+        try:
+            return model.model_validate(dict(self.settings))
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(("plugin", self.name, *(str(part) for part in first["loc"])))
+            raise ConfigError(key, str(first["msg"])) from error

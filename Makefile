@@ -1,0 +1,95 @@
+# One command for each thing a developer does: `make help` lists them.
+#
+# All set-up happens on demand and is remembered in stamp files under .venv, so nothing is done twice.
+# PYTHON=… names the interpreter; another one than last time makes the environment anew.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
+PYTEST_ARGS ?=
+
+created   := $(VENV)/.created-with-$(subst /,-,$(PYTHON))
+installed := $(VENV)/.installed
+native    := $(VENV)/.native
+test_deps := $(VENV)/.installed-test
+lint_deps := $(VENV)/.installed-lint
+
+# maturin finds the environment by VIRTUAL_ENV; pip takes exact versions from the constraints.
+maturin := VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_QUIET=1 $(BIN)/maturin develop --release --quiet
+
+.PHONY: help serve build test test-rust test-python lint fmt lock clean all
+
+help: ## Lists these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+
+serve: build ## Sets everything up and starts the server for development (ARGS=… adds options)
+	@$(BIN)/sfu serve --dev $(ARGS)
+
+build: $(native) ## Sets up .venv and builds the optimised server: .venv/bin/sfu
+
+test: test-rust test-python ## Sets everything up and runs all tests, those in a real browser included
+
+test-rust: $(native) ## Runs the tests of the Rust crates
+	cargo test --workspace --exclude sfu-native --locked --quiet
+
+test-python: $(native) $(test_deps) ## Runs the tests of the Python package (PYTEST_ARGS=… chooses)
+	@if scripts/install-chromium; then $(BIN)/pytest $(PYTEST_ARGS); else $(BIN)/pytest -m "not browser" $(PYTEST_ARGS); fi
+
+lint: $(native) $(lint_deps) ## Checks style, types, import directions and the native interface
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked --quiet -- --deny warnings
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest sfu._native --mypy-config-file pyproject.toml
+	$(BIN)/lint-imports
+
+fmt: $(lint_deps) ## Formats Rust and Python
+	cargo fmt --all
+	$(BIN)/ruff check --quiet --fix-only
+	$(BIN)/ruff format --quiet
+
+lock: $(test_deps) $(lint_deps) ## Writes constraints.txt anew from the newest versions that fit pyproject.toml
+	$(BIN)/pip install --quiet --upgrade --upgrade-strategy eager maturin --editable '.[test,lint]'
+	{ sed '/^[^#]/d' constraints.txt; $(BIN)/pip freeze --exclude sfu; } > constraints.new && mv constraints.new constraints.txt
+
+clean: ## Removes what was built and installed
+	rm -rf $(VENV) target src/sfu/_native*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+all: lint test ## What must pass before a change lands
+
+# ---- set-up, step by step -------------------------------------------------------------------------------------------
+
+$(created):
+	@scripts/check-prerequisites $(PYTHON)
+	@echo "creating $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(installed): pyproject.toml constraints.txt $(created)
+	@echo "installing sfu and what it needs into $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt maturin
+	@scripts/check-prerequisites $(PYTHON) && $(maturin)
+	@touch $@
+
+$(native): $(RUST) $(installed)
+	@echo "building the optimised native extension"
+	@scripts/check-prerequisites $(PYTHON) && $(maturin) --skip-install
+	@touch $@
+
+$(test_deps): $(installed)
+	@echo "installing what the tests need"
+	@$(maturin) --extras test
+	@touch $@
+
+$(lint_deps): $(installed)
+	@echo "installing what the linters need"
+	@$(maturin) --extras lint
+	@touch $@

@@ -75,7 +75,7 @@ class ServerOptions:
     resume_window_s: float = 30.0
     codecs: CodecPolicy | None = None
     """Order of codecs in what the server negotiates; None: the default order."""
-    ice_servers: Callable[[str], tuple[IceServer, ...]] = field(default=lambda participant_id: ())
+    ice_servers: Callable[[str], tuple[IceServer, ...]] = field(default=lambda _participant_id: ())
     """ICE servers to tell to a participant (by id: TURN credentials are made for each)."""
 
 

@@ -1,0 +1,289 @@
+"""The configuration: every key, its default, its unit and its accepted form.
+
+Read from a TOML file, overridden by environment variables (``SFU_SERVER__PORT=8081``), overridden by the
+command line. ``config.example.toml`` shows every key with its default; a test holds both equal. Nothing
+here does anything with a value: ``sfu.runtime`` turns sections into the small options of each part.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from sfu.config_report import ACCEPTED_ADDRESS, ConfigErrors, Sources, problems_of
+from sfu.errors import ConfigError
+from sfu.rtp.codecs import CodecName
+
+ENV_PREFIX = "SFU_"
+ENV_DELIMITER = "__"
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - a server is there to be reached; --dev and the host keys narrow it
+
+
+def _canonical_address(text: str) -> str:
+    return str(ip_address(text))
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Address = Annotated[str, AfterValidator(_canonical_address), Field(json_schema_extra={"accepted": ACCEPTED_ADDRESS})]
+AudioCodec = Literal[CodecName.OPUS, CodecName.RED]
+VideoCodec = Literal[CodecName.VP8, CodecName.VP9, CodecName.H264, CodecName.AV1]
+BUILT_IN_PLUGINS = ("meetings", "signaling_ws", "whip", "observability", "page")
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class ServerSection(Section):
+    """``[server]``: HTTP and the life of the process."""
+
+    host: str = Field(ANY_ADDRESS, min_length=1, description="address that HTTP and WebSocket listen on")
+    port: Port = Field(8080, description="TCP port of HTTP and WebSocket")
+    public_url: str = Field(
+        "",
+        pattern=r"^$|^https?://[^\s/]+(/[^\s]*)?$",
+        description='base URL in join links, like "https://meet.example.org"; "" takes it from each request',
+    )
+    grace_period_s: float = Field(10.0, ge=0, le=300, description="seconds that a stop may take")
+
+
+class MediaSection(Section):
+    """``[media]``: the data plane and its UDP sockets."""
+
+    listen: tuple[Address, ...] = Field(
+        (ANY_ADDRESS,), min_length=1, max_length=8, description="addresses that media listens on"
+    )
+    port: Port = Field(40000, description="UDP port of the first shard; shard i takes port + i")
+    shards: int = Field(1, ge=1, le=256, description="data-plane threads")
+    cpus: tuple[Annotated[int, Field(ge=0, le=4095)], ...] = Field(
+        (), max_length=256, description="CPU that each shard is pinned to, in order; [] pins none"
+    )
+    advertise: tuple[Address, ...] = Field(
+        (), max_length=16, description="addresses to tell clients instead of those listened on (behind NAT)"
+    )
+    stun: str = Field(
+        "",
+        pattern=r"^$|^stun:[^\s]+$",
+        description='STUN server to ask for the public address at start, like "stun:stun.example.org:3478"',
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> MediaSection:
+        if self.port + self.shards - 1 > 65535:
+            raise ValueError(f"port {self.port} + shards {self.shards} passes 65535; take a lower port")
+        if self.cpus and len(self.cpus) != self.shards:
+            raise ValueError(f"cpus names {len(self.cpus)} CPUs for {self.shards} shards; name one for each")
+        return self
+
+
+class DtlsSection(Section):
+    """``[dtls]``: the certificate that clients see."""
+
+    certificate: str = Field("", description='PEM file of the certificate; "" makes one at each start')
+    private_key: str = Field("", description="PEM file of its private key (ECDSA P-256, unencrypted)")
+
+    @model_validator(mode="after")
+    def _pair(self) -> DtlsSection:
+        if bool(self.certificate) != bool(self.private_key):
+            raise ValueError("certificate and private_key go together; give both or none")
+        return self
+
+
+class CodecsSection(Section):
+    """``[codecs]``: what is negotiated, most wanted first."""
+
+    audio: tuple[AudioCodec, ...] = Field(
+        (CodecName.OPUS, CodecName.RED), min_length=1, description="audio codecs, most wanted first"
+    )
+    video: tuple[VideoCodec, ...] = Field(
+        (CodecName.VP8, CodecName.VP9, CodecName.H264, CodecName.AV1),
+        min_length=1,
+        description="video codecs, most wanted first",
+    )
+
+    @model_validator(mode="after")
+    def _opus_and_no_doubles(self) -> CodecsSection:
+        for name, codecs in (("audio", self.audio), ("video", self.video)):
+            if len(set(codecs)) != len(codecs):
+                raise ValueError(f"{name} names a codec twice")
+        if CodecName.OPUS not in self.audio:
+            raise ValueError('audio must have "opus" (red only carries it)')
+        return self
+
+
+class MeetingSection(Section):
+    """``[meeting]``: limits of meetings."""
+
+    max_meetings: int = Field(1000, ge=1, le=100_000, description="meetings at a time")
+    max_participants: int = Field(100, ge=1, le=10_000, description="participants in one meeting")
+    resume_window_s: float = Field(
+        30.0, ge=0, le=3600, description="seconds that a lost signaling socket may stay away"
+    )
+    audio_slots: int = Field(3, ge=1, le=16, description="audio m-lines that a participant receives on")
+    video_slots_initial: int = Field(4, ge=0, le=49, description="video m-lines in the first offer")
+    video_slots_max: int = Field(49, ge=0, le=49, description="video m-lines that a participant may ask for")
+
+    @model_validator(mode="after")
+    def _slots(self) -> MeetingSection:
+        if self.video_slots_initial > self.video_slots_max:
+            raise ValueError("video_slots_initial is above video_slots_max")
+        return self
+
+
+class AuthSection(Section):
+    """``[auth]``: who may do what."""
+
+    whip_token: SecretStr = Field(
+        SecretStr(""), description='bearer token that WHIP and WHEP ask for; "" asks for none'
+    )
+
+
+class IceServerSection(Section):
+    """One table of ``[[ice.servers]]``: a STUN or TURN server to tell clients."""
+
+    urls: tuple[Annotated[str, Field(pattern=r"^(stun|stuns|turn|turns):[^\s]+$")], ...] = Field(
+        min_length=1, max_length=8, description='URLs like "turn:turn.example.org:3478?transport=udp"'
+    )
+    username: str = Field("", description='user name of a TURN server; with secret: prefix of the name, "" for none')
+    credential: SecretStr = Field(SecretStr(""), description="password of a TURN server")
+    secret: SecretStr = Field(
+        SecretStr(""), description="shared secret of a TURN server, for credentials made for each participant"
+    )
+    ttl_s: int = Field(86400, ge=60, le=604_800, description="seconds that made credentials are good for")
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> IceServerSection:
+        if self.credential.get_secret_value() and self.secret.get_secret_value():
+            raise ValueError("give credential or secret, not both")
+        return self
+
+
+class IceSection(Section):
+    """``[ice]``: what clients are told about reaching this server."""
+
+    servers: tuple[IceServerSection, ...] = Field((), max_length=16, description="STUN and TURN servers for clients")
+
+
+class LogSection(Section):
+    """``[log]``: to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe level that is written"
+    )
+    format: Literal["console", "json"] = Field("console", description="for people, or one JSON object a line")
+
+
+class Config(BaseSettings):
+    """All of it."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER
+    )
+    plugins: tuple[str, ...] = Field(
+        BUILT_IN_PLUGINS,
+        max_length=64,
+        description='built-in names, names of installed plugins, or "module:object"; in the order of loading',
+    )
+    server: ServerSection = ServerSection()
+    media: MediaSection = MediaSection()
+    dtls: DtlsSection = DtlsSection()
+    codecs: CodecsSection = CodecsSection()
+    meeting: MeetingSection = MeetingSection()
+    auth: AuthSection = AuthSection()
+    ice: IceSection = IceSection()
+    log: LogSection = LogSection()
+    plugin: dict[str, dict[str, Any]] = Field({}, description="settings of plugins, a table for each")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what ``load`` merged: it has to know which source each value came from."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+def load(
+    path: Path | None = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """The configuration from file, environment and overrides (nested like the file; they win).
+
+    Raises ``ConfigErrors`` with one ``ConfigError`` for each thing that is wrong.
+    """
+    environment = os.environ if environment is None else environment
+    file = _read_file(path) if path else {}
+    env = _read_environment(environment)
+    sources = Sources(str(path or "defaults"), env, overrides or {}, ENV_PREFIX, ENV_DELIMITER)
+    try:
+        return Config(**_merged(file, env, overrides or {}))
+    except ValidationError as error:
+        raise ConfigErrors("configuration", problems_of(error, Config, sources)) from error
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _one(str(path), f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _one(str(path), f"is not UTF-8 text (byte {error.start})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise _one(str(path), f"is not TOML: {error}") from error
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Values of ``SFU_<SECTION>__<KEY>``; lists and tables as JSON."""
+    relevant = {name: value for name, value in environment.items() if name.upper().startswith(ENV_PREFIX)}
+    for name in relevant:
+        section = name.upper().removeprefix(ENV_PREFIX).split(ENV_DELIMITER)[0].lower()
+        if ENV_DELIMITER in name and section not in Config.model_fields:
+            raise _one(f"environment {name}", f"there is no section [{section}]", _section_names())
+    return _merged(*(_read_variable(name, value) for name, value in sorted(relevant.items())))
+
+
+def _read_variable(name: str, value: str) -> dict[str, Any]:
+    source = EnvSettingsSource(Config)
+    source.env_vars = {name.lower(): value}
+    try:
+        return source()
+    except (SettingsError, ValueError) as error:
+        raise _one(f"environment {name}", "cannot be parsed", 'lists and tables are JSON, like ["a", "b"]') from error
+
+
+def _section_names() -> str:
+    return "sections: " + ", ".join(Config.model_fields)
+
+
+def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables merged key by key; everything else, lists too, replaced by the later layer."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            below = merged.get(key)
+            if isinstance(below, Mapping) and isinstance(value, Mapping):
+                merged[key] = _merged(below, value)
+            else:
+                merged[key] = value
+    return merged
+
+
+def _one(key: str, detail: str, hint: str = "") -> ConfigErrors:
+    return ConfigErrors("configuration", [ConfigError(key, detail, hint)])

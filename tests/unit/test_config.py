@@ -56,8 +56,10 @@ def test_every_key_has_a_description():
     [
         (
             "[server]\nprot = 1",
-            "sfu.toml: server.prot: unknown key (did you mean port? "
-            "keys of server: host, port, public_url, grace_period_s)",
+            (
+                "sfu.toml: server.prot: unknown key (did you mean port? "
+                "keys of server: host, port, public_url, grace_period_s)"
+            ),
         ),
         (
             "[server]\nport = 99999",
@@ -65,8 +67,10 @@ def test_every_key_has_a_description():
         ),
         (
             "[media]\nlisten = ['localhost']",
-            "sfu.toml: media.listen[0]: 'localhost' is not accepted "
-            '(accepted: an IPv4 or IPv6 address, like "192.0.2.1")',
+            (
+                "sfu.toml: media.listen[0]: 'localhost' is not accepted "
+                '(accepted: an IPv4 or IPv6 address, like "192.0.2.1")'
+            ),
         ),
         (
             "[codecs]\naudio = ['mp3']",

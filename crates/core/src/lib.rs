@@ -13,4 +13,6 @@
 pub mod command;
 pub mod event;
 pub mod ids;
+pub mod rtp;
 pub mod time;
+pub mod wire;

@@ -149,30 +149,80 @@ pub struct LayerLimit {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    AddRouter { router: RouterId },
+    AddRouter {
+        router: RouterId,
+    },
     /// Removes the router and all that hangs from it.
-    RemoveRouter { router: RouterId },
+    RemoveRouter {
+        router: RouterId,
+    },
     /// A transport that answers STUN checks with these credentials from now on.
-    AddTransport { transport: TransportId, router: RouterId, ice: IceCredentials },
-    RemoveTransport { transport: TransportId },
+    AddTransport {
+        transport: TransportId,
+        router: RouterId,
+        ice: IceCredentials,
+    },
+    RemoveTransport {
+        transport: TransportId,
+    },
     /// ICE restart: the new credentials are accepted beside the old ones until a check with the new
     /// ones nominates a pair; media goes on meanwhile.
-    RestartIce { transport: TransportId, ice: IceCredentials },
-    SetSrtpKeys { transport: TransportId, keys: SrtpKeys },
+    RestartIce {
+        transport: TransportId,
+        ice: IceCredentials,
+    },
+    SetSrtpKeys {
+        transport: TransportId,
+        keys: SrtpKeys,
+    },
     /// Sends a DTLS datagram to the selected address (or the latest validated one).
-    SendDtls { transport: TransportId, datagram: Vec<u8> },
+    SendDtls {
+        transport: TransportId,
+        datagram: Vec<u8>,
+    },
     /// What was negotiated, both directions as seen from the server. May be repeated after a re-offer.
-    SetRtp { transport: TransportId, receive: RtpMap, send: RtpMap, rtcp_reduced_size: bool },
-    AddProducer { producer: ProducerId, transport: TransportId, options: ProducerOptions },
-    RemoveProducer { producer: ProducerId },
+    SetRtp {
+        transport: TransportId,
+        receive: RtpMap,
+        send: RtpMap,
+        rtcp_reduced_size: bool,
+    },
+    AddProducer {
+        producer: ProducerId,
+        transport: TransportId,
+        options: ProducerOptions,
+    },
+    RemoveProducer {
+        producer: ProducerId,
+    },
     /// While paused nothing of it is forwarded; when it resumes, consumers start with a keyframe.
-    PauseProducer { producer: ProducerId, paused: bool },
-    AddConsumer { consumer: ConsumerId, transport: TransportId, options: ConsumerOptions },
-    RemoveConsumer { consumer: ConsumerId },
+    PauseProducer {
+        producer: ProducerId,
+        paused: bool,
+    },
+    AddConsumer {
+        consumer: ConsumerId,
+        transport: TransportId,
+        options: ConsumerOptions,
+    },
+    RemoveConsumer {
+        consumer: ConsumerId,
+    },
     /// Feeds the consumer from another producer of the same router, or from none.
-    SwitchConsumer { consumer: ConsumerId, producer: Option<ProducerId> },
-    SetLayers { consumer: ConsumerId, limit: LayerLimit },
-    PauseConsumer { consumer: ConsumerId, paused: bool },
+    SwitchConsumer {
+        consumer: ConsumerId,
+        producer: Option<ProducerId>,
+    },
+    SetLayers {
+        consumer: ConsumerId,
+        limit: LayerLimit,
+    },
+    PauseConsumer {
+        consumer: ConsumerId,
+        paused: bool,
+    },
     /// Asks the producer's sender for a keyframe, within the limits of `keyframe`.
-    RequestKeyframe { producer: ProducerId },
+    RequestKeyframe {
+        producer: ProducerId,
+    },
 }

@@ -7,7 +7,14 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::todo, clippy::dbg_macro)
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::todo,
+        clippy::dbg_macro
+    )
 )]
 
 pub mod command;
@@ -16,3 +23,8 @@ pub mod ids;
 pub mod rtp;
 pub mod time;
 pub mod wire;
+
+pub mod drop;
+pub mod shard;
+pub mod stats;
+pub mod transmit;

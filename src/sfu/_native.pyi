@@ -14,20 +14,20 @@ Enumerations cross as strings, ids as ``int`` in 1..2**32-1 chosen by the caller
 """
 
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 __version__: str
 DEBUG_BUILD: bool
 
-type Address = tuple[str, int]
-type CodecId = tuple[str, int]
-type PayloadType = tuple[int, CodecId, int, int | None]
+Address: TypeAlias = tuple[str, int]
+CodecId: TypeAlias = tuple[str, int]
+PayloadType: TypeAlias = tuple[int, CodecId, int, int | None]
 """(pt, codec, clock_rate_hz, rtx_pt)"""
-type RtpMap = tuple[Sequence[PayloadType], Sequence[tuple[int, str]]]
+RtpMap: TypeAlias = tuple[Sequence[PayloadType], Sequence[tuple[int, str]]]
 """(payload types, [(extension id, extension)])"""
-type Encoding = tuple[str | None, int | None, int | None]
+Encoding: TypeAlias = tuple[str | None, int | None, int | None]
 """(rid, ssrc, rtx_ssrc)"""
-type Event = tuple[Any, ...]
+Event: TypeAlias = tuple[Any, ...]
 """
 ("dtls", transport, datagram: bytes)
 ("ice_selected", transport, (ip, port), socket_index, restarted: bool)
@@ -39,7 +39,7 @@ type Event = tuple[Any, ...]
 ("overflow", lost)
 ("shard_failed", reason)            the shard thread panicked; nothing more comes
 """
-type Snapshot = dict[str, Any]
+Snapshot: TypeAlias = dict[str, Any]
 """
 {"now_us": int,
  "counters": {name: int},                 rx/tx packets and bytes, rtx, nacks, plis, stun, dtls, ...

@@ -1,15 +1,24 @@
-//! `sfu._native`: a thin binding. Converts values, owns no behaviour.
+//! `sfu._native`: a thin binding. It converts values and owns no behaviour: DTLS is `dimpl`'s, packets are
+//! `sfu-core`'s, threads and sockets are `sfu-io`'s. `src/sfu/_native.pyi` describes every call.
 #![forbid(unsafe_code)]
+// Python gives arguments by value and wants a Result from everything that checks its input.
+#![allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
+
+mod dtls;
+mod error;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 mod _native {
-    use super::*;
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+
+    #[pymodule_export]
+    use crate::dtls::DtlsSession;
 
     #[pymodule_init]
-    fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
-        m.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        m.add("DEBUG_BUILD", cfg!(debug_assertions))
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("DEBUG_BUILD", cfg!(debug_assertions))
     }
 }

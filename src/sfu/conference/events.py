@@ -1,0 +1,106 @@
+"""What an attendee is told without having asked. The fields are those of the notifications in
+``docs/signaling.md``; the signaling plugin only adds the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sfu.conference.views import ParticipantView, SlotPlace, SlotView
+
+
+class LeaveReason(StrEnum):
+    """Why a participant is gone."""
+
+    LEFT = "left"
+    TIMEOUT = "timeout"
+    CLOSED = "closed"
+
+
+class EndReason(StrEnum):
+    """Why a meeting is over."""
+
+    ENDED = "ended"
+    SERVER_STOPPING = "server_stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMade:
+    """A new offer wants an answer."""
+
+    version: int
+    sdp: str
+    slots: tuple[SlotPlace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantJoined:
+    """Somebody came."""
+
+    participant: ParticipantView
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantLeft:
+    """Somebody is gone."""
+
+    participant_id: str
+    reason: LeaveReason
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantUpdated:
+    """Somebody's sources or connection changed."""
+
+    participant: ParticipantView
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsChanged:
+    """The slots whose feed changed; the others are as they were."""
+
+    slots: tuple[SlotView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TransportChanged:
+    """The attendee's own media transport changed its state."""
+
+    state: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingEnded:
+    """The last event that anybody in the meeting gets."""
+
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A newer listener took over; the last event that the older one gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The attendee has left the meeting; the last event that its listener gets."""
+
+    reason: LeaveReason
+
+
+Event = (
+    OfferMade
+    | ParticipantJoined
+    | ParticipantLeft
+    | ParticipantUpdated
+    | SlotsChanged
+    | TransportChanged
+    | MeetingEnded
+    | Replaced
+    | Removed
+)
+Listener = Callable[[Event], None]
+"""Called on the control plane's thread, at once; must not block and must not raise."""

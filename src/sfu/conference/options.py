@@ -1,0 +1,26 @@
+"""Limits and defaults of meetings, as one small value; the runtime fills it from the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sfu.sdp.negotiate import CodecPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class ConferenceOptions:
+    """Every bound of the conference. Slots are m-lines that an attendee receives on."""
+
+    max_meetings: int = 1000
+    max_participants: int = 100
+    """Participants in one meeting."""
+    max_viewers: int = 100
+    """Receivers in one meeting that are no participants (WHEP)."""
+    resume_window_s: float = 30.0
+    """How long an attendee may be without a signaling socket, or with a closed transport."""
+    empty_meeting_s: float = 3600.0
+    """How long a meeting lives without anybody in it."""
+    audio_slots: int = 3
+    video_slots_initial: int = 4
+    video_slots_max: int = 49
+    codecs: CodecPolicy = field(default_factory=CodecPolicy)

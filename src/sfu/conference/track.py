@@ -1,0 +1,39 @@
+"""What a participant publishes, as the conference sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sfu.media.producer import Producer
+from sfu.rtp.codecs import Kind
+
+
+class Source(StrEnum):
+    """Where a track comes from; the values are words of the signaling protocol, in the order of the m-lines."""
+
+    MICROPHONE = "microphone"
+    CAMERA = "camera"
+    SCREEN = "screen"
+    SCREEN_AUDIO = "screen_audio"
+
+    @property
+    def kind(self) -> Kind:
+        """Audio or video."""
+        return Kind.AUDIO if self in (Source.MICROPHONE, Source.SCREEN_AUDIO) else Kind.VIDEO
+
+
+@dataclass(eq=False, slots=True)
+class Track:
+    """One published source. Two tracks are the same only if they are the same object."""
+
+    participant_id: str
+    source: Source
+    muted: bool = False
+    producer: Producer | None = None
+    """None until its client has answered an offer, and after its transport closed."""
+
+    @property
+    def kind(self) -> Kind:
+        """Audio or video."""
+        return self.source.kind

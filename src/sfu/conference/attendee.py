@@ -1,0 +1,217 @@
+"""A participant who joins by our offer: publishes on fixed m-lines, receives on slots, listens to events.
+
+Negotiation: the first offer comes with the join; later ones only when more video slots are wanted or ICE is
+to restart. One offer is outstanding at a time; what is wanted meanwhile is merged into the next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sfu.conference.events import Event, LeaveReason, Listener, OfferMade, Replaced, SlotsChanged, TransportChanged
+from sfu.conference.layout import Receiver
+from sfu.conference.names import new_participant_id
+from sfu.conference.negotiation import Negotiation
+from sfu.conference.participant import Participant
+from sfu.conference.slot import SlotTable
+from sfu.conference.track import Source
+from sfu.conference.views import MeetingTitle, OfferView, Welcome
+from sfu.errors import RemoteError
+from sfu.media.states import TransportState
+from sfu.media.transport import Transport
+from sfu.rtp.codecs import Kind
+from sfu.sdp.negotiate import IngressSection, NegotiatedSession
+
+if TYPE_CHECKING:
+    from sfu.conference.meeting import Meeting
+
+INGRESS = {
+    Source.MICROPHONE: IngressSection("0", Kind.AUDIO),
+    Source.CAMERA: IngressSection("1", Kind.VIDEO, rids=("q", "h", "f")),
+    Source.SCREEN: IngressSection("2", Kind.VIDEO, content="slides"),
+    Source.SCREEN_AUDIO: IngressSection("3", Kind.AUDIO),
+}
+"""The m-lines that a client sends on, first in every offer."""
+_SOURCE_OF_MID = {section.mid: source for source, section in INGRESS.items()}
+
+
+class Attendee(Participant):
+    """Lives while its client listens (``attach``) and for the resume window after the client went away."""
+
+    def __init__(self, meeting: Meeting, name: str, transport: Transport) -> None:
+        super().__init__(meeting, name, transport)
+        options = meeting.options
+        self.slots = SlotTable(transport, new_participant_id(), on_change=self.tell_slots)
+        self._wanted_video = options.video_slots_initial
+        self._wants_ice_restart = False
+        self._local = transport.local
+        self._negotiation = Negotiation(options.codecs)
+        self._listener: Listener | None = None
+        self._was_attached = False
+        self._add_slots(Kind.AUDIO, options.audio_slots)
+        self._add_slots(Kind.VIDEO, options.video_slots_initial)
+        self._negotiation.propose(self._local, (*INGRESS.values(), *self.slots.sections))
+        self._depart_later(options.resume_window_s, LeaveReason.TIMEOUT)
+
+    # -- what its client hears ---------------------------------------------------------------------------
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a signaling socket is attached."""
+        return self._listener is not None
+
+    @property
+    def offer(self) -> OfferView:
+        """The latest offer, answered or not."""
+        return OfferView(self._negotiation.version, self._negotiation.sdp)
+
+    @property
+    def receiver(self) -> Receiver:
+        """What the layout is asked to fill."""
+        video = min(self._wanted_video, self.slots.count_open(Kind.VIDEO))
+        return Receiver(self.id, self.slots.count_open(Kind.AUDIO), video)
+
+    def attach(self, listener: Listener) -> Welcome:
+        """Sends events to ``listener`` after this; an older one gets ``Replaced``. Gives the whole state as of now."""
+        older, self._listener = self._listener, listener
+        resumed, self._was_attached = self._was_attached, True
+        if self.transport.state is not TransportState.CLOSED:
+            self._cancel_departure()
+        if older is not None:
+            older(Replaced())
+        else:
+            self.meeting.updated(self, tell_itself=False)
+        return Welcome(
+            participant_id=self.id,
+            meeting=MeetingTitle(self.meeting.id, self.meeting.title),
+            participants=self.meeting.participant_views(),
+            slots=self.slots.views(),
+            offer=self.offer if self._negotiation.is_outstanding else None,
+            resumed=resumed,
+            transport=self.transport.state.value,
+        )
+
+    def detach(self, listener: Listener) -> None:
+        """That listener is gone. Unless a newer one took over, the resume window begins."""
+        if self._listener is not listener:
+            return
+        self._listener = None
+        if self._departure is None:
+            self._depart_later(self.meeting.options.resume_window_s, LeaveReason.TIMEOUT)
+        self.meeting.updated(self)
+
+    def notify(self, event: Event) -> None:
+        """Tells the listener, if there is one; who comes later gets the whole state."""
+        if self._listener is not None:
+            self._listener(event)
+
+    # -- what its client asks for ------------------------------------------------------------------------
+
+    def answer(self, version: int, sdp: str) -> None:
+        """Takes the answer to the offer of that version. Raises ``RemoteError``; the offer then still waits."""
+        self._require_transport()
+        session = self._negotiation.understand(version, sdp)
+        if self.transport.state is TransportState.NEW:
+            self.transport.connect(session.remote)
+        else:
+            self.transport.update_remote(session.remote)
+        self._negotiation.settle()
+        self._apply(session)
+        self.meeting.refresh()
+        self._negotiate()
+
+    def publish(self, source: Source, *, muted: bool = False) -> None:
+        """Shows a source to the others. Before the first answer it is remembered."""
+        self._require_transport()
+        self._changed(self.sources.publish(source, muted=muted))
+
+    def unpublish(self, source: Source) -> None:
+        """Shows it no longer."""
+        self._changed(self.sources.unpublish(source))
+
+    def mute(self, source: Source, *, muted: bool) -> None:
+        """While muted nothing of it reaches anybody; its slots stay."""
+        self._changed(self.sources.mute(source, muted=muted))
+
+    def request_slots(self, video: int) -> None:
+        """Wants ``video`` tiles filled. Slots never become fewer in the SDP; those beyond stay idle."""
+        most = self.meeting.options.video_slots_max
+        if not 0 <= video <= most:
+            raise RemoteError("bad_request", f"video is {video}", f"0 to {most}")
+        self._require_transport()
+        self._wanted_video = video
+        self.meeting.refresh()
+        self._negotiate()
+
+    def set_layers(self, mid: str, spatial: int, temporal: int) -> None:
+        """Caps what a slot gets."""
+        slot = self.slots.find(mid)
+        if slot is None:
+            mids = ", ".join(place.mid for place in self.slots.places)
+            raise RemoteError("bad_request", f"no slot has mid {mid!r}", f"one of {mids}")
+        slot.set_layers(spatial, temporal)
+
+    def restart_ice(self) -> None:
+        """Wants an offer with new ICE credentials; media goes on over the old ones meanwhile."""
+        self._require_transport()
+        self._wants_ice_restart = True
+        self._negotiate()
+
+    # -- inner -------------------------------------------------------------------------------------------
+
+    def tell_slots(self) -> None:
+        """Tells the client which slots changed."""
+        changes = self.slots.changes()
+        if changes:
+            self.notify(SlotsChanged(changes))
+
+    def close(self) -> None:
+        """See ``Participant``."""
+        self.slots.close()
+        super().close()
+        self._listener = None
+
+    def _on_transport(self, transport: Transport, state: TransportState, detail: str) -> None:
+        super()._on_transport(transport, state, detail)
+        self.notify(TransportChanged(state.value, detail))
+        if state is TransportState.CLOSED:
+            self.slots.close()
+            self.meeting.updated(self)
+            self.meeting.refresh()
+            self.tell_slots()
+            self._depart_later(self.meeting.options.resume_window_s, LeaveReason.CLOSED)
+
+    def _apply(self, session: NegotiatedSession) -> None:
+        self.transport.set_rtp(session.receive, session.send, session.rtcp_reduced_size)
+        self.sources.negotiated(
+            (_SOURCE_OF_MID[line.mid], line) for line in session.media if line.mid in _SOURCE_OF_MID
+        )
+        self.slots.negotiated(session.media)
+
+    def _negotiate(self) -> None:
+        """Makes the next offer if one is needed and none is outstanding."""
+        missing = self._wanted_video - self.slots.count(Kind.VIDEO)
+        if self._negotiation.is_outstanding or not (missing > 0 or self._wants_ice_restart):
+            return
+        if self._wants_ice_restart:
+            self._wants_ice_restart = False
+            self._local = self.transport.restart_ice()
+        self._add_slots(Kind.VIDEO, missing)
+        self._negotiation.propose(self._local, (*INGRESS.values(), *self.slots.sections))
+        self.notify(OfferMade(self._negotiation.version, self._negotiation.sdp, self.slots.places))
+
+    def _add_slots(self, kind: Kind, count: int) -> None:
+        for _ in range(count):
+            mid = str(len(INGRESS) + len(self.slots.places))
+            # A stream of its own for each slot: tracks of one stream are held in sync by the browser, and
+            # slots show unrelated people.
+            self.slots.add(self.slots.allocate(kind, mid, stream_id=f"slot-{mid}"))
+
+    def _changed(self, changed: bool) -> None:
+        if changed:
+            self.meeting.updated(self)
+            self.meeting.refresh()
+
+    def _require_transport(self) -> None:
+        if self.transport.state is TransportState.CLOSED:
+            raise RemoteError("conflict", "the media transport is closed", "join the meeting again", status=409)

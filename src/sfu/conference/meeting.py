@@ -1,0 +1,252 @@
+"""A meeting: who is in it, and the layout that decides which track feeds which slot."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+from sfu.clock import Clock, Timer
+from sfu.conference.attendee import Attendee
+from sfu.conference.events import (
+    EndReason,
+    Event,
+    LeaveReason,
+    MeetingEnded,
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantUpdated,
+    Removed,
+)
+from sfu.conference.layout import ChooseFeeds
+from sfu.conference.names import check_name
+from sfu.conference.negotiation import parse_sdp
+from sfu.conference.options import ConferenceOptions
+from sfu.conference.participant import Participant
+from sfu.conference.publisher import Publisher
+from sfu.conference.store import MeetingRecord
+from sfu.conference.track import Track
+from sfu.conference.viewer import Viewer
+from sfu.conference.views import ParticipantView, timestamp
+from sfu.errors import RemoteError
+from sfu.media.engine import Engine
+from sfu.media.router import Router
+
+
+class Meeting:
+    """Everything in it happens on the control plane's thread, synchronously; nothing waits.
+
+    Its router exists while somebody is in it, so an empty meeting costs the data plane nothing. After being
+    empty for ``ConferenceOptions.empty_meeting_s`` it ends by itself. ``on_end`` is called once.
+    """
+
+    def __init__(
+        self,
+        record: MeetingRecord,
+        engine: Engine,
+        clock: Clock,
+        options: ConferenceOptions,
+        *,
+        choose_feeds: ChooseFeeds,
+        on_end: Callable[[Meeting], None],
+    ) -> None:
+        self.id = record.id
+        self.title = record.title
+        self.created_at = timestamp(record.created_at)
+        self.clock = clock
+        self.options = options
+        self._engine = engine
+        self._choose_feeds = choose_feeds
+        self._on_end = on_end
+        self._participants: dict[str, Participant] = {}
+        self._viewers: dict[str, Viewer] = {}
+        self._by_token: dict[bytes, Participant | Viewer] = {}
+        self._router: Router | None = None
+        self._expiry: Timer | None = None
+        self._is_over = False
+        self._expire_later()
+
+    # -- who is in it ------------------------------------------------------------------------------------
+
+    @property
+    def participants(self) -> Mapping[str, Participant]:
+        """Participants by id, in the order of joining."""
+        return self._participants
+
+    @property
+    def viewers(self) -> int:
+        """How many receive without being participants."""
+        return len(self._viewers)
+
+    def participant_views(self) -> tuple[ParticipantView, ...]:
+        """Everybody, in the order of joining."""
+        return tuple(participant.view() for participant in self._participants.values())
+
+    def attendee(self, token: str) -> Attendee:
+        """Whose signaling token this is. Raises ``RemoteError`` ``unauthorized``."""
+        holder = self._by_token.get(_digest(token))
+        if not isinstance(holder, Attendee):
+            raise RemoteError("unauthorized", "the token is unknown or expired", "join the meeting again", status=401)
+        return holder
+
+    def client_offer_holder(self, token: str) -> Publisher | Viewer:
+        """Whose secret this is, of those who came by an offer of their own. Raises ``participant_not_found``."""
+        holder = self._by_token.get(_digest(token))
+        if not isinstance(holder, Publisher | Viewer):
+            raise RemoteError("participant_not_found", "there is no such session", status=404)
+        return holder
+
+    # -- coming and going --------------------------------------------------------------------------------
+
+    def join(self, name: str) -> Attendee:
+        """A new attendee with its first offer. Raises ``RemoteError``: ``bad_request``, ``meeting_full``."""
+        name = check_name(name)
+        self._require_place()
+        attendee = Attendee(self, name, self._media().create_transport())
+        self._enter(attendee)
+        return attendee
+
+    def join_with_offer(self, name: str, sdp: str) -> Publisher:
+        """A new participant whose client offers to send. Raises ``RemoteError``; nothing has changed then."""
+        name, offer = check_name(name), parse_sdp(sdp)
+        self._require_place()
+        transport = self._media().create_transport()
+        try:
+            publisher = Publisher(self, name, transport, offer)
+        except RemoteError:
+            transport.close()
+            self._emptied()
+            raise
+        self._enter(publisher)
+        self.refresh()
+        return publisher
+
+    def view_with_offer(self, sdp: str, target: str | None = None) -> Viewer:
+        """A new viewer, of the participant ``target`` or of whoever publishes. Raises ``RemoteError``."""
+        offer = parse_sdp(sdp)
+        if target is not None and target not in self._participants:
+            raise RemoteError("participant_not_found", f"no participant {target!r} is in the meeting", status=404)
+        if len(self._viewers) >= self.options.max_viewers:
+            raise RemoteError("meeting_full", f"the meeting has {self.options.max_viewers} viewers", status=409)
+        self._require_running()
+        transport = self._media().create_transport()
+        try:
+            viewer = Viewer(self, transport, offer, target)
+        except RemoteError:
+            transport.close()
+            self._emptied()
+            raise
+        self._viewers[viewer.token] = viewer
+        self._by_token[_digest(viewer.token)] = viewer
+        viewer.follow(self._tracks())
+        return viewer
+
+    def remove(self, participant: Participant, reason: LeaveReason) -> None:
+        """Ends a participant's stay: its media stops, the others are told. Idempotent."""
+        if self._participants.pop(participant.id, None) is None:
+            return
+        del self._by_token[_digest(participant.token)]
+        participant.notify(Removed(reason))
+        participant.close()
+        self._tell(ParticipantLeft(participant.id, reason))
+        for viewer in [viewer for viewer in self._viewers.values() if viewer.target == participant.id]:
+            self.remove_viewer(viewer)
+        self.refresh()
+        self._emptied()
+
+    def remove_viewer(self, viewer: Viewer) -> None:
+        """Ends a viewer's stay. Idempotent."""
+        if self._viewers.pop(viewer.token, None) is None:
+            return
+        del self._by_token[_digest(viewer.token)]
+        viewer.close()
+        self._emptied()
+
+    def end(self, reason: EndReason = EndReason.ENDED) -> None:
+        """Everybody is told and leaves. Idempotent."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._cancel_expiry()
+        self._tell(MeetingEnded(reason))
+        everybody = (*self._participants.values(), *self._viewers.values())
+        self._participants.clear()
+        self._viewers.clear()
+        self._by_token.clear()
+        for member in everybody:
+            member.close()
+        self._close_router()
+        self._on_end(self)
+
+    # -- called by those in it ---------------------------------------------------------------------------
+
+    def updated(self, participant: Participant, *, tell_itself: bool = True) -> None:
+        """A participant's view changed."""
+        if participant.id in self._participants:
+            self._tell(ParticipantUpdated(participant.view()), without=None if tell_itself else participant)
+
+    def refresh(self) -> None:
+        """Tracks or slots changed: lays everything out anew and tells whose slots changed."""
+        tracks = self._tracks()
+        attendees = [member for member in self._participants.values() if isinstance(member, Attendee)]
+        feeds = self._choose_feeds(tracks, [attendee.receiver for attendee in attendees])
+        for attendee, chosen in zip(attendees, feeds, strict=True):
+            attendee.slots.assign(chosen)
+        for viewer in self._viewers.values():
+            viewer.follow(tracks)
+        for attendee in attendees:
+            attendee.tell_slots()
+
+    # -- inner -------------------------------------------------------------------------------------------
+
+    def _tracks(self) -> list[Track]:
+        return [track for participant in self._participants.values() for track in participant.sources.feeds()]
+
+    def _tell(self, event: Event, without: Participant | None = None) -> None:
+        for participant in tuple(self._participants.values()):
+            if participant is not without:
+                participant.notify(event)
+
+    def _enter(self, participant: Participant) -> None:
+        self._tell(ParticipantJoined(participant.view()))
+        self._participants[participant.id] = participant
+        self._by_token[_digest(participant.token)] = participant
+
+    def _media(self) -> Router:
+        self._cancel_expiry()
+        if self._router is None:
+            self._router = self._engine.create_router()
+        return self._router
+
+    def _require_running(self) -> None:
+        if self._is_over:
+            raise RemoteError("meeting_not_found", "the meeting has ended", status=404)
+
+    def _require_place(self) -> None:
+        self._require_running()
+        if len(self._participants) >= self.options.max_participants:
+            most = self.options.max_participants
+            raise RemoteError("meeting_full", f"the meeting has its {most} participants", status=409)
+
+    def _emptied(self) -> None:
+        if not self._participants and not self._viewers and not self._is_over:
+            self._close_router()
+            self._expire_later()
+
+    def _close_router(self) -> None:
+        router, self._router = self._router, None
+        if router is not None:
+            router.close()
+
+    def _expire_later(self) -> None:
+        self._cancel_expiry()
+        self._expiry = self.clock.call_later(self.options.empty_meeting_s, self.end)
+
+    def _cancel_expiry(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+
+
+def _digest(token: str) -> bytes:
+    """Tokens are looked up by digest, so that the time of a look-up says nothing about those that exist."""
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,76 @@
+"""Somebody in a meeting, as far as the others are concerned: a name, a transport and what it publishes.
+
+``Attendee`` (joins by our offer, has slots and a signaling socket) and ``Publisher`` (its client offered, it
+only sends) are the two kinds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sfu.clock import Timer
+from sfu.conference.events import Event, LeaveReason
+from sfu.conference.names import new_participant_id, new_token
+from sfu.conference.sources import Sources
+from sfu.conference.views import ParticipantView, timestamp
+from sfu.media.states import TransportState
+from sfu.media.transport import Transport
+
+if TYPE_CHECKING:
+    from sfu.conference.meeting import Meeting
+
+
+class Participant:
+    """``token`` proves to the server that a request comes from this participant's client.
+
+    Leaves its meeting once, by ``Meeting.remove``; after that nothing calls it any more.
+    """
+
+    def __init__(self, meeting: Meeting, name: str, transport: Transport) -> None:
+        self.meeting = meeting
+        self.id = new_participant_id()
+        self.token = new_token()
+        self.name = name
+        self.joined_at = timestamp(meeting.clock.wall())
+        self.transport = transport
+        self.sources = Sources(self.id, transport)
+        self._departure: Timer | None = None
+        transport.on_state = self._on_transport
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether its client is there now."""
+        raise NotImplementedError
+
+    def view(self) -> ParticipantView:
+        """What the others are told."""
+        return ParticipantView(self.id, self.name, self.joined_at, self.is_connected, self.sources.views())
+
+    def notify(self, event: Event) -> None:
+        """Tells its client, when it has a way to listen."""
+
+    def leave(self) -> None:
+        """Leaves because it wants to. Idempotent."""
+        self.meeting.remove(self, LeaveReason.LEFT)
+
+    def close(self) -> None:
+        """Lets go of its media. For ``Meeting.remove`` alone, which also tells the others."""
+        self._cancel_departure()
+        self.transport.on_state = None
+        self.sources.close()
+        self.transport.close()
+
+    def _on_transport(self, _transport: Transport, state: TransportState, _detail: str) -> None:
+        """The transport's state changed; the text says why."""
+        if state is TransportState.CLOSED:
+            self.sources.close()
+
+    def _depart_later(self, delay_s: float, reason: LeaveReason) -> None:
+        """Leaves after ``delay_s``; a departure that is planned already is replaced."""
+        self._cancel_departure()
+        self._departure = self.meeting.clock.call_later(delay_s, lambda: self.meeting.remove(self, reason))
+
+    def _cancel_departure(self) -> None:
+        if self._departure is not None:
+            self._departure.cancel()
+            self._departure = None

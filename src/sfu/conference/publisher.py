@@ -1,0 +1,60 @@
+"""A participant whose client made the offer and only sends (WHIP). Listed like everybody; hears nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sfu.conference.client_offer import ClientOffer
+from sfu.conference.events import LeaveReason
+from sfu.conference.participant import Participant
+from sfu.conference.track import Source
+from sfu.errors import RemoteError
+from sfu.media.states import TransportState
+from sfu.media.transport import Transport
+from sfu.rtp.codecs import Kind
+from sfu.sdp.description import SessionDescription
+from sfu.sdp.negotiate import NegotiatedMedia
+
+if TYPE_CHECKING:
+    from sfu.conference.meeting import Meeting
+
+_SOURCES = {
+    Kind.AUDIO: (Source.MICROPHONE, Source.SCREEN_AUDIO),
+    Kind.VIDEO: (Source.CAMERA, Source.SCREEN),
+}
+"""What the first and the second m-line of a kind are taken for."""
+
+
+class Publisher(Participant):
+    """``answer`` is the SDP to send back. Leaves when it is told to, or when its transport closes (which it does, too,
+    when nothing connects to it in time)."""
+
+    def __init__(self, meeting: Meeting, name: str, transport: Transport, offer: SessionDescription) -> None:
+        super().__init__(meeting, name, transport)
+        self.exchange = ClientOffer(transport, offer, meeting.options.codecs, egress=(), accept_ingress=True)
+        sources = _name_sources(self.exchange.session.media)
+        if not sources:
+            raise RemoteError(
+                "unsupported_media", "the offer sends no audio or video", "m-lines with a=sendonly", status=422
+            )
+        self.sources.negotiated(sources)
+        for source, _ in sources:
+            self.sources.publish(source, muted=False)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether its media transport is connected."""
+        return self.transport.state is TransportState.CONNECTED
+
+    def _on_transport(self, transport: Transport, state: TransportState, detail: str) -> None:
+        super()._on_transport(transport, state, detail)
+        if state is TransportState.CLOSED:
+            self.meeting.remove(self, LeaveReason.CLOSED)
+            return
+        self.meeting.updated(self)
+
+
+def _name_sources(media: tuple[NegotiatedMedia, ...]) -> list[tuple[Source, NegotiatedMedia]]:
+    """The m-lines that the client sends on, with the source that each is taken for; a third of a kind is left out."""
+    free = {kind: list(sources) for kind, sources in _SOURCES.items()}
+    return [(free[line.kind].pop(0), line) for line in media if line.receives and free[line.kind]]

@@ -1,0 +1,189 @@
+"""The m-lines that somebody receives on, and what feeds each. A slot's consumer lives as long as its
+transport; what changes is the track behind it (``consumer.switch``), so the client never renegotiates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+
+from sfu.conference.layout import Feeds, keep_places
+from sfu.conference.track import Track
+from sfu.conference.views import SlotPlace, SlotView
+from sfu.media.consumer import BEST_LAYER, Consumer, Layers
+from sfu.media.transport import Transport
+from sfu.rtp.codecs import CodecId, Kind
+from sfu.sdp.negotiate import EgressSection, NegotiatedMedia
+
+
+class SlotState(StrEnum):
+    """What a slot shows; the values are words of the signaling protocol."""
+
+    ACTIVE = "active"
+    IDLE = "idle"
+    MUTED = "muted"
+    UNSUPPORTED_CODEC = "unsupported_codec"
+
+
+class Slot:
+    """One m-line. It can be fed from the moment its client has answered the offer that has it."""
+
+    def __init__(self, section: EgressSection) -> None:
+        self.section = section
+        self.consumer: Consumer | None = None
+        self.track: Track | None = None
+        self._layers = Layers(BEST_LAYER, BEST_LAYER)
+
+    @property
+    def mid(self) -> str:
+        """Its m-line."""
+        return self.section.mid
+
+    @property
+    def kind(self) -> Kind:
+        """Audio or video."""
+        return self.section.kind
+
+    @property
+    def state(self) -> SlotState:
+        """What it shows now."""
+        if self.track is None:
+            return SlotState.IDLE
+        if self.track.muted:
+            return SlotState.MUTED
+        return SlotState.ACTIVE if self._unsupported is None else SlotState.UNSUPPORTED_CODEC
+
+    @property
+    def _unsupported(self) -> CodecId | None:
+        return self.consumer.unsupported_codec if self.consumer is not None else None
+
+    def view(self) -> SlotView:
+        """What its client is told of it."""
+        track, state = self.track, self.state
+        codec = self._unsupported if state is SlotState.UNSUPPORTED_CODEC else None
+        return SlotView(
+            mid=self.mid,
+            kind=self.kind.value,
+            participant_id=track.participant_id if track else None,
+            source=track.source.value if track else None,
+            state=state.value,
+            codec=codec.name.value if codec else None,
+        )
+
+    def open(self, consumer: Consumer) -> None:
+        """The client takes this m-line: from now on it can be fed."""
+        self.consumer = consumer
+        consumer.set_layers(*self._layers)
+
+    def close(self) -> None:
+        """Nothing feeds it any more. Idempotent."""
+        consumer, self.consumer = self.consumer, None
+        self.track = None
+        if consumer is not None:
+            consumer.close()
+
+    def feed(self, track: Track | None) -> None:
+        """Feeds it from ``track``; the switch takes effect at that track's next keyframe."""
+        self.track = track
+        if self.consumer is not None:
+            self.consumer.switch(track.producer if track else None)
+
+    def set_layers(self, spatial: int, temporal: int) -> None:
+        """Highest layers it gets, whatever feeds it."""
+        self._layers = Layers(spatial, temporal)
+        if self.consumer is not None:
+            self.consumer.set_layers(spatial, temporal)
+
+
+class SlotTable:
+    """All slots of one transport. ``on_change`` is called when the data plane reports a change of a slot's state."""
+
+    def __init__(self, transport: Transport, cname: str, on_change: Callable[[], None]) -> None:
+        self._transport = transport
+        self._cname = cname
+        self._on_change = on_change
+        self._slots: list[Slot] = []
+        self._told: dict[str, SlotView] = {}
+
+    def allocate(self, kind: Kind, mid: str, *, stream_id: str) -> EgressSection:
+        """An m-line with SSRCs of its own; ``add`` makes a slot of it."""
+        ssrc, rtx_ssrc = self._transport.allocate_egress(kind)
+        return EgressSection(mid, kind, ssrc, rtx_ssrc, self._cname, stream_id, f"{stream_id}-{kind.value}")
+
+    def add(self, section: EgressSection) -> None:
+        """A new slot, last in order."""
+        slot = Slot(section)
+        self._slots.append(slot)
+        self._told[slot.mid] = slot.view()
+
+    @property
+    def sections(self) -> tuple[EgressSection, ...]:
+        """All m-lines, in order."""
+        return tuple(slot.section for slot in self._slots)
+
+    @property
+    def places(self) -> tuple[SlotPlace, ...]:
+        """All slots as places in the offer."""
+        return tuple(SlotPlace(slot.mid, slot.kind.value) for slot in self._slots)
+
+    def find(self, mid: str) -> Slot | None:
+        """The slot of that m-line."""
+        return next((slot for slot in self._slots if slot.mid == mid), None)
+
+    def count(self, kind: Kind) -> int:
+        """How many slots of a kind there are."""
+        return sum(slot.kind is kind for slot in self._slots)
+
+    def count_open(self, kind: Kind) -> int:
+        """How many slots of a kind can be fed."""
+        return len(self._open(kind))
+
+    def negotiated(self, media: Iterable[NegotiatedMedia]) -> None:
+        """Opens the slots that the client takes and closes those that it refuses."""
+        for line in media:
+            slot = self.find(line.mid)
+            if slot is None:
+                continue
+            if not line.sends:
+                slot.close()
+            elif slot.consumer is None:
+                slot.open(self._consume(slot))
+
+    def assign(self, feeds: Feeds) -> None:
+        """Feeds the open slots; a track that stays keeps its slot."""
+        self._assign(Kind.AUDIO, feeds.audio)
+        self._assign(Kind.VIDEO, feeds.video)
+
+    def views(self) -> tuple[SlotView, ...]:
+        """Every slot, as told to the client from now on."""
+        views = tuple(slot.view() for slot in self._slots)
+        self._told = {view.mid: view for view in views}
+        return views
+
+    def changes(self) -> tuple[SlotView, ...]:
+        """Slots that are not as the client was told last."""
+        views = [slot.view() for slot in self._slots]
+        changed = tuple(view for view in views if self._told.get(view.mid) != view)
+        self._told.update((view.mid, view) for view in changed)
+        return changed
+
+    def close(self) -> None:
+        """Nothing feeds any of them any more. Idempotent."""
+        for slot in self._slots:
+            slot.close()
+
+    def _open(self, kind: Kind) -> list[Slot]:
+        return [slot for slot in self._slots if slot.kind is kind and slot.consumer is not None]
+
+    def _assign(self, kind: Kind, tracks: Sequence[Track]) -> None:
+        slots = self._open(kind)
+        for slot, track in zip(slots, keep_places([slot.track for slot in slots], tracks), strict=True):
+            slot.feed(track)
+
+    def _consume(self, slot: Slot) -> Consumer:
+        section = slot.section
+        consumer = self._transport.consume(section.kind, section.mid, section.ssrc, section.rtx_ssrc, section.cname)
+
+        consumer.on_codec_unsupported = lambda _consumer, _codec: self._on_change()
+        consumer.on_layers = lambda _consumer, _layers: self._on_change()
+        return consumer

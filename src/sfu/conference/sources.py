@@ -1,0 +1,106 @@
+"""What one transport sends: a producer for each m-line that its client sends on, a track for each source that
+it has published. The producer exists as soon as the m-line is negotiated, so publishing, muting and
+unpublishing only change who is shown and pause or resume it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sfu.conference.track import Source, Track
+from sfu.conference.views import SourceView
+from sfu.errors import RemoteError
+from sfu.media.producer import Producer
+from sfu.media.transport import Transport
+from sfu.sdp.negotiate import NegotiatedMedia
+
+
+class Sources:
+    """Producers and tracks of one participant, by source."""
+
+    def __init__(self, participant_id: str, transport: Transport) -> None:
+        self._participant_id = participant_id
+        self._transport = transport
+        self._producers: dict[Source, Producer] = {}
+        self._tracks: dict[Source, Track] = {}
+        self._is_negotiated = False
+
+    @property
+    def tracks(self) -> Mapping[Source, Track]:
+        """What is published."""
+        return self._tracks
+
+    def feeds(self) -> list[Track]:
+        """Tracks that others can be fed from, in the order of ``Source``."""
+        tracks = (self._tracks.get(source) for source in Source)
+        return [track for track in tracks if track is not None and track.producer is not None]
+
+    def views(self) -> dict[str, SourceView]:
+        """What is published, as others are told."""
+        return {source.value: SourceView(self._tracks[source].muted) for source in Source if source in self._tracks}
+
+    def negotiated(self, media: Iterable[tuple[Source, NegotiatedMedia]]) -> None:
+        """Creates producers for the m-lines that the client sends on and closes those of the others."""
+        self._is_negotiated = True
+        for source, line in media:
+            producer = self._producers.get(source)
+            if not line.receives:
+                self._drop(source)
+            elif producer is None or producer.encodings != line.encodings:
+                self._drop(source)
+                self._producers[source] = self._transport.produce(line.kind, line.mid, line.encodings)
+            self._apply(source)
+
+    def publish(self, source: Source, *, muted: bool) -> bool:
+        """Shows a source. True when that changed anything. Raises ``RemoteError`` when its m-line was refused."""
+        if self._is_negotiated and source not in self._producers:
+            raise RemoteError(
+                "conflict",
+                f"the m-line of {source} was not answered sendonly or sendrecv",
+                "answer the offer again with that direction, then publish",
+                status=409,
+            )
+        if source in self._tracks:
+            return self.mute(source, muted=muted)
+        self._tracks[source] = Track(self._participant_id, source, muted)
+        self._apply(source)
+        return True
+
+    def unpublish(self, source: Source) -> bool:
+        """Shows a source no longer. True when it was shown."""
+        shown = self._tracks.pop(source, None) is not None
+        self._apply(source)
+        return shown
+
+    def mute(self, source: Source, *, muted: bool) -> bool:
+        """Mutes or unmutes. True when that changed anything. Raises ``RemoteError`` when it is not published."""
+        track = self._tracks.get(source)
+        if track is None:
+            raise RemoteError("conflict", f"{source} is not published", "publish it first", status=409)
+        changed = track.muted != muted
+        track.muted = muted
+        self._apply(source)
+        return changed
+
+    def close(self) -> None:
+        """Nothing is published and nothing received any more. Idempotent."""
+        self._tracks.clear()
+        for source in Source:
+            self._drop(source)
+
+    def _drop(self, source: Source) -> None:
+        producer = self._producers.pop(source, None)
+        if producer is not None:
+            producer.close()
+
+    def _apply(self, source: Source) -> None:
+        """Makes producer and track agree."""
+        track, producer = self._tracks.get(source), self._producers.get(source)
+        if track is not None:
+            track.producer = producer
+        if producer is None:
+            return
+        if track is None or track.muted:
+            producer.pause()
+        else:
+            producer.resume()

@@ -46,8 +46,8 @@ class ExtensionKind(StrEnum):
 class CodecId:
     """A codec and its format: equal ids mean that one decoder takes both.
 
-    ``variant`` tells formats of one codec apart (H264: 0 constrained baseline, 1 high; VP9: profile;
-    AV1: profile; otherwise 0).
+    ``variant`` tells formats of one codec apart (H264: 0 constrained baseline, 1 high, which main is a
+    subset of; VP9 and AV1: the profile; otherwise 0).
     """
 
     name: CodecName
@@ -102,3 +102,18 @@ class RemoteTransportParameters:
     fingerprints: tuple[Fingerprint, ...]
     dtls_role: str = "server"
     ice_options: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTransportParameters:
+    """What our descriptions say of one transport.
+
+    ``candidates`` are values of ``a=candidate`` (``"1 1 udp 2130706431 10.0.0.1 40000 typ host"``): text,
+    so that ``sdp`` and ``ice`` need not know each other.
+    """
+
+    ufrag: str
+    pwd: str
+    fingerprints: tuple[Fingerprint, ...]
+    candidates: tuple[str, ...] = ()
+    ice_lite: bool = True

@@ -21,6 +21,7 @@ pub mod command;
 pub mod event;
 pub mod ids;
 pub mod rtp;
+pub mod srtp;
 pub mod time;
 pub mod wire;
 

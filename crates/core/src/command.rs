@@ -4,6 +4,7 @@
 //! nothing and is answered by [`crate::event::Event::CommandFailed`].
 
 use crate::ids::{ConsumerId, ProducerId, RouterId, Ssrc, TransportId};
+pub use crate::srtp::SrtpProfile;
 
 /// Media kind of a producer or consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,14 +76,6 @@ pub struct RtpMap {
     pub payload_types: Vec<PayloadType>,
     /// (extension id 1..=255, what it carries)
     pub extensions: Vec<(u8, ExtensionKind)>,
-}
-
-/// SRTP protection profile (RFC 5764 §4.1.2, RFC 7714 §14.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SrtpProfile {
-    AeadAes128Gcm,
-    AeadAes256Gcm,
-    Aes128CmHmacSha1_80,
 }
 
 /// Master keys of both directions, as exported by DTLS (RFC 5764 §4.2), seen from the server.

@@ -93,7 +93,7 @@ class Attendee(Participant):
 
     def detach(self, listener: Listener) -> None:
         """That listener is gone. Unless a newer one took over, the resume window begins."""
-        if self._listener is not listener:
+        if self._listener != listener:  # bound methods are equal, not identical
             return
         self._listener = None
         if self._departure is None:

@@ -168,11 +168,10 @@ class Meeting:
         self._is_over = True
         self._cancel_expiry()
         self._tell(MeetingEnded(reason))
-        everybody = (*self._participants.values(), *self._viewers.values())
+        everybody, self._by_token = self._by_token, {}
         self._participants.clear()
         self._viewers.clear()
-        self._by_token.clear()
-        for member in everybody:
+        for member in everybody.values():
             member.close()
         self._close_router()
         self._on_end(self)

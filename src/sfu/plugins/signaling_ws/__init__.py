@@ -1,0 +1,37 @@
+"""Signaling over WebSocket (RFC 6455): ``/meetings/{id}/signaling``, as ``docs/signaling.md`` says.
+
+``requests`` has the requests, ``wire`` the notifications and both subprotocols, ``session`` the conversation,
+``pump`` what is between it and a WebSocket.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, WebSocket
+
+from sfu.plugins.api import PluginContext
+from sfu.plugins.signaling_ws.pump import accept, pump
+from sfu.plugins.signaling_ws.session import SignalingSession
+from sfu.plugins.signaling_ws.wire import EventEncoder
+
+
+class SignalingWsPlugin:
+    """The built-in ``signaling_ws``."""
+
+    name = "signaling_ws"
+
+    def setup(self, context: PluginContext) -> None:
+        """Adds the WebSocket route."""
+        router = APIRouter()
+        encoder = EventEncoder()
+
+        @router.websocket("/meetings/{meeting_id}/signaling")
+        async def signaling(websocket: WebSocket, meeting_id: str) -> None:
+            wire = await accept(websocket)
+            if wire is None:
+                return
+            session = SignalingSession(
+                meeting_id, context.conference, wire, encoder, clock=context.clock, logger=context.logger
+            )
+            await pump(websocket, session)
+
+        context.include_router(router)

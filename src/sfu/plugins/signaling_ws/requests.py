@@ -1,0 +1,162 @@
+"""Every request of a client: its fields and what it does. One line of ``REQUESTS`` for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sfu.conference import Attendee, Source
+from sfu.errors import RemoteError
+
+BEST_LAYER = 255
+MAX_VIDEO_SLOTS = 49
+
+
+class Request(BaseModel):
+    """Fields besides ``type`` and ``id``; no others are accepted, and types are not converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+SourceField = Annotated[Source, Field(strict=False)]
+Layer = Annotated[int, Field(ge=0, le=BEST_LAYER)]
+
+
+class Hello(Request):
+    token: str = Field(max_length=256)
+
+
+class Answer(Request):
+    version: int
+    sdp: str
+
+
+class Publish(Request):
+    source: SourceField
+    muted: bool = False
+
+
+class Unpublish(Request):
+    source: SourceField
+
+
+class Mute(Request):
+    source: SourceField
+    muted: bool
+
+
+class Slots(Request):
+    video: int = Field(ge=0, le=MAX_VIDEO_SLOTS)
+
+
+class Layers(Request):
+    mid: str = Field(max_length=16)
+    spatial: Layer | None = None
+    temporal: Layer | None = None
+
+
+class RestartIce(Request):
+    pass
+
+
+class Ping(Request):
+    pass
+
+
+class Leave(Request):
+    pass
+
+
+def _answer(attendee: Attendee, request: Answer) -> None:
+    attendee.answer(request.version, request.sdp)
+
+
+def _publish(attendee: Attendee, request: Publish) -> None:
+    attendee.publish(request.source, muted=request.muted)
+
+
+def _unpublish(attendee: Attendee, request: Unpublish) -> None:
+    attendee.unpublish(request.source)
+
+
+def _mute(attendee: Attendee, request: Mute) -> None:
+    attendee.mute(request.source, muted=request.muted)
+
+
+def _slots(attendee: Attendee, request: Slots) -> None:
+    attendee.request_slots(request.video)
+
+
+def _layers(attendee: Attendee, request: Layers) -> None:
+    spatial = BEST_LAYER if request.spatial is None else request.spatial
+    temporal = BEST_LAYER if request.temporal is None else request.temporal
+    attendee.set_layers(request.mid, spatial, temporal)
+
+
+def _restart_ice(attendee: Attendee, _request: RestartIce) -> None:
+    attendee.restart_ice()
+
+
+def _ping(_attendee: Attendee, _request: Ping) -> None:
+    """The reply is all there is to it."""
+
+
+def _leave(attendee: Attendee, _request: Leave) -> None:
+    attendee.leave()
+
+
+def _hello(_attendee: Attendee, _request: Hello) -> None:
+    raise RemoteError("conflict", "hello has been said already", status=409)
+
+
+RequestModel = TypeVar("RequestModel", bound=Request)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestType:
+    """What a type's fields are, and what is done with them. The handler may raise ``RemoteError``."""
+
+    model: type[Request]
+    handle: Callable[[Attendee, Any], None]
+
+
+def _type(model: type[RequestModel], handle: Callable[[Attendee, RequestModel], None]) -> RequestType:
+    return RequestType(model, handle)
+
+
+REQUESTS: dict[str, RequestType] = {
+    "hello": _type(Hello, _hello),
+    "answer": _type(Answer, _answer),
+    "publish": _type(Publish, _publish),
+    "unpublish": _type(Unpublish, _unpublish),
+    "mute": _type(Mute, _mute),
+    "slots": _type(Slots, _slots),
+    "layers": _type(Layers, _layers),
+    "restart_ice": _type(RestartIce, _restart_ice),
+    "ping": _type(Ping, _ping),
+    "leave": _type(Leave, _leave),
+}
+
+
+def request_type(name: object) -> RequestType:
+    """The type of that name. Raises ``RemoteError`` ``unknown_type`` that names all."""
+    found = REQUESTS.get(name) if isinstance(name, str) else None
+    if found is None:
+        shown = repr(name)[:64]
+        raise RemoteError("unknown_type", f"there is no request type {shown}", f"one of {', '.join(REQUESTS)}")
+    return found
+
+
+def parse_fields(name: str, model: type[RequestModel], message: Mapping[str, Any]) -> RequestModel:
+    """The fields of a message. Raises ``RemoteError`` ``bad_request`` that says what is wrong and what is accepted."""
+    fields = {key: value for key, value in message.items() if key not in {"type", "id"}}
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part)[:64] for part in first["loc"])
+        accepted = ", ".join(model.model_fields) or "no fields"
+        raise RemoteError("bad_request", f"{where}: {first['msg']}", f"{name} takes {accepted}") from error

@@ -1,0 +1,178 @@
+"""The conversation on one socket, without the socket: frames in, frames and a close code out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from sfu.clock import Clock
+from sfu.conference import Attendee, Conference, EndReason, LeaveReason
+from sfu.conference.events import Event, MeetingEnded, Removed, Replaced
+from sfu.errors import RemoteError, SfuError, WireError
+from sfu.plugins.signaling_ws.outbox import Closing, Outbox
+from sfu.plugins.signaling_ws.rate import RateLimit
+from sfu.plugins.signaling_ws.requests import Hello, parse_fields, request_type
+from sfu.plugins.signaling_ws.wire import MAX_MESSAGE_BYTES, NOTIFICATIONS, EventEncoder, Frame, Wire
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+HELLO_TIMEOUT_S = 5.0
+
+CLOSE_NORMAL = 1000
+CLOSE_GOING_AWAY = 1001
+CLOSE_MALFORMED = 4400
+CLOSE_UNAUTHORIZED = 4401
+CLOSE_REPLACED = 4409
+CLOSE_TOO_MUCH = 4429
+
+
+class State(Enum):
+    """Waiting for hello, in the meeting, or over."""
+
+    GREETING = auto()
+    ATTACHED = auto()
+    CLOSED = auto()
+
+
+class SignalingSession:
+    """One socket's conversation. ``disconnected`` must be called when the socket is gone; after it, nothing in the
+    meeting refers to the session.
+    """
+
+    def __init__(
+        self,
+        meeting_id: str,
+        conference: Conference,
+        wire: Wire,
+        encoder: EventEncoder,
+        *,
+        clock: Clock,
+        logger: FilteringBoundLogger,
+    ) -> None:
+        self.outbox = Outbox(Closing(CLOSE_TOO_MUCH, "the client reads too slowly"))
+        self._meeting_id = meeting_id
+        self._conference = conference
+        self._wire = wire
+        self._encoder = encoder
+        self._clock = clock
+        self._log = logger
+        self._state = State.GREETING
+        self._attendee: Attendee | None = None
+        self._rate = RateLimit(clock.now())
+        self._greeting = clock.call_later(HELLO_TIMEOUT_S, self._no_hello)
+
+    # -- from the socket ---------------------------------------------------------------------------------
+
+    def handle_frame(self, frame: Frame) -> None:
+        """A message of the client. Total: whatever it is, it is answered, or the socket is closed."""
+        if self._state is State.CLOSED:
+            return
+        if not self._rate.allow(self._clock.now()):
+            self._close(CLOSE_TOO_MUCH, "too many messages")
+        elif len(frame) > MAX_MESSAGE_BYTES:
+            self._close(CLOSE_MALFORMED, f"a message has at most {MAX_MESSAGE_BYTES} bytes")
+        else:
+            self._handle_message(frame)
+
+    def disconnected(self) -> None:
+        """The socket is gone. Idempotent."""
+        self._state = State.CLOSED
+        self._greeting.cancel()
+        attendee, self._attendee = self._attendee, None
+        if attendee is not None:
+            attendee.detach(self.handle_event)
+
+    # -- from the meeting --------------------------------------------------------------------------------
+
+    def handle_event(self, event: Event) -> None:
+        """The ``Listener`` of this session."""
+        if type(event) in NOTIFICATIONS:
+            self.outbox.put(self._encoder.encode(event, self._wire))
+        match event:
+            case MeetingEnded(reason=EndReason.SERVER_STOPPING):
+                self._close(CLOSE_GOING_AWAY, "the server is stopping")
+            case MeetingEnded():
+                self._close(CLOSE_NORMAL, "the meeting ended")
+            case Replaced():
+                self._close(CLOSE_REPLACED, "replaced by a newer socket")
+            case Removed(reason=LeaveReason.LEFT):
+                self._close(CLOSE_NORMAL, "left")
+            case Removed():
+                self._close(CLOSE_UNAUTHORIZED, "the media transport was closed for too long; join again")
+
+    # -- inner -------------------------------------------------------------------------------------------
+
+    def _handle_message(self, frame: Frame) -> None:
+        try:
+            message = self._wire.decode(frame)
+        except WireError as error:
+            self._close(CLOSE_MALFORMED, str(error))
+            return
+        request_id = message.get("id")
+        if not isinstance(request_id, int) or isinstance(request_id, bool):
+            self._close(CLOSE_MALFORMED, "a request has an integer id")
+            return
+        if self._attendee is None:
+            self._greet(request_id, message)
+            return
+        self._send(self._answer(self._attendee, request_id, message))
+
+    def _greet(self, request_id: int, message: dict[str, Any]) -> None:
+        try:
+            attendee = self._admit(message)
+        except RemoteError as error:
+            self._send(_error(request_id, error))
+            self._close(CLOSE_UNAUTHORIZED, error.detail)
+            return
+        self._greeting.cancel()
+        self._attendee = attendee
+        self._state = State.ATTACHED
+        welcome = attendee.attach(self.handle_event)
+        self._send({"type": "welcome", "reply": request_id, **asdict(welcome)})
+        self._log.info("signaling attached", meeting=self._meeting_id, participant=attendee.id)
+
+    def _admit(self, message: dict[str, Any]) -> Attendee:
+        if message.get("type") != "hello":
+            raise RemoteError("unauthorized", "the first message must be hello", status=401)
+        token = parse_fields("hello", Hello, message).token
+        meeting = self._conference.meetings.get(self._meeting_id)
+        if meeting is None:
+            raise RemoteError("meeting_not_found", "there is no such meeting, or it has ended", status=404)
+        return meeting.attendee(token)
+
+    def _answer(self, attendee: Attendee, request_id: int, message: dict[str, Any]) -> dict[str, Any]:
+        """Does what a request asks; the reply."""
+        try:
+            name = message.get("type")
+            kind = request_type(name)
+            kind.handle(attendee, parse_fields(str(name), kind.model, message))
+        except RemoteError as error:
+            return _error(request_id, error)
+        except SfuError:
+            # Ours, not the client's; the others in the meeting and this socket go on.
+            self._log.exception("request failed", type=message.get("type"), participant=attendee.id)
+            return _error(request_id, RemoteError("internal", "the server failed on this request", status=500))
+        return {"type": "reply", "reply": request_id}
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self.outbox.put(self._wire.encode(message))
+
+    def _no_hello(self) -> None:
+        self._close(CLOSE_UNAUTHORIZED, f"no hello within {HELLO_TIMEOUT_S:.0f} s")
+
+    def _close(self, code: int, reason: str) -> None:
+        self._state = State.CLOSED
+        self._greeting.cancel()
+        self.outbox.close(code, reason)
+
+
+def _error(request_id: int, error: RemoteError) -> dict[str, Any]:
+    return {
+        "type": "error",
+        "reply": request_id,
+        "code": error.code,
+        "detail": error.detail,
+        "hint": error.hint,
+    }

@@ -22,6 +22,7 @@ pub mod event;
 pub mod ids;
 pub mod rtp;
 pub mod srtp;
+pub mod stun;
 pub mod time;
 pub mod wire;
 

@@ -1,0 +1,16 @@
+"""Meetings over HTTP: create, look up, join, leave; the first half of ``docs/signaling.md``."""
+
+from __future__ import annotations
+
+from sfu.plugins.api import PluginContext
+from sfu.plugins.meetings.routes import meeting_routes
+
+
+class MeetingsPlugin:
+    """The built-in ``meetings``."""
+
+    name = "meetings"
+
+    def setup(self, context: PluginContext) -> None:
+        """Adds the routes."""
+        context.include_router(meeting_routes(context))

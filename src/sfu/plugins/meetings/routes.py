@@ -1,0 +1,86 @@
+"""The routes. Each finds its meeting, asks it, and serializes the result; rules live in ``sfu.conference``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request
+
+from sfu.conference import Attendee, Meeting
+from sfu.conference.attendee import INGRESS
+from sfu.conference.views import MeetingTitle
+from sfu.errors import RemoteError
+from sfu.plugins.api import PluginContext
+from sfu.plugins.http import BoundedRoute, base_url, bearer_token
+from sfu.plugins.meetings.models import (
+    CreateMeeting,
+    IceServerOut,
+    Join,
+    Joined,
+    MeetingCreated,
+    MeetingFound,
+    Participants,
+)
+
+_PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {}}}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "a field is missing or wrong", **_PROBLEM},
+    404: {"description": "there is no such meeting", **_PROBLEM},
+}
+
+
+def meeting_routes(context: PluginContext) -> APIRouter:
+    """All routes of the plugin."""
+    router = APIRouter(prefix="/meetings", tags=["meetings"], route_class=BoundedRoute, responses=_PROBLEMS)
+    conference, options = context.conference, context.options
+
+    async def find(meeting_id: str) -> Meeting:
+        return await (conference.meeting_or_new if options.dev else conference.meeting)(meeting_id)
+
+    @router.post("", status_code=201)
+    async def create_meeting(request: Request, body: CreateMeeting | None = None) -> MeetingCreated:
+        """Makes a meeting."""
+        body = body or CreateMeeting()
+        if body.id is not None and not options.dev:
+            raise RemoteError("bad_request", "a meeting id may be chosen in development mode only", "leave id out")
+        meeting = await conference.create_meeting(body.title or "", id=body.id)
+        return MeetingCreated.of(meeting, base_url(request, options.public_url))
+
+    @router.get("/{meeting_id}")
+    async def get_meeting(request: Request, meeting_id: str) -> MeetingFound:
+        """A meeting and how many are in it."""
+        return MeetingFound.of(await conference.meeting(meeting_id), base_url(request, options.public_url))
+
+    @router.get("/{meeting_id}/participants")
+    async def get_participants(meeting_id: str) -> Participants:
+        """Everybody in the meeting, in the order of joining."""
+        return Participants(participants=list((await conference.meeting(meeting_id)).participant_views()))
+
+    @router.post("/{meeting_id}/join", response_model_exclude_none=True)
+    async def join(request: Request, meeting_id: str, body: Join) -> Joined:
+        """Joins: a participant, its token, and the offer to answer over the signaling WebSocket."""
+        attendee = (await find(meeting_id)).join(body.name)
+        return _joined(context, attendee, base_url(request, options.public_url))
+
+    @router.post("/{meeting_id}/leave", status_code=204)
+    async def leave(meeting_id: str, authorization: Annotated[str | None, Header()] = None) -> None:
+        """Leaves, as the participant whose token it is."""
+        token = bearer_token(authorization)
+        (await conference.meeting(meeting_id)).attendee(token).leave()
+
+    return router
+
+
+def _joined(context: PluginContext, attendee: Attendee, base: str) -> Joined:
+    meeting = attendee.meeting
+    return Joined(
+        meeting=MeetingTitle(meeting.id, meeting.title),
+        participant_id=attendee.id,
+        token=attendee.token,
+        signaling_url=f"ws{base.removeprefix('http')}/meetings/{meeting.id}/signaling",
+        ice_servers=[IceServerOut.of(server) for server in context.options.ice_servers(attendee.id)],
+        offer=attendee.offer,
+        ingress={source.value: section.mid for source, section in INGRESS.items()},
+        slots=list(attendee.slots.places),
+        resume_window_s=context.options.resume_window_s,
+    )

@@ -32,11 +32,12 @@ class Viewer:
 
     def __init__(self, meeting: Meeting, transport: Transport, offer: SessionDescription, target: str | None) -> None:
         self.meeting = meeting
+        self.id = new_participant_id()
         self.token = new_token()
         self.transport = transport
         self.target = target
         self._followed: str | None = None
-        self.slots = SlotTable(transport, new_participant_id(), on_change=lambda: None)
+        self.slots = SlotTable(transport, self.id, on_change=lambda: None)
         templates = [self.slots.allocate(kind, "", stream_id=_STREAM_ID) for kind in (Kind.AUDIO, Kind.VIDEO)]
         self.exchange = ClientOffer(transport, offer, meeting.options.codecs, egress=templates, accept_ingress=False)
         sent = [line for line in self.exchange.session.media if line.sends]

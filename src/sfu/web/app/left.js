@@ -1,0 +1,28 @@
+/** What is shown after a meeting: why it is over, and the ways on. */
+import { h, show } from "./dom.js";
+import { brand } from "./home.js";
+
+/** reason of the SDK's `closed` state -> heading, explanation, whether joining again makes sense */
+const REASONS = {
+  left: ["You left the meeting", "", true],
+  ended: ["The meeting has ended", "", false],
+  server_stopping: ["The meeting has ended", "The server is being stopped.", false],
+  replaced: ["You joined from somewhere else", "This tab was disconnected because another one took over.", true],
+  meeting_not_found: ["There is no meeting here", "The link is wrong, or the meeting is over.", false],
+  meeting_full: ["The meeting is full", "Someone has to leave before you can join.", true],
+  network: ["The server cannot be reached", "Check your connection and try again.", true],
+};
+const UNKNOWN = ["You were disconnected", "Something went wrong on the way.", true];
+
+/**
+ * @param {string} reason
+ * @param {() => void} onRejoin
+ */
+export function left(reason, onRejoin) {
+  const [heading, text, again] = REASONS[reason] ?? UNKNOWN;
+  const rejoin = again && h("button.button.primary.large", { type: "button", onClick: onRejoin, "data-autofocus": true },
+    reason === "left" ? "Join again" : "Try again");
+  show(h("main.left", {}, brand(), h("h1", {}, heading), text && h("p.lead", {}, text),
+    h("div.left-actions", {}, rejoin, h("a.button.quiet.large", { href: "/" }, "To the start page"))),
+  { title: `${heading} · sfu` });
+}

@@ -1,0 +1,52 @@
+/** What the page remembers in this browser. Storage may be forbidden (private windows): then nothing is. */
+const KEY = "sfu.preferences";
+const STAY_KEY = "sfu.inMeeting";
+
+const DEFAULTS = {
+  name: "",
+  microphone: "",
+  camera: "",
+  speaker: "",
+  microphoneOn: true,
+  cameraOn: true,
+  quality: "720",
+};
+
+/** @returns {typeof DEFAULTS} */
+export function preferences() {
+  try {
+    return { ...DEFAULTS, ...JSON.parse(localStorage.getItem(KEY)) };
+  } catch {
+    return { ...DEFAULTS };
+  }
+}
+
+/** @param {Partial<typeof DEFAULTS>} changes */
+export function remember(changes) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify({ ...preferences(), ...changes }));
+  } catch {
+    // Remembered next time, where storage is allowed.
+  }
+}
+
+/** The meeting that this tab is in, so that a reload goes straight back. */
+export const stay = {
+  is(id) {
+    return session((storage) => storage.getItem(STAY_KEY)) === id;
+  },
+  begin(id) {
+    session((storage) => storage.setItem(STAY_KEY, id));
+  },
+  end() {
+    session((storage) => storage.removeItem(STAY_KEY));
+  },
+};
+
+function session(use) {
+  try {
+    return use(sessionStorage);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,23 @@
+/** A round button for something that is on or off: microphone, camera, screen. */
+import { h } from "./dom.js";
+import { icon } from "./icons.js";
+
+/**
+ * @param {string} symbol icon while on; `${symbol}-off` while off
+ * @param {string} noun "microphone", "camera"
+ * @param {() => unknown} onClick
+ * @param {{on?: string, off?: string, key?: string}} [words] labels, and the key that does the same
+ */
+export function toggleButton(symbol, noun, onClick, words = {}) {
+  const shortcut = words.key ? ` (${words.key.toUpperCase()})` : "";
+  const element = h("button.round", { type: "button", onClick, dataset: { control: noun } });
+  const set = (on, problem = "") => {
+    const label = on ? (words.on ?? `Turn off ${noun}`) : (words.off ?? `Turn on ${noun}`);
+    element.replaceChildren(icon(on ? symbol : `${symbol}-off`), problem ? h("span.round-alert", {}, "!") : "");
+    element.setAttribute("aria-label", label);
+    element.setAttribute("aria-pressed", String(on));
+    element.title = problem || label + shortcut;
+    element.classList.toggle("off", !on);
+  };
+  return { element, set };
+}

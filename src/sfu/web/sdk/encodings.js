@@ -1,0 +1,92 @@
+/**
+ * What each source is encoded as: tables. The simulcast encodings themselves come from the SFU's offer
+ * (`a=simulcast:recv q;h;f`); here they get their sizes and ceilings.
+ */
+
+/**
+ * How many simulcast encodings libwebrtc really sends, by captured pixels (its `kSimulcastFormats`). It
+ * leaves out the *last* rids, which would be the largest pictures: a 640x360 camera at 4:2:1 would never
+ * be sent larger than 320x180 (measured with Chromium 156). So small captures use fewer encodings, and
+ * the last one that is used is always the full size.
+ */
+const CAMERA_BY_PIXELS = [
+  {
+    atLeast: 960 * 540,
+    rids: {
+      q: { active: true, scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+      h: { active: true, scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+      f: { active: true, scaleResolutionDownBy: 1, maxBitrate: 1_800_000 },
+    },
+  },
+  {
+    atLeast: 480 * 270,
+    rids: {
+      q: { active: true, scaleResolutionDownBy: 2, maxBitrate: 200_000 },
+      h: { active: true, scaleResolutionDownBy: 1, maxBitrate: 700_000 },
+      f: { active: false, scaleResolutionDownBy: 1 },
+    },
+  },
+  {
+    atLeast: 0,
+    rids: {
+      q: { active: true, scaleResolutionDownBy: 1, maxBitrate: 300_000 },
+      h: { active: false, scaleResolutionDownBy: 1 },
+      f: { active: false, scaleResolutionDownBy: 1 },
+    },
+  },
+];
+
+const PROFILES = {
+  microphone: { contentHint: "speech", single: { maxBitrate: 40_000 } },
+  camera: { contentHint: "motion", degradation: "balanced", single: { maxBitrate: 1_800_000 } },
+  // Text must stay sharp: the frame rate gives way, never the size.
+  screen: {
+    contentHint: "detail",
+    degradation: "maintain-resolution",
+    single: { scaleResolutionDownBy: 1, maxBitrate: 2_500_000, maxFramerate: 30 },
+  },
+  screen_audio: { contentHint: "music", single: { maxBitrate: 128_000 } },
+};
+
+/** Sources that a participant can send, in the order of the offer. */
+export const SOURCES = Object.freeze(Object.keys(PROFILES));
+
+/** @returns {"audio"|"video"} */
+export function kindOf(source) {
+  return source === "camera" || source === "screen" ? "video" : "audio";
+}
+
+/** Tells the encoder what the pixels or samples are. */
+export function hint(source, track) {
+  if ("contentHint" in track) track.contentHint = PROFILES[source].contentHint;
+}
+
+/**
+ * Sizes and ceilings of the camera's encodings for a capture of this size.
+ * @returns {Record<string, RTCRtpEncodingParameters>} by rid
+ */
+export function cameraEncodings(width, height) {
+  return CAMERA_BY_PIXELS.find(({ atLeast }) => width * height >= atLeast).rids;
+}
+
+/**
+ * Applies the tables to a sender. A browser that refuses a field keeps its own default: worse, not broken.
+ * @param {string} source
+ * @param {RTCRtpSender} sender with the track that it is going to send, or none
+ */
+export async function configure(source, sender) {
+  const profile = PROFILES[source];
+  const parameters = sender.getParameters();
+  if (!parameters.encodings?.length) return;
+  const { width = 1280, height = 720 } = sender.track?.getSettings() ?? {};
+  const rids = source === "camera" ? cameraEncodings(width, height) : {};
+  for (const encoding of parameters.encodings) {
+    Object.assign(encoding, rids[encoding.rid] ?? profile.single);
+  }
+  if (profile.degradation) parameters.degradationPreference = profile.degradation;
+  try {
+    await sender.setParameters(parameters);
+  } catch (error) {
+    console.warn(`sfu: the browser kept its own encoding of ${source}:`, error.message);
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The HTTP half of the protocol (docs/signaling.md, "HTTP"): create, look up, join and leave a meeting.
+ * Owns no state but the server's address.
+ */
+import { SfuError } from "./errors.js";
+
+/** A join that takes longer than this is tried again by whoever asked. */
+const REQUEST_TIMEOUT_MS = 10_000;
+
+export class Api {
+  /** @param {string|URL} [server] base address; by default the server that this file came from */
+  constructor(server = new URL("../../", import.meta.url)) {
+    this.server = new URL(server, globalThis.location?.href);
+    if (!this.server.pathname.endsWith("/")) this.server.pathname += "/";
+  }
+
+  /** @returns {Promise<{id: string, title: string, join_url: string, created_at: string}>} */
+  createMeeting({ title } = {}) {
+    return this.#call("POST", "meetings", { body: title ? { title } : {} });
+  }
+
+  /** @returns {Promise<{id: string, title: string, join_url: string, participants: number}>} */
+  meeting(id) {
+    return this.#call("GET", `meetings/${encodeURIComponent(id)}`);
+  }
+
+  /** @returns {Promise<object>} the join answer of docs/signaling.md */
+  join(id, name) {
+    return this.#call("POST", `meetings/${encodeURIComponent(id)}/join`, { body: { name } });
+  }
+
+  /** Leaves by HTTP. With `keepalive` the request outlives the page, which is what `pagehide` needs. */
+  leave(id, token, { keepalive = false } = {}) {
+    return this.#call("POST", `meetings/${encodeURIComponent(id)}/leave`, { token, keepalive });
+  }
+
+  async #call(method, path, { body, token, keepalive = false } = {}) {
+    const headers = {};
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (token) headers.Authorization = `Bearer ${token}`;
+    let response;
+    let payload;
+    try {
+      response = await fetch(new URL(path, this.server), {
+        method,
+        headers,
+        keepalive,
+        cache: "no-store",
+        body: body === undefined ? undefined : JSON.stringify(body),
+        signal: keepalive ? undefined : AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+      payload = await parse(response);
+    } catch (error) {
+      throw new SfuError("network", "The server cannot be reached.", { hint: String(error?.message ?? error) });
+    }
+    if (!response.ok) throw problem(response, payload);
+    return payload;
+  }
+}
+
+async function parse(response) {
+  if (response.status === 204) return null;
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** RFC 9457 problem details -> SfuError; a proxy's own error page has no code and becomes `bad_reply`. */
+function problem(response, payload) {
+  const code = typeof payload?.code === "string" ? payload.code : "bad_reply";
+  const detail = payload?.detail ?? payload?.title ?? `The server answered ${response.status}.`;
+  return new SfuError(code, String(detail), { status: response.status, hint: String(payload?.hint ?? "") });
+}

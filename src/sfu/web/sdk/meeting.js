@@ -1,0 +1,291 @@
+/**
+ * A meeting as one participant sees it: who is there, what they send, what this one sends. Joins, keeps
+ * the local sources published through reconnections, and joins again when the server has forgotten us.
+ * The events and states are described in docs/sdk.md.
+ *
+ * States: `idle -> joining -> connected <-> reconnecting -> closed`.
+ */
+import { AudioOutput } from "./audio.js";
+import { backoffMs, pause } from "./backoff.js";
+import { kindOf } from "./encodings.js";
+import { SfuError } from "./errors.js";
+import { Api } from "./http.js";
+import { levelsOf } from "./levels.js";
+import { LocalSources } from "./local_sources.js";
+import { Roster } from "./roster.js";
+import { Session } from "./session.js";
+import { MAX_VIDEO_SLOTS, SlotTable, wantedSlots } from "./slots.js";
+import { StatsSummary } from "./stats.js";
+
+/** After these a new try of the same join cannot succeed. */
+const FINAL_CODES = new Set(["meeting_not_found", "meeting_full", "unauthorized", "bad_request"]);
+/** Ends of a session that a new join can mend; all others close the meeting. */
+const MENDABLE = new Set(["unauthorized", "transport"]);
+
+export class Meeting extends EventTarget {
+  #api;
+  #session = null;
+  #state = "idle";
+  #roster = new Roster();
+  #slots = new SlotTable();
+  #sources = new LocalSources((source) => this.#sourceEnded(source));
+  #stats = new StatsSummary();
+  #maxVideo;
+  #slotsAsked = 0;
+  #rejoins = 0;
+  #entered = Promise.withResolvers();
+  #onPageHide = () => this.#leaveByHttp();
+
+  /**
+   * @param {object} options
+   * @param {string} options.id the meeting's id
+   * @param {string} options.name shown to the others
+   * @param {string|URL} [options.server] base address; by default where the SDK was loaded from
+   * @param {number} [options.maxVideo] most remote videos to receive at once, 0..49
+   */
+  constructor({ id, name, server, maxVideo = MAX_VIDEO_SLOTS }) {
+    super();
+    this.id = id;
+    this.name = name;
+    this.title = "";
+    this.audio = new AudioOutput();
+    this.#api = new Api(server);
+    this.#maxVideo = maxVideo;
+    this.#entered.promise.catch(() => {});
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /** @returns {string|null} this participant's id; it changes when the meeting is joined again */
+  get participantId() {
+    return this.#session?.joined.participant_id ?? null;
+  }
+
+  /** @returns {Map<string, import("./roster.js").Participant>} everyone, this participant too */
+  get participants() {
+    return this.#roster.participants;
+  }
+
+  /**
+   * Joins. Resolves when the server has told who is there; media follows.
+   * @throws {SfuError} with the server's code, or `network`
+   */
+  async join() {
+    if (this.#state !== "idle") throw new SfuError("closed", "A Meeting is joined once; make a new one.");
+    this.#become("joining");
+    try {
+      this.#live(await this.#api.join(this.id, this.name));
+    } catch (error) {
+      this.#close(error.code ?? "failed", error);
+    }
+    await this.#entered.promise;
+  }
+
+  /** Leaves; nothing of this object works afterwards. Tracks are the caller's to stop. */
+  async leave() {
+    const session = this.#session;
+    const said = session?.signalingOpen ? session.request("leave").catch(() => {}) : this.#leaveByHttp();
+    this.#close("left", null, said);
+    await said;
+  }
+
+  /**
+   * Publishes a track as a source, or replaces the track that is published as it. May be called before
+   * `join`. The caller keeps the track; when it ends, the source is unpublished and `source-ended` follows.
+   * @param {"microphone"|"camera"|"screen"|"screen_audio"} source
+   * @param {MediaStreamTrack} track
+   */
+  async publish(source, track, { muted = false } = {}) {
+    const isNew = !this.#sources.published(source);
+    this.#sources.set(source, track, muted);
+    await this.#session?.connection.send(source, track);
+    await this.#tell(isNew ? "publish" : "mute", { source, muted });
+  }
+
+  /** Takes a source away; the others see it go. Does not stop the track. */
+  async unpublish(source) {
+    if (!this.#sources.delete(source)) return;
+    await this.#session?.connection.send(source, null);
+    await this.#tell("unpublish", { source });
+  }
+
+  /** Sends silence (or black) and tells the others; the device stays open for a quick return. */
+  async mute(source, muted) {
+    if (this.#sources.mute(source, muted)) await this.#tell("mute", { source, muted });
+  }
+
+  /** @returns {{track: MediaStreamTrack, muted: boolean}|null} what this participant publishes as `source` */
+  published(source) {
+    return this.#sources.published(source);
+  }
+
+  /**
+   * @returns {{mid: string, track: MediaStreamTrack|null, state: string, codec: string|null}|null} the remote
+   *   video of a participant's `camera` or `screen`; null when no slot shows it
+   */
+  video(participantId, source) {
+    const slot = this.#slots.find(participantId, source);
+    if (slot?.kind !== "video") return null;
+    return { mid: slot.mid, state: slot.state, codec: slot.codec, track: this.#receiver(slot.mid)?.track ?? null };
+  }
+
+  /** Caps the layers that a video slot gets; omit both for the best. See `layers` in docs/signaling.md. */
+  setLayers(mid, { spatial, temporal } = {}) {
+    return this.#tell("layers", { mid, spatial, temporal });
+  }
+
+  /** @returns {Map<string, number>} participant id -> microphone level now, 0..1; cheap, call it often */
+  levels() {
+    return levelsOf(this.#slots.ofKind("audio"), (mid) => this.#receiver(mid));
+  }
+
+  /** @returns {Promise<import("./stats.js").Summary|null>} call it at a steady pace: rates are between calls */
+  async stats() {
+    return this.#session ? this.#stats.read(await this.#session.connection.stats()) : null;
+  }
+
+  /** One session after the other, until an end that no new join can mend. */
+  async #live(joined) {
+    while (joined) {
+      const reason = await this.#stay(joined);
+      if (this.#state === "closed") return;
+      if (!MENDABLE.has(reason)) return this.#close(reason);
+      if (reason === "transport") this.#leaveByHttp();
+      this.#become("reconnecting");
+      joined = await this.#joinAgain();
+    }
+  }
+
+  /** @returns {Promise<string>} why the session is over */
+  #stay(joined) {
+    const session = new Session(joined);
+    this.#session = session;
+    this.title = joined.meeting.title ?? "";
+    this.#slots.clear();
+    this.#slots.declare(joined.slots);
+    this.#slotsAsked = 0;
+    for (const [source, { track }] of this.#sources.entries()) session.connection.send(source, track);
+    session.addEventListener("state", ({ detail }) => this.#onSessionState(detail));
+    session.addEventListener("welcome", ({ detail }) => this.#onWelcome(detail));
+    session.addEventListener("notification", ({ detail }) => this.#onNotification(detail));
+    session.addEventListener("negotiated", () => this.#slotsChanged());
+    addEventListener("pagehide", this.#onPageHide);
+    session.start();
+    return new Promise((resolve) => {
+      session.addEventListener("over", ({ detail }) => resolve(detail.reason));
+    });
+  }
+
+  /** @returns {Promise<object|null>} the join answer; null when the meeting was closed meanwhile */
+  async #joinAgain() {
+    while (this.#state !== "closed") {
+      await pause(backoffMs(this.#rejoins++));
+      try {
+        return this.#state === "closed" ? null : await this.#api.join(this.id, this.name);
+      } catch (error) {
+        if (FINAL_CODES.has(error.code)) this.#close(error.code, error);
+      }
+    }
+    return null;
+  }
+
+  #onSessionState(state) {
+    if (state === "connected") this.#rejoins = 0;
+    if (state === "connected") this.#become("connected");
+    else if (this.#state === "connected") this.#become("reconnecting");
+  }
+
+  #onWelcome({ participants, slots }) {
+    this.#emitChanges(this.#roster.replace(participants));
+    this.#slots.update(slots);
+    this.#slotsChanged();
+    const known = this.participants.get(this.participantId)?.sources ?? {};
+    for (const [type, fields] of this.#sources.difference(known)) this.#tell(type, fields).catch(console.warn);
+    this.#entered.resolve();
+  }
+
+  #onNotification(message) {
+    const handlers = {
+      participant_joined: () => this.#emitChanges(this.#roster.put(message.participant)),
+      participant_updated: () => this.#emitChanges(this.#roster.put(message.participant)),
+      participant_left: () => this.#emitChanges(this.#roster.remove(message.participant_id, message.reason)),
+      offer: () => this.#slots.declare(message.slots),
+      slots: () => {
+        this.#slots.update(message.slots);
+        this.#slotsChanged();
+      },
+      meeting_ended: () => this.#close(message.reason),
+    };
+    handlers[message.type]?.();
+  }
+
+  #slotsChanged() {
+    const audio = this.#slots.ofKind("audio").map(({ mid }) => this.#receiver(mid)?.track);
+    this.audio.play(audio.filter(Boolean));
+    this.#emit("slots", this.#slots.ofKind("video"));
+  }
+
+  /** More slots when more people show video than there are slots for; a refusal leaves what there is. */
+  #askForSlots() {
+    const others = [...this.participants.values()].filter(({ id }) => id !== this.participantId);
+    const sources = others.flatMap((other) => Object.keys(other.sources)).filter((name) => kindOf(name) === "video");
+    const slots = Math.max(this.#slotsAsked, this.#slots.ofKind("video").length);
+    const video = wantedSlots(sources.length, slots, this.#maxVideo);
+    if (video === null) return;
+    this.#slotsAsked = video;
+    this.#tell("slots", { video }).catch(console.warn);
+  }
+
+  #sourceEnded(source) {
+    this.unpublish(source).catch(console.warn);
+    this.#emit("source-ended", { source });
+  }
+
+  /** Sends a request now, or not at all: after a lost socket the next `welcome` brings both sides together. */
+  async #tell(type, fields) {
+    try {
+      if (this.#session?.signalingOpen) await this.#session.request(type, fields);
+    } catch (error) {
+      if (error.code !== "signaling_lost") throw error;
+    }
+  }
+
+  #receiver(mid) {
+    return this.#session?.connection.receiver(mid) ?? null;
+  }
+
+  #leaveByHttp() {
+    const token = this.#session?.joined.token;
+    if (!token) return Promise.resolve();
+    return this.#api.leave(this.id, token, { keepalive: true }).catch(() => {});
+  }
+
+  #close(reason, error = null, after = Promise.resolve()) {
+    if (this.#state === "closed") return;
+    removeEventListener("pagehide", this.#onPageHide);
+    this.#become("closed", reason);
+    this.audio.play([]);
+    this.#sources.clear();
+    after.then(() => this.#session?.close());
+    this.#entered.reject(error ?? new SfuError("closed", `The meeting is closed: ${reason}.`));
+  }
+
+  #become(state, reason = null) {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#emit("state", { state, reason });
+  }
+
+  #emitChanges(changes) {
+    for (const { type, participant, reason } of changes) {
+      this.#emit(`participant-${type}`, { participant, reason: reason ?? null });
+    }
+    if (changes.length > 0) this.#askForSlots();
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * The receive slots and what feeds each: a table by mid, kept in step with `welcome`, offers and `slots`
+ * notifications. Who is behind a slot changes often; the slot's track never does.
+ *
+ * @typedef {{mid: string, kind: "audio"|"video", participantId: string|null, source: string|null,
+ *   state: "active"|"idle"|"muted"|"unsupported_codec", codec: string|null}} Slot
+ */
+export class SlotTable {
+  /** @type {Map<string, Slot>} */
+  #slots = new Map();
+
+  /** The m-lines that exist, from the join answer or an offer; feeds that are known already stay. */
+  declare(list) {
+    for (const { mid, kind } of list) {
+      if (this.#slots.has(mid)) continue;
+      this.#slots.set(mid, { mid, kind, participantId: null, source: null, state: "idle", codec: null });
+    }
+  }
+
+  /** Takes over what the server says feeds these slots. */
+  update(list) {
+    for (const entry of list) {
+      const slot = this.#slots.get(entry.mid) ?? { mid: entry.mid, kind: entry.kind ?? "video" };
+      this.#slots.set(entry.mid, {
+        ...slot,
+        participantId: entry.participant_id ?? null,
+        source: entry.source ?? null,
+        state: entry.state ?? "idle",
+        codec: entry.codec ?? null,
+      });
+    }
+  }
+
+  clear() {
+    this.#slots.clear();
+  }
+
+  /** @returns {Slot[]} */
+  ofKind(kind) {
+    return [...this.#slots.values()].filter((slot) => slot.kind === kind);
+  }
+
+  /** @returns {Slot|null} the slot that shows this source of this participant */
+  find(participantId, source) {
+    for (const slot of this.#slots.values()) {
+      if (slot.participantId === participantId && slot.source === source) return slot;
+    }
+    return null;
+  }
+}
+
+/** Slots come in steps, so that people who arrive one by one do not cost one negotiation each. */
+const STEP = 4;
+/** The server's own limit. */
+export const MAX_VIDEO_SLOTS = 49;
+
+/**
+ * @param {number} sources video sources that others publish
+ * @param {number} slots video slots there are
+ * @param {number} limit the most that the caller wants
+ * @returns {number|null} how many to ask for; null when there are enough
+ */
+export function wantedSlots(sources, slots, limit = MAX_VIDEO_SLOTS) {
+  const wanted = Math.min(limit, MAX_VIDEO_SLOTS, Math.ceil(sources / STEP) * STEP);
+  return wanted > slots ? wanted : null;
+}

@@ -1,0 +1,55 @@
+/**
+ * A browser's statistics report reduced to what a person or an integrator asks for.
+ *
+ * @typedef {{rttMs: number|null, dtls: string, cipher: string, srtp: string, sendBps: number,
+ *   receiveBps: number, packetsLost: number, packetsReceived: number, sending: string[]}} Summary
+ */
+const DTLS_VERSIONS = new Map([["FEFF", "1.0"], ["FEFD", "1.2"], ["FEFC", "1.3"]]);
+
+/** Rates need two reports: this remembers the one before. */
+export class StatsSummary {
+  #before = null;
+
+  /**
+   * @param {RTCStatsReport} report
+   * @returns {Summary}
+   */
+  read(report) {
+    const entries = [...report.values()];
+    const transport = entries.find(({ type }) => type === "transport") ?? {};
+    const pair = report.get(transport.selectedCandidatePairId) ?? {};
+    const inbound = entries.filter(({ type }) => type === "inbound-rtp");
+    const outbound = entries.filter(({ type, bytesSent }) => type === "outbound-rtp" && bytesSent > 0);
+    const rates = this.#rates(transport);
+    return {
+      ...rates,
+      rttMs: Number.isFinite(pair.currentRoundTripTime) ? pair.currentRoundTripTime * 1000 : null,
+      dtls: DTLS_VERSIONS.get(transport.tlsVersion) ?? transport.tlsVersion ?? "",
+      cipher: transport.dtlsCipher ?? "",
+      srtp: transport.srtpCipher ?? "",
+      packetsLost: sum(inbound, "packetsLost"),
+      packetsReceived: sum(inbound, "packetsReceived"),
+      sending: outbound.filter(({ kind, active }) => kind === "video" && active !== false).map(describe),
+    };
+  }
+
+  #rates({ timestamp = 0, bytesSent = 0, bytesReceived = 0 }) {
+    const before = this.#before;
+    this.#before = { timestamp, bytesSent, bytesReceived };
+    const seconds = before ? (timestamp - before.timestamp) / 1000 : 0;
+    if (seconds <= 0) return { sendBps: 0, receiveBps: 0 };
+    return {
+      sendBps: Math.max(0, (8 * (bytesSent - before.bytesSent)) / seconds),
+      receiveBps: Math.max(0, (8 * (bytesReceived - before.bytesReceived)) / seconds),
+    };
+  }
+}
+
+function sum(entries, field) {
+  return entries.reduce((total, entry) => total + (entry[field] ?? 0), 0);
+}
+
+function describe({ rid, frameWidth, frameHeight, framesPerSecond }) {
+  const size = frameWidth ? `${frameWidth}×${frameHeight}` : "–";
+  return `${rid ? `${rid}: ` : ""}${size} at ${Math.round(framesPerSecond ?? 0)} fps`;
+}

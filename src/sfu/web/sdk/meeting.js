@@ -98,10 +98,9 @@ export class Meeting extends EventTarget {
    * @param {MediaStreamTrack} track
    */
   async publish(source, track, { muted = false } = {}) {
-    const isNew = !this.#sources.published(source);
     this.#sources.set(source, track, muted);
     await this.#session?.connection.send(source, track);
-    await this.#tell(isNew ? "publish" : "mute", { source, muted });
+    await this.#tell("publish", { source, muted });
   }
 
   /** Takes a source away; the others see it go. Does not stop the track. */

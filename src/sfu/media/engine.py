@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,6 +86,8 @@ def native_shard(index: int, listen: Sequence[Address], options: EngineOptions) 
     """A data-plane thread with its sockets. Raises ``EngineError`` when an address can not be had."""
     from sfu import _native
 
+    if _native.DEBUG_BUILD:
+        warnings.warn("sfu._native is a debug build, ten times slower: run make build", RuntimeWarning, stacklevel=2)
     cpu = options.cpus[index] if options.cpus else None
     seed = None if options.seed is None else options.seed + index
     try:
@@ -124,7 +127,7 @@ class Engine:
         return ShardLink(
             index=index,
             port=shard,
-            candidates=tuple(host_candidates(shard.local_addresses, options.advertise)),
+            candidates=tuple(map(str, host_candidates(shard.local_addresses, options.advertise))),
             certificate=options.certificate,
             timers=self._timers,
             handles=self._handles,
@@ -135,13 +138,17 @@ class Engine:
     # Objects
 
     def create_router(self) -> Router:
-        """A router on the shard with the fewest transports. Raises ``EngineError`` when no shard is left."""
+        """A router on the least busy shard. Raises ``EngineError`` when no shard is left."""
+        return Router(self.least_busy_shard())
+
+    def least_busy_shard(self) -> ShardLink:
+        """The shard with the fewest transports. Raises ``EngineError`` when none is left."""
         if self.closed:
             raise EngineError("the engine is closed")
         alive = [link for link in self._links if link.failed is None]
         if not alive:
             raise EngineError("every shard has failed", "restart the process")
-        return Router(min(alive, key=lambda link: (len(link.transports), len(link.routers))))
+        return min(alive, key=lambda link: (len(link.transports), len(link.routers)))
 
     @property
     def local_addresses(self) -> tuple[Address, ...]:

@@ -24,12 +24,14 @@ class Router:
 
     def create_transport(self) -> Transport:
         """A transport that answers connectivity checks from now on. Raises ``EngineError`` when the shard failed."""
+        self.require_open()
+        return Transport(self)
+
+    def require_open(self) -> None:
+        """Raises ``EngineError`` when the shard failed, ``StateError`` when the router is closed otherwise."""
+        self.link.require_alive()
         if self.closed:
             raise StateError(f"router {self.id} is closed")
-        self.link.require_alive()
-        transport = Transport(self)
-        self.transports[transport.id] = transport
-        return transport
 
     def close(self, reason: str = "router closed") -> None:
         """Closes its transports, then itself. Idempotent."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sfu.dtls.session import DtlsConnected
 from sfu.errors import RemoteError, StateError
-from sfu.ice.session import IceSession
+from sfu.ice.session import IceCredentials, IceSession
 from sfu.ids import ConsumerId, ProducerId, TransportId
 from sfu.media.consumer import Consumer
 from sfu.media.handshake import Handshake, HandshakeCallbacks
@@ -49,7 +49,6 @@ class Transport:
         self.state = TransportState.NEW
         self.close_reason = ""
         self.remote: RemoteTransportParameters | None = None
-        self.remote_address: Address | None = None
         self.dtls_version: str | None = None
         self.srtp_profile: str | None = None
         self.send_rtp = RtpMap()
@@ -58,15 +57,21 @@ class Transport:
         self.consumers: dict[ConsumerId, Consumer] = {}
         self.on_state: StateCallback | None = None
         """Called after each change, once with CLOSED; the text says why (may be empty)."""
-        self._ice = IceSession()
+        self._ice = IceSession(name=f"transport {self.id}")
         self._ssrcs: set[int] = set()
         self._deadline: Timer | None = None
         callbacks = HandshakeCallbacks(self._send_dtls, self._secured, self._dtls_failed, self._dtls_ended)
         self._handshake = Handshake(link.certificate, link.timers, callbacks)
         link.transports[self.id] = self
-        link.port.add_transport(self.id, router.id, self._ice.ufrag, self._ice.pwd)
+        router.transports[self.id] = self
+        link.port.add_transport(self.id, router.id, self._ice.local.ufrag, self._ice.local.pwd)
         if link.on_transport_added is not None:
             link.on_transport_added()
+
+    @property
+    def remote_address(self) -> Address | None:
+        """Where the client is; None before the first nomination."""
+        return self._ice.remote_address
 
     # Negotiation
 
@@ -74,8 +79,8 @@ class Transport:
     def local(self) -> LocalTransportParameters:
         """What our description says of this transport; changes with ``restart_ice``."""
         return LocalTransportParameters(
-            ufrag=self._ice.ufrag,
-            pwd=self._ice.pwd,
+            ufrag=self._ice.local.ufrag,
+            pwd=self._ice.local.pwd,
             fingerprints=(self.link.certificate.fingerprint(),),
             candidates=self.link.candidates,
         )
@@ -86,15 +91,15 @@ class Transport:
             raise StateError(f"transport {self.id} is {self.state}, not new")
         if not remote.fingerprints:
             raise RemoteError("bad_sdp", "the description has no certificate fingerprint", status=400)
-        self.remote = remote
+        self._know(remote)
         self._move(TransportInput.CONNECT)
         self.link.timers.soon(self._begin)
 
     def restart_ice(self) -> LocalTransportParameters:
         """New credentials, accepted beside the old ones until the remote uses them; media goes on."""
         self._require_open()
-        self._ice.restart()
-        self.link.port.restart_ice(self.id, self._ice.ufrag, self._ice.pwd)
+        credentials = self._ice.restart()
+        self.link.port.restart_ice(self.id, credentials.ufrag, credentials.pwd)
         return self.local
 
     def update_remote(self, remote: RemoteTransportParameters) -> None:
@@ -112,7 +117,11 @@ class Transport:
                 "join again",
                 status=422,
             )
+        self._know(remote)
+
+    def _know(self, remote: RemoteTransportParameters) -> None:
         self.remote = remote
+        self._ice.set_remote(IceCredentials(remote.ufrag, remote.pwd))
 
     def set_rtp(self, receive: RtpMap, send: RtpMap, rtcp_reduced_size: bool) -> None:
         """What was negotiated, directions as seen from here. May be repeated after a new offer."""
@@ -155,13 +164,14 @@ class Transport:
 
     def ice_selected(self, address: Address, *, restarted: bool, now: float) -> None:
         """The first nomination, or the client moved."""
-        log.debug("transport %d address %s -> %s", self.id, self.remote_address, address)
-        self.remote_address = address
-        self._ice.selected(restarted=restarted)
+        how = "restarted" if restarted else "selected"
+        log.debug("transport %d address %s -> %s (%s)", self.id, self.remote_address, address, how)
+        self._ice.select(address)
         self._start_handshake(now)
 
     def consent_expired(self) -> None:
         """The remote has sent no valid check for 30 s (RFC 7675 §5.1): it is gone."""
+        self._ice.expire_consent()
         self._fail("consent", "ICE consent expired: no connectivity check for 30 s")
 
     def review(self, stats: Mapping[str, Any]) -> None:

@@ -18,8 +18,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
-from sfu.config_report import ACCEPTED_ADDRESS, ConfigErrors, Sources, problems_of
+from sfu.config_report import ACCEPTED_ADDRESS, ACCEPTED_ICE_URL, ConfigErrors, Sources, problems_of
 from sfu.errors import ConfigError
+from sfu.ice.servers import IceUrl
 from sfu.rtp.codecs import CodecName
 
 ENV_PREFIX = "SFU_"
@@ -31,8 +32,14 @@ def _canonical_address(text: str) -> str:
     return str(ip_address(text))
 
 
+def _checked_ice_url(text: str) -> str:
+    IceUrl.parse(text)
+    return text
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Address = Annotated[str, AfterValidator(_canonical_address), Field(json_schema_extra={"accepted": ACCEPTED_ADDRESS})]
+IceServerUrl = Annotated[str, AfterValidator(_checked_ice_url), Field(json_schema_extra={"accepted": ACCEPTED_ICE_URL})]
 AudioCodec = Literal[CodecName.OPUS, CodecName.RED]
 VideoCodec = Literal[CodecName.VP8, CodecName.VP9, CodecName.H264, CodecName.AV1]
 BUILT_IN_PLUGINS = ("meetings", "signaling_ws", "whip", "observability", "page")
@@ -151,7 +158,7 @@ class AuthSection(Section):
 class IceServerSection(Section):
     """One table of ``[[ice.servers]]``: a STUN or TURN server to tell clients."""
 
-    urls: tuple[Annotated[str, Field(pattern=r"^(stun|stuns|turn|turns):[^\s]+$")], ...] = Field(
+    urls: tuple[IceServerUrl, ...] = Field(
         min_length=1, max_length=8, description='URLs like "turn:turn.example.org:3478?transport=udp"'
     )
     username: str = Field("", description='user name of a TURN server; with secret: prefix of the name, "" for none')

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from sfu.errors import ConfigError
 
 ACCEPTED_ADDRESS = 'an IPv4 or IPv6 address, like "192.0.2.1"'
+ACCEPTED_ICE_URL = "stun:host[:port], stuns:…, turn:host[:port][?transport=udp|tcp] or turns:…"
 
 
 class ConfigErrors(ExceptionGroup[ConfigError]):

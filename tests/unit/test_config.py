@@ -85,7 +85,10 @@ def test_every_key_has_a_description():
         ("server = 3", "sfu.toml: server: 3 is not accepted (accepted: a table)"),
         ("[nope]", "sfu.toml: nope: unknown key"),
         ("x = [", "sfu.toml: is not TOML: Invalid value (at end of document)"),
-        ("[[ice.servers]]", "sfu.toml: ice.servers[0].urls: is missing (accepted: a list of 1 to 8, each a string)"),
+        (
+            "[[ice.servers]]",
+            "sfu.toml: ice.servers[0].urls: is missing (accepted: a list of 1 to 8, each stun:host[:port]",
+        ),
     ],
 )
 def test_a_fault_in_the_file_names_file_key_and_accepted_form(tmp_path: Path, text: str, line: str):

@@ -1,0 +1,88 @@
+"""The server's numbers as Prometheus metric families. Reads what the engine and the conference tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from sfu.conference import Conference
+from sfu.media.engine import EngineStats
+from sfu.plugins.api import RuntimeView
+
+TRANSPORT_STATES = ("new", "connecting", "connected", "disconnected")
+"""Shown even when none is in them, so that a graph has no holes."""
+
+DIRECTIONS = (("rx", "received"), ("tx", "sent"))
+
+
+class EngineCollector(Collector):
+    """Collects at each scrape."""
+
+    def __init__(self, runtime: RuntimeView, conference: Conference) -> None:
+        self._runtime = runtime
+        self._conference = conference
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family once."""
+        stats = self._runtime.engine_stats()
+        yield from _traffic(stats)
+        yield from _objects(stats)
+        yield from self._meetings()
+        yield GaugeMetricFamily(
+            "sfu_event_loop_lag_seconds",
+            "How late the control plane's event loop was at worst in the last 15 s",
+            value=self._runtime.loop_lag_s(),
+        )
+        yield GaugeMetricFamily(
+            "sfu_ready", "1 when new meetings are welcome", value=0 if self._runtime.not_ready() else 1
+        )
+
+    def _meetings(self) -> Iterator[Metric]:
+        stats = self._conference.stats()
+        yield GaugeMetricFamily("sfu_meetings", "Meetings at hand", value=stats.meetings)
+        yield GaugeMetricFamily("sfu_participants", "Participants in all meetings", value=stats.participants)
+        yield GaugeMetricFamily("sfu_viewers", "Receivers that are no participants (WHEP)", value=stats.viewers)
+
+
+def _traffic(stats: EngineStats) -> Iterator[Metric]:
+    counters = stats.counters
+    for unit, what in (("packets", "Datagrams of every kind"), ("bytes", "Payload bytes of all datagrams")):
+        family = CounterMetricFamily(f"sfu_{unit}", what, labels=["direction"])
+        for prefix, direction in DIRECTIONS:
+            family.add_metric([direction], counters.get(f"{prefix}_{unit}", 0))
+        yield family
+    events = CounterMetricFamily(
+        "sfu_data_plane", "What the data plane counted, by the names of its statistics", labels=["what"]
+    )
+    for name, value in sorted(counters.items()):
+        if name not in {"rx_packets", "rx_bytes", "tx_packets", "tx_bytes"}:
+            events.add_metric([name], value)
+    yield events
+    drops = CounterMetricFamily("sfu_dropped_packets", "Datagrams that went no further", labels=["reason"])
+    for reason, value in sorted(stats.drops.items()):
+        drops.add_metric([reason], value)
+    yield drops
+
+
+def _objects(stats: EngineStats) -> Iterator[Metric]:
+    transports = GaugeMetricFamily("sfu_transports", "Live transports", labels=["state"])
+    for state in TRANSPORT_STATES:
+        transports.add_metric([state], stats.transports.get(state, 0))
+    yield transports
+    yield GaugeMetricFamily("sfu_routers", "Routers, one for each meeting with somebody in it", value=stats.routers)
+    yield GaugeMetricFamily("sfu_producers", "Published sources", value=stats.producers)
+    yield GaugeMetricFamily("sfu_consumers", "Outgoing streams", value=stats.consumers)
+    yield CounterMetricFamily(
+        "sfu_dtls_failures", "Transports closed by a DTLS handshake that failed", value=stats.failures.get("dtls", 0)
+    )
+    failures = CounterMetricFamily("sfu_failures", "Failures of the control plane, by kind", labels=["kind"])
+    for kind, count in sorted(stats.failures.items()):
+        failures.add_metric([kind], count)
+    yield failures
+    up = GaugeMetricFamily("sfu_shard_up", "1 while the shard's thread runs", labels=["shard"])
+    for shard in stats.shards:
+        up.add_metric([str(shard.index)], 0 if shard.failed else 1)
+    yield up

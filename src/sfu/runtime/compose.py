@@ -1,0 +1,84 @@
+"""From the configuration to the small options of each part. Nothing else knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from sfu.clock import Clock
+from sfu.conference import ConferenceOptions
+from sfu.config import Config, IceServerSection
+from sfu.dtls.certificate import Certificate
+from sfu.ice.servers import IceServer
+from sfu.media.engine import EngineOptions
+from sfu.plugins.api import ServerOptions
+from sfu.sdp.negotiate import CodecPolicy
+
+
+def certificate(config: Config, now: datetime) -> Certificate:
+    """That of the configuration, else a new one. Raises ``ConfigError``."""
+    if config.dtls.certificate:
+        return Certificate.load(Path(config.dtls.certificate), Path(config.dtls.private_key), now)
+    return Certificate.generate(now)
+
+
+def engine_options(config: Config, certificate: Certificate, advertise: tuple[str, ...]) -> EngineOptions:
+    """``advertise``: the addresses to tell clients, with those found out at start."""
+    return EngineOptions(
+        certificate=certificate,
+        listen=config.media.listen,
+        port=config.media.port,
+        shards=config.media.shards,
+        cpus=config.media.cpus,
+        advertise=advertise,
+    )
+
+
+def codec_policy(config: Config) -> CodecPolicy:
+    """Order of codecs."""
+    return CodecPolicy(audio=config.codecs.audio, video=config.codecs.video)
+
+
+def conference_options(config: Config) -> ConferenceOptions:
+    """Limits of meetings."""
+    meeting = config.meeting
+    return ConferenceOptions(
+        max_meetings=meeting.max_meetings,
+        max_participants=meeting.max_participants,
+        resume_window_s=meeting.resume_window_s,
+        audio_slots=meeting.audio_slots,
+        video_slots_initial=meeting.video_slots_initial,
+        video_slots_max=meeting.video_slots_max,
+        codecs=codec_policy(config),
+    )
+
+
+def server_options(config: Config, *, dev: bool, clock: Clock) -> ServerOptions:
+    """What plugins are told."""
+    return ServerOptions(
+        public_url=config.server.public_url.rstrip("/"),
+        dev=dev,
+        whip_token=config.auth.whip_token.get_secret_value(),
+        resume_window_s=config.meeting.resume_window_s,
+        codecs=codec_policy(config),
+        ice_servers=ice_servers(config, clock),
+    )
+
+
+def ice_servers(config: Config, clock: Clock) -> Callable[[str], tuple[IceServer, ...]]:
+    """Gives the servers for a participant: TURN credentials are good for one participant and some time."""
+
+    def for_participant(participant_id: str) -> tuple[IceServer, ...]:
+        now_unix_s = clock.wall().timestamp()
+        return tuple(_ice_server(section, participant_id, now_unix_s) for section in config.ice.servers)
+
+    return for_participant
+
+
+def _ice_server(section: IceServerSection, participant_id: str, now_unix_s: float) -> IceServer:
+    secret = section.secret.get_secret_value()
+    if secret:
+        name = f"{section.username}-{participant_id}" if section.username else participant_id
+        return IceServer.turn(section.urls, secret, name, now_unix_s=now_unix_s, ttl_s=section.ttl_s)
+    return IceServer(section.urls, section.username or None, section.credential.get_secret_value() or None)

@@ -1,0 +1,75 @@
+"""uvicorn as part of this server: our sockets, our signals, and a word when it listens."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from sfu.errors import EngineError
+
+BACKLOG = 1024
+
+MAX_MESSAGE_BYTES = 256 * 1024
+"""WebSocket messages and request bodies. A description with 49 video slots has some 60 KiB."""
+
+KEEP_ALIVE_S = 5
+PING_INTERVAL_S = 15.0
+PING_TIMEOUT_S = 15.0
+"""A socket whose other end went without a word is noticed within 30 s, the resume window."""
+
+
+def listen_tcp(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ``EngineError`` that says what to do when the address can not be had."""
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        hint = "choose another with --host or [server] host"
+        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+            hint = "stop what uses the port, or choose another with --port or [server] port"
+        raise EngineError(f"HTTP can not listen on {where}: {error.strerror}", hint) from error
+    listener.setblocking(False)
+    return listener
+
+
+class HttpServer(uvicorn.Server):
+    """Serves ``app`` on sockets that somebody else opened and closes."""
+
+    def __init__(self, app: ASGIApp, on_started: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                ws="websockets-sansio",
+                ws_max_size=MAX_MESSAGE_BYTES,
+                ws_ping_interval=PING_INTERVAL_S,
+                ws_ping_timeout=PING_TIMEOUT_S,
+                timeout_keep_alive=KEEP_ALIVE_S,
+            )
+        )
+        self._on_started = on_started
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the composition's."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn has it, then tells that it is done."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+    def stop_accepting(self) -> None:
+        """Closes the listening sockets; connections go on."""
+        for server in getattr(self, "servers", ()):
+            server.close()

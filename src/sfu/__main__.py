@@ -1,0 +1,5 @@
+"""``python -m sfu``."""
+
+from sfu.cli import main
+
+main()

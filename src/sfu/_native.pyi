@@ -37,13 +37,15 @@ Event: TypeAlias = tuple[Any, ...]
 ("consumer_codec_unsupported", consumer, producer, codec)
 ("command_failed", command, id, reason)
 ("overflow", lost)
-("shard_failed", reason)            the shard thread panicked; nothing more comes
+("warning", text)                   something an operator should know; it works all the same
+("shard_failed", reason)            the shard thread ended (panic or I/O error); nothing more comes
 """
 Snapshot: TypeAlias = dict[str, Any]
 """
 {"now_us": int,
- "counters": {name: int},                 rx/tx packets and bytes, rtx, nacks, plis, stun, dtls, ...
+ "counters": {name: int},                 (io_…: a running shard's sockets) rx/tx packets and bytes, rtx, nacks, plis, stun, dtls, ...
  "drops": {reason: int},
+ "routers": [id],
  "transports": {id: {name: int|float|str|None}},
  "producers":  {id: {..., "encodings": [{...}]}},
  "consumers":  {id: {...}}}
@@ -85,9 +87,13 @@ class Shard(_Commands):
     """A running data-plane thread with its UDP sockets."""
 
     def __init__(
-        self, listen: Sequence[Address], *, cpu: int | None = None, name: str = "sfu-shard", seed: int | None = None
+        self, listen: Sequence[Address], *, cpu: int | None = None, name: str = "sfu-shard", seed: int | None = None,
+        offload: bool = True,
     ) -> None:
-        """Binds one socket per address (port 0: any) and starts the thread. OSError when it cannot."""
+        """Binds one socket per address (port 0: any) and starts the thread. OSError when it cannot.
+
+        ``offload``: segmentation and receive offload where the kernel has them.
+        """
     @property
     def local_addresses(self) -> list[Address]:
         """Bound addresses; the index is the socket index of ``ice_selected``."""
@@ -95,7 +101,7 @@ class Shard(_Commands):
     def event_fd(self) -> int:
         """Becomes readable when events wait; ``poll_events`` clears it."""
     def close(self) -> None:
-        """Stops the thread and joins it (GIL released). Idempotent."""
+        """Sends what waits, stops the thread and joins it (GIL released). Idempotent; later commands do nothing."""
 
 @final
 class SimShard(_Commands):
@@ -113,8 +119,14 @@ class DtlsSession:
     """One DTLS 1.2/1.3 handshake, sans-IO. ``now`` is seconds on any monotonic clock."""
 
     def __init__(
-        self, certificate_der: bytes, private_key_der: bytes, *, is_client: bool, now: float,
-        version: str = "auto", mtu: int = 1200,
+        self,
+        certificate_der: bytes,
+        private_key_der: bytes,
+        *,
+        is_client: bool,
+        now: float,
+        version: str = "auto",
+        mtu: int = 1200,
     ) -> None:
         """``version``: "auto" | "1.2" | "1.3". ``private_key_der`` is PKCS#8."""
     def handle_datagram(self, datagram: bytes, now: float) -> None:
@@ -126,7 +138,7 @@ class DtlsSession:
         """("peer_certificate", der) | ("keying_material", profile, bytes) | ("connected",) | ("closed",)"""
     @property
     def protocol_version(self) -> str | None:
-        """"DTLS 1.2" | "DTLS 1.3" once known."""
+        """ "DTLS 1.2" | "DTLS 1.3" once known."""
     def close(self) -> None: ...
 
 # The fast parsers and ciphers, for differential tests against their readable twins.

@@ -4,6 +4,8 @@
 //! the thread and is told as a failure; it never reaches the interpreter.
 
 use std::any::Any;
+use std::error::Error;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
@@ -36,6 +38,8 @@ const MAX_EVENTS: usize = 8_192;
 /// Batches taken from one socket before the others, the timers and the commands have their turn.
 const BATCHES_PER_TURN: usize = 8;
 const SNAPSHOT_INTERVAL: Micros = Micros::from_secs(1);
+/// A datagram names its socket in one byte.
+const MAX_SOCKETS: usize = 256;
 const ARENA_BYTES: usize = 1 << 20;
 
 /// How a shard thread is set up.
@@ -72,6 +76,31 @@ pub enum Report {
 /// Too many commands wait: the thread hangs or has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandsFull;
+
+/// Why a shard could not be started.
+#[derive(Debug)]
+pub struct StartError {
+    pub what: String,
+    pub source: io::Error,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.source)
+    }
+}
+
+impl Error for StartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+impl StartError {
+    fn because(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        |source| Self { what: what.into(), source }
+    }
+}
 
 struct Shared {
     commands: SegQueue<Command>,
@@ -126,22 +155,26 @@ impl Shared {
 pub struct ShardThread {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl ShardThread {
     /// Binds the sockets and starts the thread. Error: an address cannot be bound, or the machine gives no thread.
-    pub fn start(options: Options) -> io::Result<Self> {
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        if !(1..=MAX_SOCKETS).contains(&options.listen.len()) {
+            let count = io::Error::new(ErrorKind::InvalidInput, format!("{} addresses", options.listen.len()));
+            return Err(StartError::because(format!("a shard listens on 1 to {MAX_SOCKETS} addresses"))(count));
+        }
         let sockets =
             options.listen.iter().map(|&address| bind(address, options.offload)).collect::<Result<Vec<_>, _>>()?;
-        if sockets.is_empty() || sockets.len() > usize::from(u8::MAX) + 1 {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "a shard listens on 1 to 256 addresses"));
-        }
         let addresses = sockets.iter().map(Socket::local_address).collect();
-        let shared = Arc::new(Shared::new()?);
+        let shared = Arc::new(Shared::new().map_err(StartError::because("cannot make a notifier"))?);
         let for_thread = Arc::clone(&shared);
-        let thread = Builder::new().name(options.name.clone()).spawn(move || run(&for_thread, sockets, &options))?;
-        Ok(Self { shared, addresses, thread: Some(thread) })
+        let thread = Builder::new()
+            .name(options.name.clone())
+            .spawn(move || run(&for_thread, sockets, &options))
+            .map_err(StartError::because("cannot start a thread"))?;
+        Ok(Self { shared, addresses, thread: Mutex::new(Some(thread)) })
     }
 
     /// Where the sockets are bound, in the order of [`Options::listen`].
@@ -149,8 +182,11 @@ impl ShardThread {
         &self.addresses
     }
 
-    /// Queues a command. Never blocks.
+    /// Queues a command. Never blocks. After [`ShardThread::close`] there is nothing left to command: ignored.
     pub fn command(&self, command: Command) -> Result<(), CommandsFull> {
+        if self.shared.stop.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         if self.shared.commands.len() >= MAX_COMMANDS {
             return Err(CommandsFull);
         }
@@ -190,10 +226,11 @@ impl ShardThread {
     }
 
     /// Applies the commands that wait, sends what they make it send, stops the thread and joins it. Idempotent.
-    pub fn close(&mut self) {
+    pub fn close(&self) {
         self.shared.stop.store(true, Ordering::SeqCst);
         self.shared.wake_thread();
-        if let Some(thread) = self.thread.take() {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             // A panic was caught inside and told as a failure.
             let _ = thread.join();
         }
@@ -206,9 +243,8 @@ impl Drop for ShardThread {
     }
 }
 
-fn bind(address: SocketAddr, offload: bool) -> io::Result<Socket> {
-    Socket::bind(address, offload)
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot bind UDP {address}: {error}")))
+fn bind(address: SocketAddr, offload: bool) -> Result<Socket, StartError> {
+    Socket::bind(address, offload).map_err(StartError::because(format!("cannot bind UDP {address}")))
 }
 
 fn run(shared: &Shared, sockets: Vec<Socket>, options: &Options) {

@@ -4,8 +4,13 @@
 // Python gives arguments by value and wants a Result from everything that checks its input.
 #![allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
 
+mod commands;
+mod convert;
 mod dtls;
 mod error;
+mod report;
+mod shard;
+mod sim;
 
 use pyo3::prelude::*;
 
@@ -14,7 +19,13 @@ mod _native {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
     #[pymodule_export]
+    use crate::commands::Commands;
+    #[pymodule_export]
     use crate::dtls::DtlsSession;
+    #[pymodule_export]
+    use crate::shard::Shard;
+    #[pymodule_export]
+    use crate::sim::SimShard;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -6,6 +6,7 @@ equal value, and attributes keep their order, known or not. What a description *
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self, TypeVar
@@ -209,8 +210,7 @@ class SessionDescription(_Section):
             raise head[min(len(head) - 1, 2)].error("o= and s= must follow v=0")
         headers, attributes = _split_section(head[3:], _SESSION_HEADERS)
         media = tuple(
-            MediaDescription.parse(lines[start:end])
-            for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)
+            MediaDescription.parse(lines[start:end]) for start, end in itertools.pairwise([*starts, len(lines)])
         )
         _check_mids(media, [lines[start] for start in starts])
         return cls(attributes, Origin.parse(head[1]), head[2].value, headers, media)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 
 from sfu.conference import Attendee, Meeting
 from sfu.conference.attendee import INGRESS
 from sfu.conference.views import MeetingTitle
 from sfu.errors import RemoteError
 from sfu.plugins.api import PluginContext
-from sfu.plugins.http import BoundedRoute, base_url, bearer_token
+from sfu.plugins.http import base_url, bearer_token
 from sfu.plugins.meetings.models import (
     CreateMeeting,
     IceServerOut,
@@ -31,7 +31,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 def meeting_routes(context: PluginContext) -> APIRouter:
     """All routes of the plugin."""
-    router = APIRouter(prefix="/meetings", tags=["meetings"], route_class=BoundedRoute, responses=_PROBLEMS)
+    router = APIRouter(prefix="/meetings", tags=["meetings"], responses=_PROBLEMS)
     conference, options = context.conference, context.options
 
     async def find(meeting_id: str) -> Meeting:
@@ -63,9 +63,9 @@ def meeting_routes(context: PluginContext) -> APIRouter:
         return _joined(context, attendee, base_url(request, options.public_url))
 
     @router.post("/{meeting_id}/leave", status_code=204)
-    async def leave(meeting_id: str, authorization: Annotated[str | None, Header()] = None) -> None:
-        """Leaves, as the participant whose token it is."""
-        token = bearer_token(authorization)
+    async def leave(request: Request, meeting_id: str) -> None:
+        """Leaves, as the participant whose bearer token it is."""
+        token = bearer_token(request)
         (await conference.meeting(meeting_id)).attendee(token).leave()
 
     return router

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from collections.abc import Iterable
 
 from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Receive, Scope, Send
 
 from sfu.errors import RemoteError
 from sfu.ice.servers import IceServer
-from sfu.plugins.http import BoundedRoute, bearer_token
+from sfu.plugins.http import bearer_token
 
 SDP = "application/sdp"
 CORS = {
@@ -19,17 +21,23 @@ CORS = {
 }
 """Any page may publish and play (RFC 9725 section 4.2): the rights are in the token, not in a cookie."""
 _PREFLIGHT = {
-    **CORS,
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
     "Access-Control-Max-Age": "86400",
 }
 
 
-class SdpRoute(BoundedRoute):
-    """A route for SDP bodies, usable from other origins."""
+class SdpRoute(APIRoute):
+    """A route usable from other origins: whatever it answers, errors too, may be read there."""
 
-    max_body_bytes: ClassVar[int] = 256 * 1024
-    headers_of_problems: ClassVar[Mapping[str, str]] = CORS
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ``starlette.routing.Route``."""
+
+        async def send_with_cors(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(CORS)
+            await send(message)
+
+        await super().handle(scope, receive, send_with_cors)
 
 
 def preflight(methods: str, **headers: str) -> Response:
@@ -42,7 +50,7 @@ def require_token(request: Request, token: str) -> None:
     """Raises ``RemoteError`` ``unauthorized`` when a token is configured and the request has another or none."""
     if not token:
         return
-    given = bearer_token(request.headers.get("authorization"))
+    given = bearer_token(request)
     if not hmac.compare_digest(given.encode(), token.encode()):
         raise RemoteError("unauthorized", "the bearer token is wrong", status=401)
 

@@ -9,7 +9,7 @@ from sfu.errors import RemoteError
 from sfu.plugins.api import PluginContext
 from sfu.plugins.http import base_url
 from sfu.plugins.whip import fragment
-from sfu.plugins.whip.http import CORS, SDP, SdpRoute, body_text, links, preflight, require_token
+from sfu.plugins.whip.http import SDP, SdpRoute, body_text, links, preflight, require_token
 
 DEFAULT_NAME = "Live stream"
 
@@ -76,7 +76,7 @@ class Sessions:
     def created(self, request: Request, session: Publisher | Viewer) -> Response:
         """201 with our answer."""
         base = base_url(request, self._options.public_url)
-        response = Response(session.exchange.answer, 201, {**CORS, **_state(session)}, SDP)
+        response = Response(session.exchange.answer, 201, _state(session), SDP)
         response.headers["Location"] = f"{base}/{self._prefix}/{session.meeting.id}/session/{session.token}"
         response.headers["Accept-Patch"] = fragment.CONTENT_TYPE
         for link in links(self._options.ice_servers(session.id)):
@@ -104,7 +104,7 @@ class Sessions:
             """Ends the session."""
             require_token(request, self._options.whip_token)
             self._find(meeting_id, token).leave()
-            return Response(headers=CORS)
+            return Response()
 
         @router.patch("/session/{token}", response_class=Response)
         async def patch(request: Request, meeting_id: str, token: str) -> Response:
@@ -129,10 +129,10 @@ def _patch(session: Publisher | Viewer, ice: fragment.IceFragment, if_match: fro
             raise RemoteError("bad_sdp", "an ICE restart needs a=ice-ufrag and a=ice-pwd")
         local = exchange.restart_ice(ice.ufrag, ice.pwd)
         body = fragment.serialize(local, exchange.session.media)
-        return Response(body, 200, {**CORS, **_state(session)}, fragment.CONTENT_TYPE)
+        return Response(body, 200, _state(session), fragment.CONTENT_TYPE)
     if not if_match & {"*", _state(session)["ETag"]}:
         raise RemoteError("conflict", "the session's ICE credentials are newer", "If-Match: <ETag>", status=412)
-    return Response(status_code=204, headers=CORS)
+    return Response(status_code=204)
 
 
 def _if_match(request: Request) -> frozenset[str]:

@@ -204,8 +204,8 @@ class SessionDescription(_Section):
         if len(starts) > MAX_MEDIA:
             raise lines[starts[MAX_MEDIA]].error(f"more than {MAX_MEDIA} m-lines")
         head = lines[: starts[0]] if starts else lines
-        if head[0].type != "v" or head[0].value != "0":
-            raise head[0].error("a description starts with v=0")
+        if (lines[0].type, lines[0].value) != ("v", "0"):
+            raise lines[0].error("a description starts with v=0")
         if len(head) < 3 or head[1].type != "o" or head[2].type != "s":
             raise head[min(len(head) - 1, 2)].error("o= and s= must follow v=0")
         headers, attributes = _split_section(head[3:], _SESSION_HEADERS)

@@ -70,6 +70,7 @@ def test_the_typed_view_of_an_m_line() -> None:
     ("text", "line", "error"),
     [
         ("", 1, "'' is not of the form x=value"),
+        (MEDIA, 1, "a description starts with v=0"),
         ("v=1\r\n", 1, "a description starts with v=0"),
         ("v=0\r\ns=-\r\n", 2, "o= and s= must follow v=0"),
         ("v=0\r\no=- 1\r\ns=-\r\n", 2, "origin has 2 words (6 to 6 are expected)"),

@@ -131,7 +131,7 @@ class SignalingSession:
         self._state = State.ATTACHED
         welcome = attendee.attach(self.handle_event)
         self._send({"type": "welcome", "reply": request_id, **asdict(welcome)})
-        self._log.info("signaling attached", meeting=self._meeting_id, participant=attendee.id)
+        self._log.info("signaling_attached", meeting=self._meeting_id, participant=attendee.id)
 
     def _admit(self, message: dict[str, Any]) -> Attendee:
         if message.get("type") != "hello":
@@ -152,7 +152,7 @@ class SignalingSession:
             return _error(request_id, error)
         except SfuError:
             # Ours, not the client's; the others in the meeting and this socket go on.
-            self._log.exception("request failed", type=message.get("type"), participant=attendee.id)
+            self._log.exception("request_failed", type=message.get("type"), participant=attendee.id)
             return _error(request_id, RemoteError("internal", "the server failed on this request", status=500))
         return {"type": "reply", "reply": request_id}
 

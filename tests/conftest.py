@@ -1,0 +1,27 @@
+"""Fixtures for tests of the whole server, and the rule for machines that must have a browser."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Generator
+from pathlib import Path
+
+import pytest
+from tests.support.server import RunningServer, running_server
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[RunningServer]:
+    """A server in development mode, in a process of its own."""
+    async with running_server(tmp_path) as server:
+        yield server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where SFU_REQUIRE_BROWSER is set, a browser test that is skipped has failed."""
+    report = yield
+    if report.skipped and "SFU_REQUIRE_BROWSER" in os.environ and item.get_closest_marker("browser"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but SFU_REQUIRE_BROWSER is set: {report.longrepr}"
+    return report

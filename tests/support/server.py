@@ -1,0 +1,125 @@
+"""A whole server, as users start it: ``sfu serve`` in a process of its own, on free loopback ports."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 15.0
+
+
+@dataclass
+class RunningServer:
+    """Where it is and how to look into it."""
+
+    host: str
+    port: int
+    media_port: int
+    process: asyncio.subprocess.Process
+    log_path: Path
+    http: httpx.AsyncClient = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://{self.host}:{self.port}"
+
+    def log(self) -> str:
+        """Everything that it has written so far."""
+        return self.log_path.read_text(errors="replace")
+
+    async def create_meeting(self, title: str = "") -> str:
+        """A new meeting's id."""
+        response = await self.http.post("/meetings", json={"title": title})
+        response.raise_for_status()
+        meeting_id: str = response.json()["id"]
+        return meeting_id
+
+    async def metrics(self) -> dict[str, float]:
+        """``/metrics`` as {name{labels}: value}."""
+        response = await self.http.get("/metrics")
+        response.raise_for_status()
+        samples = (line.rpartition(" ") for line in response.text.splitlines() if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
+
+    async def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+            raise AssertionError(f"the server did not stop within {STOP_TIMEOUT_S} s\n{self.log()}") from None
+
+
+def free_port(kind: socket.SocketKind, host: str = "127.0.0.1") -> int:
+    """A port that nothing has at the moment."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def running_server(
+    folder: Path,
+    *,
+    dev: bool = True,
+    config: str = "",
+    args: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> AsyncIterator[RunningServer]:
+    """Starts a server with ``config`` (TOML) and waits until it is ready; at the end stops it and wants exit status 0.
+
+    Its log is ``folder / "server.log"``; pytest shows it when a test fails.
+    """
+    host, port, media_port = "127.0.0.1", free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
+    config_path, log_path = folder / "sfu.toml", folder / "server.log"
+    config_path.write_text(config)
+    command = [sys.executable, "-m", "sfu", "serve", "--config", str(config_path), "--host", host]
+    command += ["--port", str(port), "--media-port", str(media_port), *(["--dev"] if dev else []), *args]
+    with log_path.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL, env={**os.environ, **(env or {})}
+        )
+    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=20.0) as http:
+        server = RunningServer(host, port, media_port, process, log_path, http)
+        try:
+            await _wait_until_ready(server)
+            yield server
+            assert process.returncode is None, f"the server ended by itself\n{server.log()}"
+        finally:
+            status = await server.stop()
+            print(f"--- log of the server, exit status {status} ---\n{server.log()}")  # pytest shows it on failure
+    assert status == 0
+
+
+async def _wait_until_ready(server: RunningServer) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        assert server.process.returncode is None, f"the server did not start\n{server.log()}"
+        try:
+            response: Any = await server.http.get("/readyz")
+            if response.status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+        assert time.monotonic() < deadline, f"the server was not ready within {START_TIMEOUT_S} s\n{server.log()}"
+        await asyncio.sleep(0.05)

@@ -14,20 +14,34 @@ Enumerations cross as strings, ids as ``int`` in 1..2**32-1 chosen by the caller
 """
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias, final
+from typing import Any, Self, TypeAlias, final
+
+from typing_extensions import disjoint_base
+
+__all__ = [
+    "DEBUG_BUILD",
+    "DtlsSession",
+    "Shard",
+    "SimShard",
+    "SrtpContext",
+    "_Commands",
+    "__version__",
+    "parse_rtp",
+    "parse_stun",
+]
 
 __version__: str
 DEBUG_BUILD: bool
 
-Address: TypeAlias = tuple[str, int]
-CodecId: TypeAlias = tuple[str, int]
-PayloadType: TypeAlias = tuple[int, CodecId, int, int | None]
+_Address: TypeAlias = tuple[str, int]
+_CodecId: TypeAlias = tuple[str, int]
+_PayloadType: TypeAlias = tuple[int, _CodecId, int, int | None]
 """(pt, codec, clock_rate_hz, rtx_pt)"""
-RtpMap: TypeAlias = tuple[Sequence[PayloadType], Sequence[tuple[int, str]]]
+_RtpMap: TypeAlias = tuple[Sequence[_PayloadType], Sequence[tuple[int, str]]]
 """(payload types, [(extension id, extension)])"""
-Encoding: TypeAlias = tuple[str | None, int | None, int | None]
+_Encoding: TypeAlias = tuple[str | None, int | None, int | None]
 """(rid, ssrc, rtx_ssrc)"""
-Event: TypeAlias = tuple[Any, ...]
+_Event: TypeAlias = tuple[Any, ...]
 """
 ("dtls", transport, datagram: bytes)
 ("ice_selected", transport, (ip, port), socket_index, restarted: bool)
@@ -40,10 +54,10 @@ Event: TypeAlias = tuple[Any, ...]
 ("warning", text)                   something an operator should know; it works all the same
 ("shard_failed", reason)            the shard thread ended (panic or I/O error); nothing more comes
 """
-Snapshot: TypeAlias = dict[str, Any]
+_Snapshot: TypeAlias = dict[str, Any]
 """
 {"now_us": int,
- "counters": {name: int},                 (io_…: a running shard's sockets) rx/tx packets and bytes, rtx, nacks, plis, stun, dtls, ...
+ "counters": {name: int},                 packets, bytes, …; io_…: a running shard's sockets
  "drops": {reason: int},
  "routers": [id],
  "transports": {id: {name: int|float|str|None}},
@@ -52,6 +66,7 @@ Snapshot: TypeAlias = dict[str, Any]
 The exact names are those of crates/core/src/stats.rs.
 """
 
+@disjoint_base
 class _Commands:
     """Commands common to a running and a simulated shard."""
 
@@ -64,9 +79,9 @@ class _Commands:
         self, transport: int, profile: str, send_key: bytes, send_salt: bytes, receive_key: bytes, receive_salt: bytes
     ) -> None: ...
     def send_dtls(self, transport: int, datagram: bytes) -> None: ...
-    def set_rtp(self, transport: int, receive: RtpMap, send: RtpMap, rtcp_reduced_size: bool) -> None: ...
+    def set_rtp(self, transport: int, receive: _RtpMap, send: _RtpMap, rtcp_reduced_size: bool) -> None: ...
     def add_producer(
-        self, producer: int, transport: int, kind: str, mid: str, encodings: Sequence[Encoding]
+        self, producer: int, transport: int, kind: str, mid: str, encodings: Sequence[_Encoding]
     ) -> None: ...
     def remove_producer(self, producer: int) -> None: ...
     def pause_producer(self, producer: int, paused: bool) -> None: ...
@@ -78,24 +93,29 @@ class _Commands:
     def set_layers(self, consumer: int, spatial: int, temporal: int) -> None: ...
     def pause_consumer(self, consumer: int, paused: bool) -> None: ...
     def request_keyframe(self, producer: int) -> None: ...
-    def poll_events(self, limit: int = 1024) -> list[Event]: ...
-    def snapshot(self) -> Snapshot:
+    def poll_events(self, limit: int = 1024) -> list[_Event]: ...
+    def snapshot(self) -> _Snapshot:
         """State as the shard last published it (at most 1 s old; a simulated shard: now)."""
 
 @final
 class Shard(_Commands):
     """A running data-plane thread with its UDP sockets."""
 
-    def __init__(
-        self, listen: Sequence[Address], *, cpu: int | None = None, name: str = "sfu-shard", seed: int | None = None,
+    def __new__(
+        cls,
+        listen: Sequence[_Address],
+        *,
+        cpu: int | None = None,
+        name: str = "sfu-shard",
+        seed: int | None = None,
         offload: bool = True,
-    ) -> None:
+    ) -> Self:
         """Binds one socket per address (port 0: any) and starts the thread. OSError when it cannot.
 
         ``offload``: segmentation and receive offload where the kernel has them.
         """
     @property
-    def local_addresses(self) -> list[Address]:
+    def local_addresses(self) -> list[_Address]:
         """Bound addresses; the index is the socket index of ``ice_selected``."""
     @property
     def event_fd(self) -> int:
@@ -107,10 +127,10 @@ class Shard(_Commands):
 class SimShard(_Commands):
     """The same shard without thread, sockets or clock: tests drive it in virtual time."""
 
-    def __init__(self, *, seed: int = 0, ntp_offset_us: int = 0) -> None: ...
-    def handle(self, now_us: int, datagrams: Sequence[tuple[Address, bytes]]) -> list[tuple[Address, bytes]]:
+    def __new__(cls, *, seed: int = 0, ntp_offset_us: int = 0) -> Self: ...
+    def handle(self, now_us: int, datagrams: Sequence[tuple[_Address, bytes]]) -> list[tuple[_Address, bytes]]:
         """Feeds one batch, gives what is to be sent."""
-    def handle_timeout(self, now_us: int) -> list[tuple[Address, bytes]]: ...
+    def handle_timeout(self, now_us: int) -> list[tuple[_Address, bytes]]: ...
     def poll_timeout(self) -> int | None:
         """When ``handle_timeout`` wants to be called, microseconds; None: not before the next input."""
 
@@ -118,8 +138,8 @@ class SimShard(_Commands):
 class DtlsSession:
     """One DTLS 1.2/1.3 handshake, sans-IO. ``now`` is seconds on any monotonic clock."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         certificate_der: bytes,
         private_key_der: bytes,
         *,
@@ -127,7 +147,7 @@ class DtlsSession:
         now: float,
         version: str = "auto",
         mtu: int = 1200,
-    ) -> None:
+    ) -> Self:
         """``version``: "auto" | "1.2" | "1.3". ``private_key_der`` is PKCS#8."""
     def handle_datagram(self, datagram: bytes, now: float) -> None:
         """ValueError when the peer broke the handshake for good."""
@@ -142,13 +162,24 @@ class DtlsSession:
     def close(self) -> None: ...
 
 # The fast parsers and ciphers, for differential tests against their readable twins.
-def parse_rtp(datagram: bytes) -> dict[str, Any]: ...
-def parse_rtcp(datagram: bytes) -> list[dict[str, Any]]: ...
-def parse_stun(datagram: bytes, pwd: str | None = None) -> dict[str, Any]: ...
+# ValueError names what is wrong with the bytes.
+def parse_rtp(datagram: bytes) -> dict[str, Any]:
+    """{"marker", "pt", "seq", "timestamp", "ssrc", "csrcs": [int], "padding_len",
+    "extension_form": 1 | 2 (bytes of an element's head) | None, "extensions": [(id, bytes)], "payload": bytes}
+    """
+
+def parse_stun(datagram: bytes, pwd: str | None = None) -> dict[str, Any]:
+    """{"class": "request" | "indication" | "success" | "error", "method", "transaction_id": bytes, "username",
+    "priority", "use_candidate", "role": ("controlling" | "controlled", tie-breaker) | None,
+    "mapped_address": (ip, port) | None, "error_code", "nomination", "unknown": [int], "has_fingerprint",
+    "has_integrity", "integrity": bool | None (None: no ``pwd`` given)}
+    """
 
 @final
 class SrtpContext:
-    def __init__(self, profile: str, key: bytes, salt: bytes) -> None: ...
+    """One master key, both directions: what one context protects another one of the same key unprotects."""
+
+    def __new__(cls, profile: str, key: bytes, salt: bytes) -> Self: ...
     def protect_rtp(self, packet: bytes) -> bytes: ...
     def unprotect_rtp(self, packet: bytes) -> bytes: ...
     def protect_rtcp(self, packet: bytes) -> bytes: ...

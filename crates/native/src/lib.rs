@@ -8,6 +8,7 @@ mod commands;
 mod convert;
 mod dtls;
 mod error;
+mod oracle;
 mod report;
 mod shard;
 mod sim;
@@ -22,6 +23,8 @@ mod _native {
     use crate::commands::Commands;
     #[pymodule_export]
     use crate::dtls::DtlsSession;
+    #[pymodule_export]
+    use crate::oracle::{SrtpContext, parse_rtp, parse_stun};
     #[pymodule_export]
     use crate::shard::Shard;
     #[pymodule_export]

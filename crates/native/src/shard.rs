@@ -25,12 +25,12 @@ impl Shard {
 #[pymethods]
 impl Shard {
     #[new]
-    #[pyo3(signature = (listen, *, cpu = None, name = "sfu-shard".to_owned(), seed = None, offload = true))]
+    #[pyo3(signature = (listen, *, cpu = None, name = "sfu-shard", seed = None, offload = true))]
     fn new(
         py: Python<'_>,
         listen: Vec<Address>,
         cpu: Option<usize>,
-        name: String,
+        name: &str,
         seed: Option<u64>,
         offload: bool,
     ) -> PyResult<PyClassInitializer<Self>> {
@@ -41,7 +41,7 @@ impl Shard {
         // The keys of a RandomState come from the operating system.
         let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
         let thread = py
-            .detach(|| ShardThread::start(Options { listen, name, cpu, seed, offload }))
+            .detach(|| ShardThread::start(Options { listen, name: name.to_owned(), cpu, seed, offload }))
             .map_err(|error| PyOSError::new_err((error.source.raw_os_error(), error.to_string())))?;
         Ok(PyClassInitializer::from(Commands { driver: Driver::Thread(thread) }).add_subclass(Self))
     }

@@ -77,6 +77,10 @@ def _command_failed(link: ShardLink, _now: float, command: str, handle: int, rea
     log.error("command_failed shard=%d command=%s id=%d reason=%s", link.index, command, handle, reason)
 
 
+def _warning(link: ShardLink, _now: float, text: str) -> None:
+    log.warning("shard_warning shard=%d: %s", link.index, text)
+
+
 HANDLERS: dict[str, Callable[..., None]] = {
     "dtls": _dtls,
     "ice_selected": _ice_selected,
@@ -85,4 +89,5 @@ HANDLERS: dict[str, Callable[..., None]] = {
     "consumer_layers": _consumer_layers,
     "consumer_codec_unsupported": _consumer_codec_unsupported,
     "command_failed": _command_failed,
+    "warning": _warning,
 }

@@ -20,6 +20,7 @@
 pub mod command;
 pub mod event;
 pub mod ids;
+pub mod rtcp;
 pub mod rtp;
 pub mod srtp;
 pub mod stun;

@@ -57,6 +57,11 @@ impl<'a> Writer<'a> {
         self.buffer.len().saturating_sub(self.len)
     }
 
+    /// Takes back everything from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
     pub fn written(&self) -> &[u8] {
         self.buffer.get(..self.len).unwrap_or_default()
     }

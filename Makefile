@@ -38,6 +38,7 @@ test: test-rust test-python ## Sets everything up and runs all tests, those in a
 
 test-rust: $(native) ## Runs the tests of the Rust crates
 	cargo test --workspace --exclude sfu-native --locked --quiet
+	cargo test --package sfu-io --features portable --locked --quiet
 
 test-python: $(native) $(test_deps) ## Runs the tests of the Python package (PYTEST_ARGS=… chooses)
 	@if scripts/install-chromium; then $(BIN)/pytest $(PYTEST_ARGS); else $(BIN)/pytest -m "not browser" $(PYTEST_ARGS); fi

@@ -39,7 +39,7 @@ const MAX_EVENTS: usize = 8_192;
 const BATCHES_PER_TURN: usize = 8;
 const SNAPSHOT_INTERVAL: Micros = Micros::from_secs(1);
 /// A datagram names its socket in one byte.
-const MAX_SOCKETS: usize = 256;
+pub const MAX_SOCKETS: usize = 256;
 const ARENA_BYTES: usize = 1 << 20;
 
 /// How a shard thread is set up.
@@ -254,14 +254,15 @@ fn run(shared: &Shared, sockets: Vec<Socket>, options: &Options) {
         let _ = shared.reports.push(Report::Warning(format!("{} cannot be kept on CPU {cpu}: {error}", options.name)));
         shared.raise_reports();
     }
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut runner = Runner::new(shared, sockets, options);
-        runner.run()
-    }));
-    match outcome {
+    guard(shared, &options.name, || Runner::new(shared, sockets, options).run());
+}
+
+/// Runs the thread's work; whatever ends it before it was told to stop becomes the last report.
+fn guard(shared: &Shared, name: &str, work: impl FnOnce() -> io::Result<()>) {
+    match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => shared.fail(format!("I/O error in {}: {error}", options.name)),
-        Err(panic) => shared.fail(format!("panic in {}: {}", options.name, panic_text(panic.as_ref()))),
+        Ok(Err(error)) => shared.fail(format!("I/O error in {name}: {error}")),
+        Err(panic) => shared.fail(format!("panic in {name}: {}", panic_text(panic.as_ref()))),
     }
 }
 
@@ -467,4 +468,62 @@ impl<'a> Runner<'a> {
 fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionRefused)
         || matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM | libc::EHOSTUNREACH | libc::ENETUNREACH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handle(shared: Shared) -> ShardThread {
+        ShardThread { shared: Arc::new(shared), addresses: Vec::new(), thread: Mutex::new(None) }
+    }
+
+    #[test]
+    fn a_panic_of_the_thread_becomes_its_last_report() {
+        let shared = Shared::new().unwrap();
+        guard(&shared, "shard-0", || panic!("index {} of 3", 7));
+        assert_eq!(handle(shared).poll_reports(8), [Report::Failed("panic in shard-0: index 7 of 3".to_owned())]);
+    }
+
+    #[test]
+    fn a_failure_comes_after_all_events_and_once() {
+        let shared = Shared::new().unwrap();
+        for text in ["a", "b"] {
+            shared.reports.push(Report::Warning(text.to_owned())).unwrap();
+        }
+        guard(&shared, "shard-0", || Err(io::Error::from(ErrorKind::NotConnected)));
+        let thread = handle(shared);
+        assert_eq!(thread.poll_reports(2).len(), 2);
+        assert!(matches!(&thread.poll_reports(2)[..], [Report::Failed(reason)] if reason.contains("I/O error")));
+        assert_eq!(thread.poll_reports(2), []);
+    }
+
+    #[test]
+    fn reports_over_the_limit_keep_the_descriptor_readable() {
+        let shared = Shared::new().unwrap();
+        for number in 0..3 {
+            shared.reports.push(Report::Warning(number.to_string())).unwrap();
+            shared.raise_reports();
+        }
+        let thread = handle(shared);
+        let readable = || {
+            let mut fds = [libc::pollfd { fd: thread.reports_fd(), events: libc::POLLIN, revents: 0 }];
+            sys::wait(&mut fds, Duration::ZERO).unwrap();
+            fds[0].revents != 0
+        };
+        assert_eq!(thread.poll_reports(2).len(), 2);
+        assert!(readable());
+        assert_eq!(thread.poll_reports(2).len(), 1);
+        assert!(!readable());
+    }
+
+    #[test]
+    fn a_thread_that_hangs_refuses_commands_in_the_end() {
+        let thread = handle(Shared::new().unwrap());
+        let command = || Command::RemoveRouter { router: sfu_core::ids::RouterId(1) };
+        for _ in 0..MAX_COMMANDS {
+            thread.command(command()).unwrap();
+        }
+        assert_eq!(thread.command(command()), Err(CommandsFull));
+    }
 }

@@ -13,8 +13,7 @@ use sfu_core::stun::{Class, IceRole, IntegrityKey, Message};
 use crate::convert::{self, address_name};
 use crate::error::value_error;
 
-/// {"marker", "pt", "seq", "timestamp", "ssrc", "csrcs": [int], "padding_len",
-///  "extension_form": 1 | 2 (bytes of an element's head) | None, "extensions": [(id, bytes)], "payload": bytes}
+/// The dictionary that `_native.pyi` describes.
 #[pyfunction]
 pub fn parse_rtp<'py>(py: Python<'py>, datagram: &[u8]) -> PyResult<Bound<'py, PyDict>> {
     let header = RtpHeader::parse(datagram).map_err(|error| value_error(format!("RTP: {error:?}")))?;
@@ -40,10 +39,7 @@ pub fn parse_rtp<'py>(py: Python<'py>, datagram: &[u8]) -> PyResult<Bound<'py, P
     Ok(packet)
 }
 
-/// {"class": "request" | "indication" | "success" | "error", "method", "transaction_id": bytes, "username", "priority",
-///  "use_candidate", "role": ("controlling" | "controlled", tie-breaker) | None, "mapped_address": (ip, port) | None,
-///  "error_code", "nomination", "unknown": [int], "has_fingerprint", "has_integrity",
-///  "integrity": bool | None (None: no ``pwd`` given)}
+/// The dictionary that `_native.pyi` describes; integrity is checked when there is a password to check it with.
 #[pyfunction]
 #[pyo3(signature = (datagram, pwd = None))]
 pub fn parse_stun<'py>(py: Python<'py>, datagram: &[u8], pwd: Option<&str>) -> PyResult<Bound<'py, PyDict>> {

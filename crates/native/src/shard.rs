@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
-use sfu_io::runner::{Options, ShardThread};
+use sfu_io::runner::{MAX_SOCKETS, Options, ShardThread};
 
 use crate::commands::{Commands, Driver};
 use crate::convert::{Address, address, address_name};
@@ -36,6 +36,9 @@ impl Shard {
     ) -> PyResult<PyClassInitializer<Self>> {
         if name.contains('\0') {
             return Err(value_error("name contains a NUL"));
+        }
+        if !(1..=MAX_SOCKETS).contains(&listen.len()) {
+            return Err(value_error(format!("{} addresses, accepted are 1..{MAX_SOCKETS}", listen.len())));
         }
         let listen = listen.iter().map(address).collect::<PyResult<Vec<_>>>()?;
         // The keys of a RandomState come from the operating system.

@@ -1,0 +1,72 @@
+// Runs in every page before the page's own scripts: remembers peer connections and sockets, so that tests can
+// read what the browser itself reports. Changes nothing of what the page does.
+(() => {
+  const connections = [];
+  const sockets = [];
+  const probe = { connections, sockets, clickedAt: null, firstFrameAt: null };
+  globalThis.__probe = probe;
+
+  globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...args) {
+      super(...args);
+      connections.push(this);
+    }
+  };
+  globalThis.WebSocket = class extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      sockets.push(this);
+    }
+  };
+
+  probe.connection = () => connections.findLast((pc) => pc.connectionState !== "closed") ?? null;
+
+  probe.stats = async () => {
+    const report = await probe.connection()?.getStats();
+    return report ? [...report.values()] : [];
+  };
+
+  // Tiles as a person sees them: label, and how many frames of the picture were decoded.
+  probe.tiles = async () => {
+    const inbound = (await probe.stats()).filter(({ type }) => type === "inbound-rtp");
+    return [...document.querySelectorAll(".tile")].map((tile) => {
+      const video = tile.querySelector("video");
+      const track = video.srcObject?.getVideoTracks()[0] ?? null;
+      const stats = inbound.find(({ trackIdentifier }) => trackIdentifier === track?.id) ?? null;
+      return {
+        key: tile.dataset.key,
+        label: tile.getAttribute("aria-label"),
+        source: tile.dataset.source,
+        own: tile.classList.contains("self"),
+        hasVideo: tile.classList.contains("has-video"),
+        frames: stats?.framesDecoded ?? 0,
+        height: stats?.frameHeight ?? 0,
+        timestamp: stats?.timestamp ?? 0,
+        freezes: stats?.totalFreezesDuration ?? 0,
+      };
+    });
+  };
+
+  // The colour in the middle of a tile's picture, as [r, g, b].
+  probe.colour = (key) => {
+    const video = document.querySelector(`.tile[data-key="${key}"] video`);
+    if (!video?.videoWidth) return null;
+    const canvas = new OffscreenCanvas(1, 1);
+    const context = canvas.getContext("2d");
+    context.drawImage(video, video.videoWidth / 2, video.videoHeight / 2, 1, 1, 0, 0, 1, 1);
+    return [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+  };
+
+  addEventListener("submit", () => {
+    probe.clickedAt = performance.now();
+    const watch = async () => {
+      const stats = await probe.stats();
+      if (stats.some(({ type, kind, framesDecoded }) => type === "inbound-rtp" && kind === "video" && framesDecoded > 0)) {
+        probe.firstFrameAt = performance.now();
+      } else {
+        setTimeout(watch, 10);
+      }
+    };
+    watch();
+  }, true);
+})();

@@ -1,0 +1,71 @@
+"""What breaks comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.browser.conftest import NewPerson
+from tests.browser.person import Person, Tile
+from tests.browser.tcp_proxy import CuttableProxy
+from tests.support.server import RunningServer, running_server
+from tests.support.waiting import until
+
+
+async def remote_tile(person: Person, other: Person) -> Tile:
+    """The only other one's tile, with its picture running."""
+    [tile] = [tile for tile in await person.sees(other) if not tile.own]
+    return tile
+
+
+async def test_a_cut_socket_comes_back_and_media_never_stops(new_person: NewPerson, server: RunningServer) -> None:
+    path = f"/m/{await server.create_meeting()}"
+    async with CuttableProxy(server.host, server.port) as proxy:
+        ada, bo = await new_person("Ada"), await new_person("Bo")
+        await ada.open_and_join(proxy.url + path)
+        await bo.open_and_join(server.url + path)
+        before = await remote_tile(ada, bo)
+
+        proxy.refusing = True
+        assert proxy.cut() > 0
+        await until(ada.badge, "the loss is shown", good=lambda state: state == "reconnecting")
+        assert (await remote_tile(ada, bo)).frames > before.frames
+        await bo.press("microphone")
+        proxy.refusing = False
+        await ada.connected()
+
+        await until(ada.labels, "what was missed is known", good=lambda labels: any("muted" in text for text in labels))
+        after = await remote_tile(ada, bo)
+        assert after.key == before.key
+        assert after.freezes_s == before.freezes_s
+        assert await ada.page.evaluate("__probe.connections.length") == 1
+
+
+async def test_a_reload_leads_straight_back_into_the_meeting(new_person: NewPerson, meeting_link: str) -> None:
+    ada, bo = await new_person("Ada"), await new_person("Bo")
+    await ada.open_and_join(meeting_link)
+    await bo.open_and_join(meeting_link)
+
+    await ada.page.reload()
+
+    await ada.connected()
+    await asyncio.gather(ada.sees(bo), bo.sees(ada))
+
+
+async def test_who_was_away_too_long_joins_again_without_a_click(new_person: NewPerson, tmp_path: Path) -> None:
+    config = "[meeting]\nresume_window_s = 1.0\n"
+    async with running_server(tmp_path, config=config) as server, CuttableProxy(server.host, server.port) as proxy:
+        path = f"/m/{await server.create_meeting()}"
+        ada, bo = await new_person("Ada"), await new_person("Bo")
+        await ada.open_and_join(proxy.url + path)
+        await bo.open_and_join(server.url + path)
+        await bo.sees(ada)
+
+        proxy.refusing = True
+        proxy.cut()
+        await until(bo.labels, "Ada has timed out", good=lambda labels: len(labels) == 1)
+        proxy.refusing = False
+
+        await ada.connected()
+        await asyncio.gather(ada.sees(bo), bo.sees(ada))
+        assert await ada.page.evaluate("__probe.connections.length") == 2

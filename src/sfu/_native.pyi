@@ -26,6 +26,7 @@ __all__ = [
     "SrtpContext",
     "_Commands",
     "__version__",
+    "parse_rtcp",
     "parse_rtp",
     "parse_stun",
 ]
@@ -166,6 +167,25 @@ class DtlsSession:
 def parse_rtp(datagram: bytes) -> dict[str, Any]:
     """{"marker", "pt", "seq", "timestamp", "ssrc", "csrcs": [int], "padding_len",
     "extension_form": 1 | 2 (bytes of an element's head) | None, "extensions": [(id, bytes)], "payload": bytes}
+    """
+
+def parse_rtcp(datagram: bytes) -> list[dict[str, Any]]:
+    """One dictionary a packet of the compound:
+
+    {"type": "sender_report", "ssrc", "ntp", "rtp_timestamp", "packet_count", "octet_count", "blocks": [block]}
+    {"type": "receiver_report", "ssrc", "blocks": [block]}
+    {"type": "sdes", "cnames": [(ssrc, bytes)]}
+    {"type": "bye", "ssrcs": [int]}
+    {"type": "nack", "sender_ssrc", "media_ssrc", "lost": [seq]}
+    {"type": "transport_feedback", "sender_ssrc", "media_ssrc", "base_seq", "reference_time", "feedback_count",
+     "arrivals_us": [(seq, microseconds | None)]}
+    {"type": "pli", "sender_ssrc", "media_ssrc"}
+    {"type": "fir", "sender_ssrc", "requests": [(ssrc, number)]}
+    {"type": "remb", "sender_ssrc", "bitrate_bps", "ssrcs": [int]}
+    {"type": "extended_report", "ssrc", "receiver_reference_ntp": int | None, "dlrr": [(ssrc, last_rr, delay)]}
+    {"type": "other", "packet_type", "count"}
+
+    with block = {"ssrc", "fraction_lost", "lost", "highest_seq", "jitter", "lsr", "dlsr"}.
     """
 
 def parse_stun(datagram: bytes, pwd: str | None = None) -> dict[str, Any]:

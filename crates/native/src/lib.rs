@@ -3,12 +3,15 @@
 #![forbid(unsafe_code)]
 // Python gives arguments by value and wants a Result from everything that checks its input.
 #![allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
+// `'py` is PyO3's word for "while the interpreter is held".
+#![allow(clippy::elidable_lifetime_names)]
 
 mod commands;
 mod convert;
 mod dtls;
 mod error;
 mod oracle;
+mod oracle_rtcp;
 mod report;
 mod shard;
 mod sim;
@@ -25,6 +28,8 @@ mod _native {
     use crate::dtls::DtlsSession;
     #[pymodule_export]
     use crate::oracle::{SrtpContext, parse_rtp, parse_stun};
+    #[pymodule_export]
+    use crate::oracle_rtcp::parse_rtcp;
     #[pymodule_export]
     use crate::shard::Shard;
     #[pymodule_export]

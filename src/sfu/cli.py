@@ -79,8 +79,9 @@ def serve(  # noqa: PLR0917 - options, all given by name
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C.
 
-    Without any option it serves everyone on port 8080 (HTTP) and 40000 (UDP). What is said here wins over
-    environment variables (SFU_SERVER__PORT=8081), which win over the file.
+    Without any option it serves everyone, on TCP port 8080 and UDP port 40000.
+
+    Options win over environment variables (SFU_SERVER__PORT=8081), which win over the file.
     """
     given: dict[str, dict[str, Any]] = {
         "server": _given(host=host, port=port),

@@ -7,6 +7,7 @@ else is reached by its module. Names load when they are first used, so that impo
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,7 +23,5 @@ def __getattr__(name: str) -> Any:
 
             return version("sfu")
         case "Engine":
-            from sfu.runtime.embed import Engine
-
-            return Engine
+            return import_module("sfu.runtime.embed").Engine
     raise AttributeError(f"module 'sfu' has no attribute {name!r}")

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import NewType
 
-from sfu.errors import EngineError
-
 RouterId = NewType("RouterId", int)
 TransportId = NewType("TransportId", int)
 ProducerId = NewType("ProducerId", int)
@@ -25,8 +23,8 @@ class HandleSequence:
         self._last = 0
 
     def allocate(self) -> int:
-        """The next handle. Raises ``EngineError`` when all have been used."""
+        """The next handle. Raises ``OverflowError`` when all have been used."""
         if self._last >= MAX_HANDLE:
-            raise EngineError("all 2^32 handles of one kind are used", "restart the process")
+            raise OverflowError("all 2^32 handles of one kind are used, restart the process")
         self._last += 1
         return self._last

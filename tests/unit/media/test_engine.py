@@ -184,5 +184,5 @@ def test_handles_end_with_an_error_not_with_a_repeat():
     handles = HandleSequence()
     assert [handles.allocate(), handles.allocate()] == [1, 2]
     handles._last = MAX_HANDLE
-    with pytest.raises(EngineError):
+    with pytest.raises(OverflowError):
         handles.allocate()

@@ -1,8 +1,8 @@
-//! Test vectors of RFC 3711 appendix B and RFC 7714 §16, §17.
+//! Test vectors of RFC 3711 appendix B and RFC 7714 §16, §17, and packets of another implementation.
 
-use super::SrtpProfile;
 use super::cipher::{ENCRYPTED, SessionCipher};
 use super::kdf::{Derivation, Label, apply_keystream, counter_mode};
+use super::{SrtpEgress, SrtpIngress, SrtpProfile};
 
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
@@ -105,4 +105,63 @@ fn srtcp_aead_aes_256_gcm_of_rfc_7714_17_3() {
         "81c8000d 4d617273 d50ae4d1 f5ce5d30 4ba297e4 7d470c28 2c3ece5d bffe0a50 a2eaa5c1 110555be
          8415f658 c61de047 6f1b6fad 1d1eb30c 4446839f 57ff6f6c b26ac3be 800005d4",
     );
+}
+
+/// Packets that libsrtp 2 made from master keys `00 01 02 …` and salts `a0 a1 a2 …`: the RTP packet
+/// below with sequence numbers 65,535 and, one cycle up, 0; then the RTCP compound.
+struct Foreign {
+    profile: SrtpProfile,
+    before_wrap: &'static str,
+    after_wrap: &'static str,
+    compound: &'static str,
+}
+
+const FOREIGN: [Foreign; 3] = [
+    Foreign {
+        profile: SrtpProfile::AeadAes128Gcm,
+        before_wrap: "b07877b26e84b0c87dcc9f0f964484556d5cc49df744fc90ad0c0c18097e9132c2",
+        after_wrap: "e3058fd4856b721ccdc5cd1680f50f02e2fc718bdec54d03dd352b30c9d0fd4984",
+        compound: "81e420b2ffe308a614794d42b5b5b41188b59a708672a0fa6c97231280000001",
+    },
+    Foreign {
+        profile: SrtpProfile::AeadAes256Gcm,
+        before_wrap: "4f484e55d39c020d89ccc2c8dc4d53604415b6127ae6fa9c3c648713441da157fa",
+        after_wrap: "3354997d71eb9facbec6e25e80c6b9481e37eacaa05b3b4032126452efd6a71b61",
+        compound: "8e266b35f2639ffbadb6187d76d3740590dfb8cf3f33128b6b96542980000001",
+    },
+    Foreign {
+        profile: SrtpProfile::Aes128CmHmacSha1_80,
+        before_wrap: "06fa27870e34ce6fb50a588a78e94d1425b7dcf8ebd8a4fbfe68e2",
+        after_wrap: "65e648df7ed4149f525bb23b8060224fa206fef89378337acff923",
+        compound: "27de8752d64ae4e16cb16de180000001c2a6eba9952af788257f",
+    },
+];
+
+#[test]
+fn packets_are_those_of_libsrtp() {
+    let plain_rtp =
+        |seq: &str| hex(&format!("9060{seq}0000000ddeadbeefbede000110ff0000 {}", "7369787465656e2062797465206c6f6164"));
+    let plain_rtcp = hex("80c90001deadbeef81ca0002deadbeef01016100");
+    for foreign in FOREIGN {
+        let profile = foreign.profile;
+        let key = counting(profile.key_len());
+        let salt: Vec<u8> = (0xA0..).take(profile.salt_len()).collect();
+        let mut egress = SrtpEgress::new(profile, &key, &salt).unwrap();
+        let mut ingress = SrtpIngress::new(profile, &key, &salt).unwrap();
+        for (seq, ext_seq, sealed) in [("ffff", 0xFFFF, foreign.before_wrap), ("0000", 0x1_0000, foreign.after_wrap)] {
+            let plain = plain_rtp(seq);
+            let mut buffer = plain.clone();
+            buffer.resize(plain.len() + profile.rtp_overhead(), 0);
+            egress.protect_rtp(&mut buffer, plain.len(), ext_seq).unwrap();
+            assert_eq!(buffer, [&plain[..20], &hex(sealed)].concat(), "{profile:?}");
+            assert_eq!(ingress.unprotect_rtp(&mut buffer), Ok(plain.len()));
+            assert_eq!(buffer[..plain.len()], plain);
+        }
+        let mut buffer = plain_rtcp.clone();
+        buffer.resize(plain_rtcp.len() + profile.rtcp_overhead(), 0);
+        egress.protect_rtcp(&mut buffer, plain_rtcp.len()).unwrap();
+        assert_eq!(buffer, [&plain_rtcp[..8], &hex(foreign.compound)].concat(), "{profile:?}");
+        assert_eq!(ingress.unprotect_rtcp(&mut buffer), Ok(plain_rtcp.len()));
+        assert_eq!(buffer[..plain_rtcp.len()], plain_rtcp);
+    }
 }

@@ -25,6 +25,8 @@ const MAX_WAITING: usize = 64;
 /// The engine names a far time when no timer runs.
 const NO_TIMER: Duration = Duration::from_secs(24 * 3600);
 
+const VERSIONS: [&str; 3] = ["auto", "1.2", "1.3"];
+
 enum DtlsEvent {
     PeerCertificate(Vec<u8>),
     KeyingMaterial(&'static str, Vec<u8>),
@@ -59,6 +61,9 @@ impl DtlsSession {
     ) -> PyResult<Self> {
         if !(256..=MAX_DATAGRAM).contains(&mtu) {
             return Err(value_error(format!("mtu is {mtu}, accepted are 256..={MAX_DATAGRAM}")));
+        }
+        if !VERSIONS.contains(&version) {
+            return Err(value_error(format!("version is {version:?}, accepted are {}", VERSIONS.join(", "))));
         }
         let start = Instant::now();
         let epoch = start

@@ -1,0 +1,155 @@
+"""A running shard: thread, sockets, event descriptor. Waits are on descriptors, with deadlines."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from sfu import _native
+from sfu._native import Shard
+
+DEADLINE_S = 5.0
+LOOPBACK = ("127.0.0.1", 0)
+
+
+@pytest.fixture
+def shard() -> Iterator[Shard]:
+    shard = Shard([LOOPBACK], seed=1)
+    yield shard
+    shard.close()
+
+
+def wait_for_events(shard: Shard, count: int = 1) -> list[tuple[Any, ...]]:
+    events: list[tuple[Any, ...]] = []
+    end = monotonic() + DEADLINE_S
+    while len(events) < count and monotonic() < end:
+        select.select([shard.event_fd], [], [], end - monotonic())
+        events += shard.poll_events()
+    return events
+
+
+def readable(shard: Shard) -> bool:
+    return bool(select.select([shard.event_fd], [], [], 0)[0])
+
+
+def test_the_extension_is_the_version_of_the_package_and_optimised() -> None:
+    assert _native.__version__.count(".") == 2
+    assert isinstance(_native.DEBUG_BUILD, bool)
+
+
+def test_addresses_are_bound_in_the_order_given() -> None:
+    shard = Shard([("127.0.0.2", 0), ("127.0.0.1", 0), ("::1", 0)])
+    assert [ip for ip, _ in shard.local_addresses] == ["127.0.0.2", "127.0.0.1", "::1"]
+    assert all(port > 0 for _, port in shard.local_addresses)
+    shard.close()
+
+
+def test_a_port_in_use_is_an_error_that_names_the_address(shard: Shard) -> None:
+    (address,) = shard.local_addresses
+    with pytest.raises(OSError, match=f"cannot bind UDP {address[0]}:{address[1]}") as raised:
+        Shard([address])
+    assert raised.value.errno == errno.EADDRINUSE
+
+
+@pytest.mark.parametrize("count", [0, 257])
+def test_the_number_of_addresses_is_bounded(count: int) -> None:
+    with pytest.raises(ValueError, match=f"{count} addresses"):
+        Shard([LOOPBACK] * count)
+
+
+def test_events_make_the_descriptor_readable_until_they_are_polled(shard: Shard) -> None:
+    assert not readable(shard)
+    shard.remove_router(7)
+    ((kind, _, identity, _),) = wait_for_events(shard)
+    assert (kind, identity) == ("command_failed", 7)
+    assert not readable(shard)
+
+
+def test_events_beyond_the_limit_keep_the_descriptor_readable(shard: Shard) -> None:
+    for router in range(1, 101):
+        shard.remove_router(router)
+    seen: list[int] = []
+    end = monotonic() + DEADLINE_S
+    while len(seen) < 100 and monotonic() < end:
+        select.select([shard.event_fd], [], [], end - monotonic())
+        seen += [event[2] for event in shard.poll_events(7)]
+    assert seen == list(range(1, 101))
+
+
+def test_more_events_than_fit_are_not_lost_while_the_shard_keeps_them(shard: Shard) -> None:
+    """8,192 wait for Python, the rest in the shard."""
+    for router in range(1, 20_001):
+        shard.remove_router(router)
+    assert [event[2] for event in wait_for_events(shard, 20_000)] == list(range(1, 20_001))
+
+
+def test_datagrams_are_counted_in_the_snapshot(shard: Shard) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(50):
+            sender.sendto(b"\xff" * 100, shard.local_addresses[0])
+    end = monotonic() + DEADLINE_S
+    wakeups = threading.Event()
+    while (counters := shard.snapshot()["counters"]).get("io_received") != 50 and monotonic() < end:
+        wakeups.wait(0.02)
+    assert counters["io_received"] == counters["rx_packets"] == 50
+    assert shard.snapshot()["drops"]["unknown_protocol"] == 50
+
+
+def test_the_thread_has_its_name_and_ends_at_close() -> None:
+    def names() -> list[str]:
+        return [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+
+    if not Path("/proc/self/task").exists():
+        pytest.skip("no /proc here")
+    shard = Shard([LOOPBACK], name="sfu-test-7")
+    shard.remove_router(1)
+    wait_for_events(shard)
+    assert "sfu-test-7" in names()
+    shard.close()
+    assert "sfu-test-7" not in names()
+
+
+def test_closing_twice_and_commanding_afterwards_is_harmless(shard: Shard) -> None:
+    shard.close()
+    shard.close()
+    shard.add_router(1)
+    assert shard.poll_events() == []
+    os.fstat(shard.event_fd)
+
+
+def test_what_was_commanded_before_closing_is_still_done() -> None:
+    shard = Shard([LOOPBACK])
+    for router in range(1, 2_001):
+        shard.add_router(router)
+    shard.close()
+    assert len(shard.snapshot()["routers"]) == 2_000
+
+
+def test_an_impossible_cpu_is_a_warning_and_not_the_end() -> None:
+    shard = Shard([LOOPBACK], cpu=1_023)
+    ((kind, text),) = wait_for_events(shard)
+    assert kind == "warning"
+    assert "CPU 1023" in text
+    shard.remove_router(1)
+    assert wait_for_events(shard)[0][0] == "command_failed"
+    shard.close()
+
+
+def test_other_threads_run_while_a_shard_closes() -> None:
+    """Closing waits for the thread without the interpreter's lock."""
+    shards = [Shard([LOOPBACK]) for _ in range(8)]
+    closers = [threading.Thread(target=shard.close) for shard in shards]
+    for closer in closers:
+        closer.start()
+    for closer in closers:
+        closer.join(DEADLINE_S)
+        assert not closer.is_alive()

@@ -70,7 +70,7 @@ class ServerOptions:
     """Base of the links given out, without a slash at the end; "": take it from the request."""
     dev: bool = False
     """Development mode: loopback only, meetings come into being when somebody names them."""
-    whip_token: str = ""
+    whip_token: str = field(default="", repr=False)
     """Bearer token that WHIP and WHEP ask for; "": none is asked for."""
     resume_window_s: float = 30.0
     codecs: CodecPolicy | None = None

@@ -136,7 +136,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_give_a_payload_or_an_error(head in any::<u8>(), bytes in proptest::collection::vec(0u8..40, 0..40)) {
+        fn any_bytes_give_a_payload_or_an_error(
+            head in any::<u8>(), bytes in proptest::collection::vec(0u8..40, 0..40),
+        ) {
             let _ = Av1Payload::parse(&[&[head], &bytes[..]].concat());
         }
     }

@@ -36,7 +36,8 @@ pub struct FrameMarks {
     pub ends_layer_frame: bool,
     /// A decoder of lower temporal layers can go on with this frame (VP8 Y, dependency descriptor S).
     pub switch_here: bool,
-    /// It can go on with any higher temporal layer after this frame (VP9 U).
+    /// It can go on with any higher temporal layer after this frame (VP9 U, dependency descriptor S of
+    /// the higher targets).
     pub switch_after: bool,
     /// No other frame refers to this one.
     pub is_discardable: bool,

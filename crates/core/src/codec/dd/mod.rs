@@ -135,9 +135,12 @@ impl DependencyReader {
     pub fn marks(&self, descriptor: &DependencyDescriptor) -> FrameMarks {
         let targets = self.structure().map(Structure::decode_targets).unwrap_or_default();
         let dti = |target: usize| descriptor.dtis.dti(target);
-        let switch_here = targets.iter().enumerate().any(|(index, target)| {
-            target.sid == descriptor.sid && target.tid == descriptor.tid && dti(index) == Dti::Switch
-        });
+        let of_layer = || targets.iter().enumerate().filter(|(_, target)| target.sid == descriptor.sid);
+        let switches = |(index, _): (usize, &DecodeTarget)| dti(index) == Dti::Switch;
+        let switch_here = of_layer().filter(|(_, target)| target.tid == descriptor.tid).any(switches);
+        // A decoder that has this frame can go on with every target that it is a switch for.
+        let has_higher = of_layer().any(|(_, target)| target.tid > descriptor.tid);
+        let switch_after = has_higher && of_layer().filter(|(_, target)| target.tid > descriptor.tid).all(switches);
         let mandatory = descriptor.mandatory;
         let is_independent = descriptor.has_structure && !descriptor.has_references && descriptor.sid == 0;
         FrameMarks {
@@ -145,6 +148,7 @@ impl DependencyReader {
             starts_layer_frame: mandatory.starts_frame,
             ends_layer_frame: mandatory.ends_frame,
             switch_here,
+            switch_after,
             is_discardable: (0..targets.len()).all(|t| matches!(dti(t), Dti::NotPresent | Dti::Discardable)),
             sid: descriptor.sid,
             tid: descriptor.tid,

@@ -57,7 +57,8 @@ fn a_keyframe_brings_the_structure() {
     assert_eq!(reader.active_decode_targets(), 0b11);
     assert!(descriptor.has_structure && !descriptor.has_references);
     let marks = reader.marks(&descriptor);
-    assert!(marks.starts_keyframe && marks.starts_layer_frame && !marks.ends_layer_frame && marks.switch_here);
+    assert!(marks.starts_keyframe && marks.starts_layer_frame && !marks.ends_layer_frame);
+    assert!(marks.switch_here && marks.switch_after);
 }
 
 #[test]
@@ -70,7 +71,7 @@ fn later_packets_resolve_their_template() {
     let t1 = reader.read(&[0xCC, 1, 0xF7]).unwrap();
     assert_eq!((t1.tid, t1.dtis.dti(0), t1.dtis.dti(1)), (1, Dti::Discardable, Dti::NotPresent));
     assert!(reader.marks(&t1).is_discardable && !reader.marks(&t0).is_discardable);
-    assert!(!reader.marks(&t0).starts_keyframe);
+    assert!(!reader.marks(&t0).starts_keyframe && !reader.marks(&t0).switch_after);
 }
 
 #[test]
@@ -141,9 +142,15 @@ fn more_layers_or_templates_than_there_can_be_are_refused() {
 
 proptest! {
     #[test]
-    fn any_bytes_give_a_descriptor_or_an_error(values in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..255), 1..5)) {
+    fn any_bytes_give_a_descriptor_or_an_error(
+        values in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..255), any::<bool>()), 1..5),
+    ) {
         let mut reader = DependencyReader::default();
-        for value in values {
+        for (mut value, keyframe) in values {
+            // Without its flag a structure would come too rarely to be tried.
+            if let Some(flags) = value.get_mut(3).filter(|_| keyframe) {
+                *flags |= 0x80;
+            }
             if let Ok(descriptor) = reader.read(&value) {
                 prop_assert!(descriptor.sid < 4 && descriptor.tid < 8);
                 let _ = reader.marks(&descriptor);

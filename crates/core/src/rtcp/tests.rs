@@ -266,7 +266,8 @@ proptest! {
 
     #[test]
     fn any_bytes_give_packets_or_errors(
-        head in (0x80u8..=0xBF, 199u8..=208), body in proptest::collection::vec(any::<u8>(), 0..120), aligned in any::<bool>(),
+        head in (0x80u8..=0xBF, 199u8..=208), body in proptest::collection::vec(any::<u8>(), 0..120),
+        aligned in any::<bool>(),
     ) {
         let words = (body.len() / 4) as u16;
         let mut bytes = [&[head.0, head.1], &words.to_be_bytes()[..], &body].concat();

@@ -264,10 +264,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_give_a_header_or_an_error(first in 0x80u8..=0xBF, rest in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_give_a_header_or_an_error(
+            first in 0x80u8..=0xBF, rest in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
             let bytes = packet(first, &rest);
             if let Ok(header) = RtpHeader::parse(&bytes) {
-                prop_assert_eq!(header.header_len() + header.payload_len() + usize::from(header.padding_len), bytes.len());
+                let parts = [header.header_len(), header.payload_len(), usize::from(header.padding_len)];
+                prop_assert_eq!(parts.iter().sum::<usize>(), bytes.len());
                 for (_, value) in header.extensions(&bytes) {
                     prop_assert!(value.len() <= 255);
                 }

@@ -73,7 +73,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_original_comes_back(osn in any::<u16>(), mid in "[a-z]{1,5}", payload in proptest::collection::vec(any::<u8>(), 0..50)) {
+        fn the_original_comes_back(
+            osn in any::<u16>(), mid in "[a-z]{1,5}", payload in proptest::collection::vec(any::<u8>(), 0..50),
+        ) {
             let mut buffer = [0u8; 128];
             let header_len = HeaderWriter::write(&mut buffer, &RTX, &[(4, mid.as_bytes())]).unwrap();
             let len = encapsulate(&mut buffer, header_len, osn, &payload).unwrap();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.support.media import World
 
 from sfu.errors import StateError
@@ -30,102 +30,104 @@ KIND_OF_FIRST = {
 }
 
 
+ANY = st.integers(0, 30)
+"""Which of the objects made so far, living or closed."""
+
+
 class Owner(RuleBasedStateMachine):
     """Calls everything, in any order, with objects that may be closed; the shard also says things."""
-
-    routers = Bundle("routers")
-    transports = Bundle("transports")
-    producers = Bundle("producers")
-    consumers = Bundle("consumers")
 
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
         self.closings: dict[int, int] = {}
+        self.routers = [self.world.engine.create_router()]
+        self.transports = [self.routers[0].create_transport()]
+        self.producers = [self.transports[0].produce(Kind.VIDEO, "1", (EncodingParameters(),))]
+        self.consumers = [self.transports[0].consume(Kind.VIDEO, "4", 1, 2, "c")]
 
     def teardown(self) -> None:
         self.world.engine.close()
         self.the_shard_knows_what_it_is_told_about()
 
-    @rule(target=routers)
-    def create_router(self):
-        return self.world.engine.create_router()
+    def _pick(self, items: list, which: int):
+        return items[which % len(items)]
 
-    @rule(target=transports, router=routers)
+    @rule()
+    def create_router(self):
+        self.routers.append(self.world.engine.create_router())
+
+    @rule(router=ANY)
     def create_transport(self, router):
+        router = self._pick(self.routers, router)
         try:
             transport = router.create_transport()
         except StateError:
             assert router.closed
-            return None
-        transport.on_state = self._on_state
-        return transport
+        else:
+            transport.on_state = self._on_state
+            self.transports.append(transport)
 
     def _on_state(self, transport: Transport, state, _detail: str) -> None:
         if state == "closed":
             self.closings[transport.id] = self.closings.get(transport.id, 0) + 1
 
-    @rule(target=producers, transport=transports, kind=st.sampled_from(Kind))
-    def produce(self, transport, kind):
-        return self._try(transport, lambda: transport.produce(kind, "1", (EncodingParameters(),)))
-
-    @rule(target=consumers, transport=transports, kind=st.sampled_from(Kind))
-    def consume(self, transport, kind):
-        return self._try(transport, lambda: transport.consume(kind, "4", *transport.allocate_egress(kind), "c"))
-
-    @rule(transport=transports, what=st.sampled_from(["connect", "restart_ice", "set_rtp", "update_remote"]))
-    def negotiate(self, transport, what):
-        arguments = {"set_rtp": (RtpMap(), RtpMap(), True), "restart_ice": ()}.get(what, (REMOTE,))
-        self._try(transport, lambda: getattr(transport, what)(*arguments))
-
-    def _try(self, transport, call):
-        if transport is None:
-            return None
+    @rule(transport=ANY, kind=st.sampled_from(Kind), sends=st.booleans())
+    def produce_or_consume(self, transport, kind, sends):
+        transport = self._pick(self.transports, transport)
         try:
-            return call()
+            if sends:
+                self.producers.append(transport.produce(kind, "1", (EncodingParameters(),)))
+            else:
+                self.consumers.append(transport.consume(kind, "4", *transport.allocate_egress(kind), "c"))
         except StateError:
-            return None
+            assert transport.state == "closed"
 
-    @rule(consumer=consumers, producer=st.one_of(st.none(), producers))
+    @rule(transport=ANY, what=st.sampled_from(["connect", "restart_ice", "set_rtp", "update_remote"]))
+    def negotiate(self, transport, what):
+        transport = self._pick(self.transports, transport)
+        before = transport.state
+        arguments = {"set_rtp": (RtpMap(), RtpMap(), True), "restart_ice": ()}.get(what, (REMOTE,))
+        try:
+            getattr(transport, what)(*arguments)
+        except StateError:
+            assert before == "closed" or (what == "connect") is (before != "new")
+
+    @rule(consumer=ANY, producer=st.one_of(st.none(), ANY))
     def switch(self, consumer, producer):
-        if consumer is not None:
-            try:
-                consumer.switch(producer)
-            except StateError:
-                assert producer is not None
+        consumer = self._pick(self.consumers, consumer)
+        producer = None if producer is None else self._pick(self.producers, producer)
+        try:
+            consumer.switch(producer)
+        except StateError:
+            assert producer is not None
 
-    @rule(item=st.one_of(consumers, producers), paused=st.booleans())
-    def pause(self, item, paused):
-        if item is not None:
+    @rule(consumer=ANY, producer=ANY, paused=st.booleans(), spatial=st.integers(0, 3))
+    def steer(self, consumer, producer, paused, spatial):
+        for item in (self._pick(self.consumers, consumer), self._pick(self.producers, producer)):
             item.pause() if paused else item.resume()
             item.request_keyframe()
+        self._pick(self.consumers, consumer).set_layers(spatial)
 
-    @rule(consumer=consumers, spatial=st.integers(0, 3))
-    def set_layers(self, consumer, spatial):
-        if consumer is not None:
-            consumer.set_layers(spatial)
-
-    @rule(item=st.one_of(routers, transports, producers, consumers))
-    def close(self, item):
-        if item is not None:
-            item.close()
+    @rule(kind=st.sampled_from(["routers", "transports", "producers", "consumers"]), which=ANY)
+    def close(self, kind, which):
+        self._pick(getattr(self, kind), which).close()
 
     @rule(
-        transport=transports,
+        transport=ANY,
         event=st.sampled_from([("ice_selected", ("192.0.2.7", 1), 0, False), ("dtls", b"x"), ("consent_expired",)]),
     )
     def hear_of_transport(self, transport, event):
-        if transport is not None:
-            self.world.events((event[0], transport.id, *event[1:]))
+        self.world.events((event[0], self._pick(self.transports, transport).id, *event[1:]))
 
-    @rule(consumer=consumers, producer=producers)
+    @rule(consumer=ANY, producer=ANY)
     def hear_of_consumer(self, consumer, producer):
-        if consumer is not None and producer is not None:
-            self.world.events(
-                ("encoding_started", producer.id, 0, 5, ("vp8", 0)),
-                ("consumer_layers", consumer.id, producer.id, 0, 0),
-                ("consumer_codec_unsupported", consumer.id, producer.id, ("av1", 0)),
-            )
+        consumer, producer = self._pick(self.consumers, consumer), self._pick(self.producers, producer)
+        self.world.events(
+            ("encoding_started", producer.id, 0, 5, ("vp8", 0)),
+            ("consumer_layers", consumer.id, producer.id, 0, 0),
+            ("consumer_codec_unsupported", consumer.id, producer.id, ("av1", 0)),
+        )
 
     @rule(seconds=st.sampled_from([0.5, 31]))
     def wait(self, seconds):

@@ -31,7 +31,7 @@ def resync(link: ShardLink, snapshot: Mapping[str, Any], now: float) -> None:
             continue
         for index, encoding in enumerate(stats["encodings"]):
             if encoding["codec"] is not None and encoding["ssrc"] is not None:
-                codec = CodecId(CodecName(encoding["codec"]), encoding["codec_variant"] or 0)
+                codec = CodecId(CodecName(encoding["codec"]), encoding["codec_variant"])
                 producer.encoding_started(index, encoding["ssrc"], codec)
     for consumer_id, stats in snapshot["consumers"].items():
         consumer = link.consumers.get(consumer_id)

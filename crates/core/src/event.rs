@@ -1,6 +1,7 @@
 //! What a shard tells the control plane. Bounded: what does not fit is counted, and the control
 //! plane re-reads its state from a snapshot.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crate::command::CodecId;
@@ -25,4 +26,61 @@ pub enum Event {
     CommandFailed { command: &'static str, id: u32, reason: &'static str },
     /// So many events did not fit since the last one that did.
     Overflow { lost: u64 },
+}
+
+/// Events on their way to the control plane. What does not fit is counted and told by
+/// [`Event::Overflow`] before the next event that does.
+#[derive(Debug)]
+pub struct EventQueue {
+    events: VecDeque<Event>,
+    max: usize,
+    /// Since the last event that fitted.
+    lost: u64,
+    pub lost_total: u64,
+}
+
+impl EventQueue {
+    pub fn new(max: usize) -> Self {
+        Self { events: VecDeque::new(), max, lost: 0, lost_total: 0 }
+    }
+
+    pub fn push(&mut self, event: Event) {
+        // The event and, when some were lost before it, the word of that.
+        let needed = 1 + usize::from(self.lost > 0);
+        if self.events.len() + needed > self.max {
+            self.lost += 1;
+            self.lost_total += 1;
+            return;
+        }
+        if self.lost > 0 {
+            self.events.push_back(Event::Overflow { lost: std::mem::take(&mut self.lost) });
+        }
+        self.events.push_back(event);
+    }
+
+    pub fn pop(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        if event.is_none() && self.lost > 0 {
+            return Some(Event::Overflow { lost: std::mem::take(&mut self.lost) });
+        }
+        event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_told() {
+        let event = |id| Event::ConsentExpired { transport: TransportId(id) };
+        let mut queue = EventQueue::new(2);
+        (0..5).for_each(|id| queue.push(event(id)));
+        assert_eq!((queue.pop(), queue.pop()), (Some(event(0)), Some(event(1))));
+        queue.push(event(9));
+        assert_eq!((queue.pop(), queue.pop()), (Some(Event::Overflow { lost: 3 }), Some(event(9))));
+        (0..3).for_each(|id| queue.push(event(id)));
+        assert_eq!((queue.pop(), queue.pop()), (Some(event(0)), Some(event(1))));
+        assert_eq!((queue.pop(), queue.pop(), queue.lost_total), (Some(Event::Overflow { lost: 1 }), None, 4));
+    }
 }

@@ -1,15 +1,32 @@
-//! A shard: everything one data-plane thread owns, behind the four calls that drive it.
+//! A shard: everything one data-plane thread owns, behind the calls that drive it.
 //!
 //! The caller drains the arena and the events after each call. Deterministic: equal inputs (and an
 //! equal seed) give equal outputs.
 
+mod commands;
+mod receive;
+mod snapshot;
+mod timers;
+
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use crate::command::Command;
-use crate::event::Event;
-use crate::stats::Snapshot;
+use crate::drop::DropCounts;
+use crate::egress::consumer::Consumer;
+use crate::event::{Event, EventQueue};
+use crate::hash::next_random;
+use crate::ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use crate::ingress::producer::Producer;
+use crate::outbox::Outbox;
+use crate::router::fan_out;
+use crate::shard::timers::Timers;
+use crate::slab::{Key, Slab};
+use crate::stats::Counters;
+use crate::table::Table;
 use crate::time::Time;
 use crate::transmit::TxArena;
+use crate::transport::Transport;
 
 /// Limits and seeds of a shard.
 #[derive(Clone, Debug)]
@@ -39,38 +56,129 @@ pub struct Datagram<'a> {
     pub bytes: &'a mut [u8],
 }
 
+/// The media scope of one meeting.
+#[derive(Debug)]
+struct Router {
+    id: RouterId,
+    transports: Vec<Key>,
+}
+
+/// Handles of the control plane to keys of the slabs.
+#[derive(Debug, Default)]
+struct Names {
+    routers: HashMap<RouterId, Key>,
+    transports: HashMap<TransportId, Key>,
+    producers: HashMap<ProducerId, Key>,
+    consumers: HashMap<ConsumerId, Key>,
+}
+
 /// The data plane of one thread.
 #[derive(Debug)]
 pub struct Shard {
     config: ShardConfig,
+    random: u64,
+    /// Of the next media packet: the order of arrival.
+    serial: u64,
+    table: Table,
+    names: Names,
+    routers: Slab<Router>,
+    transports: Slab<Transport>,
+    producers: Slab<Producer>,
+    consumers: Slab<Consumer>,
+    timers: Timers,
+    /// Producers with packets of the present batch.
+    touched_producers: Vec<Key>,
+    /// Transports whose timers may have changed.
+    touched_transports: Vec<Key>,
+    events: EventQueue,
+    counters: Counters,
+    drops: DropCounts,
 }
+
+/// Borrows the outputs of a shard apart from its objects.
+macro_rules! outbox {
+    ($shard:ident, $now:expr, $tx:expr) => {
+        Outbox {
+            now: $now,
+            tx: $tx,
+            events: &mut $shard.events,
+            counters: &mut $shard.counters,
+            drops: &mut $shard.drops,
+        }
+    };
+}
+use outbox;
 
 impl Shard {
     pub fn new(config: ShardConfig) -> Self {
-        Self { config }
+        let mut random = config.seed;
+        Self {
+            table: Table::new(next_random(&mut random)),
+            random,
+            serial: 0,
+            names: Names::default(),
+            routers: Slab::default(),
+            transports: Slab::default(),
+            producers: Slab::default(),
+            consumers: Slab::default(),
+            timers: Timers::default(),
+            touched_producers: Vec::new(),
+            touched_transports: Vec::new(),
+            events: EventQueue::new(config.max_events),
+            counters: Counters::default(),
+            drops: DropCounts::default(),
+            config,
+        }
     }
 
     /// Applies one command; what it makes us send at once is left in `tx`.
-    pub fn apply(&mut self, _now: Time, _command: Command, _tx: &mut TxArena) {}
+    pub fn apply(&mut self, now: Time, command: Command, tx: &mut TxArena) {
+        self.counters.commands += 1;
+        let (name, id) = commands::describe(&command);
+        if let Err(reason) = self.execute(now, command, tx) {
+            self.counters.commands_failed += 1;
+            self.events.push(Event::CommandFailed { command: name, id, reason });
+        }
+        self.settle_touched(now, tx);
+    }
 
     /// Takes one batch of datagrams (up to 64) and leaves everything to be sent in `tx`.
-    pub fn handle(&mut self, _now: Time, _datagrams: &mut [Datagram<'_>], _tx: &mut TxArena) {}
+    pub fn handle(&mut self, now: Time, datagrams: &mut [Datagram<'_>], tx: &mut TxArena) {
+        for datagram in datagrams {
+            if let Err(reason) = self.receive(now, datagram, tx) {
+                self.drops.add(reason);
+            }
+        }
+        self.fan_out_touched(now, tx);
+        self.settle_touched(now, tx);
+    }
 
-    /// Does what is due: reports, feedback, retries, expiry.
-    pub fn on_timeout(&mut self, _now: Time, _tx: &mut TxArena) {}
+    fn fan_out_touched(&mut self, now: Time, tx: &mut TxArena) {
+        let mut touched = std::mem::take(&mut self.touched_producers);
+        for key in touched.drain(..) {
+            let mut out = outbox!(self, now, tx);
+            let asks = fan_out(key, &mut self.producers, &mut self.consumers, &mut self.transports, &mut out);
+            if asks && let Some(producer) = self.producers.get(key) {
+                self.touch(producer.transport);
+            }
+        }
+        self.touched_producers = touched;
+    }
 
-    /// When [`Shard::on_timeout`] wants to be called; `None`: not before the next input.
-    pub fn next_timeout(&self) -> Option<Time> {
-        None
+    /// Has the transport's timers looked at after this call.
+    fn touch(&mut self, key: Key) {
+        if let Some(transport) = self.transports.get_mut(key).filter(|transport| !transport.is_touched) {
+            transport.is_touched = true;
+            self.touched_transports.push(key);
+        }
     }
 
     /// Oldest event that the control plane has not seen.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.events.pop()
     }
 
-    pub fn snapshot(&self, now: Time) -> Snapshot {
-        let _ = self.config.max_events;
-        Snapshot { now, ..Snapshot::default() }
+    fn random(&mut self) -> u64 {
+        next_random(&mut self.random)
     }
 }

@@ -1,0 +1,186 @@
+//! One outgoing RTP stream: whose media it carries, how far it may go up, what was sent.
+
+use crate::command::{CodecId, ConsumerOptions, Kind, LayerLimit};
+use crate::egress::continuity::{LastSent, Pictures};
+use crate::egress::retransmit::Repair;
+use crate::ids::ConsumerId;
+use crate::ingress::keyframe::ReceiverLimit;
+use crate::ingress::producer::Producer;
+use crate::layer::{LayerGate, choose_encoding};
+use crate::rate::RateMeter;
+use crate::rewrite::{SequenceMap, Source};
+use crate::rtcp::ReportBlock;
+use crate::slab::Key;
+use crate::time::Micros;
+use crate::transport::maps::Outgoing;
+
+/// The best there is.
+const NO_LIMIT: LayerLimit = LayerLimit { spatial: u8::MAX, temporal: u8::MAX };
+
+/// See the module. What it forwards moves through these states: nothing (`target` none), waiting for
+/// a keyframe of `target` (`current` none or another encoding, which goes on meanwhile), flowing
+/// (`current` equals `target`).
+#[derive(Debug)]
+pub struct Consumer {
+    pub id: ConsumerId,
+    pub transport: Key,
+    pub kind: Kind,
+    pub mid: String,
+    pub ssrc: u32,
+    pub rtx_ssrc: Option<u32>,
+    pub cname: String,
+    pub producer: Option<Key>,
+    pub limit: LayerLimit,
+    pub paused: bool,
+    /// Encoding that is forwarded, and the one that should be.
+    pub(super) current: Option<u8>,
+    pub(super) target: Option<u8>,
+    /// Encoding that was forwarded before: its late packets still have places.
+    pub(super) former: Option<u8>,
+    pub(super) map: SequenceMap,
+    pub(super) gate: LayerGate,
+    pub(super) outgoing: Option<Outgoing>,
+    pub(super) unsupported: Option<CodecId>,
+    pub(super) last: Option<LastSent>,
+    pub(super) pictures: Pictures,
+    /// A keyframe was passed over because its timestamp came too early.
+    pub(super) has_passed_over: bool,
+    /// Layers (spatial, temporal) that the control plane was told of.
+    pub(super) told: Option<(u8, u8)>,
+    pub(super) first_ts: u32,
+    pub repair: Repair,
+    pub keyframe_limit: ReceiverLimit,
+    pub counters: ConsumerCounters,
+    pub reported: Reported,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConsumerCounters {
+    /// First transmissions.
+    pub packets: u64,
+    /// Of payloads, as a sender report counts them.
+    pub payload_bytes: u64,
+    pub bytes: u64,
+    pub rate: RateMeter,
+    pub nacks: u64,
+    pub plis: u64,
+}
+
+/// What the subscriber's last report said.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reported {
+    pub block: Option<ReportBlock>,
+    pub rtt: Option<Micros>,
+}
+
+impl Consumer {
+    /// `random` gives the first sequence numbers and timestamp.
+    pub fn new(id: ConsumerId, transport: Key, options: ConsumerOptions, random: u64) -> Self {
+        Self {
+            id,
+            transport,
+            kind: options.kind,
+            mid: options.mid,
+            ssrc: options.ssrc.0,
+            rtx_ssrc: options.rtx_ssrc.map(|ssrc| ssrc.0),
+            cname: options.cname,
+            producer: None,
+            limit: NO_LIMIT,
+            paused: false,
+            current: None,
+            target: None,
+            former: None,
+            map: SequenceMap::new(random as u16),
+            gate: LayerGate::new(NO_LIMIT),
+            outgoing: None,
+            unsupported: None,
+            last: None,
+            pictures: Pictures::default(),
+            has_passed_over: false,
+            told: None,
+            first_ts: (random >> 32) as u32,
+            repair: Repair::new((random >> 16) as u16),
+            keyframe_limit: ReceiverLimit::default(),
+            counters: ConsumerCounters::default(),
+            reported: Reported::default(),
+        }
+    }
+
+    /// Feeds from another producer, or from none.
+    pub fn switch(&mut self, producer: Option<Key>) {
+        self.producer = producer;
+        self.unsupported = None;
+        self.restart();
+    }
+
+    /// Stops; goes on with a keyframe once [`Consumer::retarget`] finds a source.
+    pub fn restart(&mut self) {
+        self.current = None;
+        self.target = None;
+        self.former = None;
+        self.told = None;
+        self.has_passed_over = false;
+    }
+
+    /// The transport negotiated anew: payload types and extension ids may be others.
+    pub fn renegotiate(&mut self) {
+        self.outgoing = None;
+        self.unsupported = None;
+        self.repair.forbid_plain_before(self.map.next_out());
+    }
+
+    /// Chooses the encoding again. Returns the encodings, by bit, of which a keyframe is needed.
+    pub fn retarget(&mut self, producer: &Producer) -> u8 {
+        if self.paused || producer.paused || self.unsupported.is_some() {
+            self.restart();
+            return 0;
+        }
+        self.target =
+            if producer.is_simulcast() { choose_encoding(producer.active, self.limit.spatial) } else { Some(0) };
+        // Of a simulcast producer the spatial limit chooses the encoding, not a layer in it.
+        let gate_limit = if producer.is_simulcast() {
+            LayerLimit { spatial: u8::MAX, temporal: self.limit.temporal }
+        } else {
+            self.limit
+        };
+        self.gate.set_limit(gate_limit);
+        let Some(target) = self.target else {
+            self.current = None;
+            return 0;
+        };
+        let top_sid = producer.encoding(target).map_or(0, |encoding| encoding.top_sid);
+        let needs_keyframe = self.current != self.target || self.gate.wants_keyframe(top_sid);
+        if needs_keyframe && self.kind == Kind::Video { 1 << target } else { 0 }
+    }
+
+    /// The encoding whose keyframe would help a subscriber that asks for one, by bit.
+    pub fn keyframe_wanted(&self) -> u8 {
+        self.target.or(self.current).map_or(0, |encoding| 1 << encoding)
+    }
+
+    /// Nothing was sent yet, or nothing is to be sent.
+    pub fn is_idle(&self) -> bool {
+        self.current.is_none()
+    }
+
+    /// Layers (spatial, temporal) that the subscriber gets now.
+    pub fn current_layers(&self) -> Option<(u8, u8)> {
+        self.current.and(self.told)
+    }
+
+    /// Of what goes out; before anything does, of the kind's usual codecs.
+    pub fn clock_rate_hz(&self) -> u32 {
+        let usual = if self.kind == Kind::Audio { 48_000 } else { 90_000 };
+        self.outgoing.map_or(usual, |outgoing| outgoing.clock_rate_hz)
+    }
+
+    /// Source of the last packet sent, with what was sent.
+    pub fn last_sent(&self) -> Option<(Source, &LastSent)> {
+        Some((self.map.source()?, self.last.as_ref()?))
+    }
+
+    /// Every packet is sent under the number that it first had, so it must look the same each time.
+    pub(super) fn repeats_plainly(&self) -> bool {
+        self.kind == Kind::Video && (self.rtx_ssrc.is_none() || self.outgoing.is_some_and(|out| out.rtx_pt.is_none()))
+    }
+}

@@ -1,0 +1,318 @@
+//! A consumer's part of the fan-out: each packet of the batch in turn, starting at keyframes.
+
+use crate::cache::{Cached, PacketMeta};
+use crate::command::{Codec, Kind};
+use crate::drop::DropReason;
+use crate::egress::consumer::Consumer;
+use crate::egress::continuity::{Instant, LastSent, Start, next_timestamp};
+use crate::egress::packet::{Passed, Payload, Shape, Unsent, send};
+use crate::event::Event;
+use crate::ingress::encoding::Encoding;
+use crate::ingress::producer::{Fresh, Producer};
+use crate::layer::Verdict;
+use crate::outbox::Outbox;
+use crate::rewrite::{Mapping, Source};
+use crate::rtp::HeaderFields;
+use crate::slab::{Key, Slab};
+use crate::transport::Link;
+use crate::transport::maps::Outgoing;
+
+/// Packets behind a keyframe's first that are sent with it when it came late.
+const MAX_REPLAY: u64 = 512;
+
+/// The producer whose batch is fanned out.
+#[derive(Clone, Copy, Debug)]
+pub struct Feed<'a> {
+    pub key: Key,
+    pub producer: &'a Producer,
+    /// For the clocks of former sources.
+    pub producers: &'a Slab<Producer>,
+}
+
+impl Consumer {
+    /// Takes one packet of the batch. Returns the encodings, by bit, of which a keyframe is needed.
+    pub fn on_fresh(&mut self, feed: &Feed<'_>, fresh: Fresh, link: &mut Link<'_>, out: &mut Outbox<'_>) -> u8 {
+        let Some(encoding) = feed.producer.encoding(fresh.encoding) else { return 0 };
+        let Some(cached) = encoding.ring.get(fresh.ext_seq) else {
+            out.drop(DropReason::RtpTooOld);
+            return 0;
+        };
+        let source = Source { producer: feed.key, encoding: fresh.encoding };
+        if self.current == Some(fresh.encoding) {
+            if self.map.expected().is_some_and(|expected| fresh.ext_seq < expected) {
+                self.fill(source, &cached, link, out);
+            } else if !self.changes_codec(&cached) {
+                self.forward(feed, encoding, &cached, link, out);
+            } else {
+                self.current = None;
+                return self.start(feed, fresh, &cached, link, out);
+            }
+        } else if self.target == Some(fresh.encoding) {
+            return self.start(feed, fresh, &cached, link, out);
+        } else if self.former == Some(fresh.encoding) {
+            self.fill(source, &cached, link, out);
+        }
+        0
+    }
+
+    fn changes_codec(&self, cached: &Cached<'_>) -> bool {
+        cached.meta.payload_len > 0 && self.outgoing.is_none_or(|outgoing| outgoing.codec != cached.meta.codec)
+    }
+
+    /// Starts with this packet if it can be started with.
+    fn start(
+        &mut self,
+        feed: &Feed<'_>,
+        fresh: Fresh,
+        cached: &Cached<'_>,
+        link: &mut Link<'_>,
+        out: &mut Outbox<'_>,
+    ) -> u8 {
+        let source = Source { producer: feed.key, encoding: fresh.encoding };
+        if self.map.end_of(source) > fresh.ext_seq {
+            self.fill(source, cached, link, out);
+            return 0;
+        }
+        let meta = cached.meta;
+        if meta.payload_len == 0 || (self.kind == Kind::Video && !meta.marks.starts_keyframe) {
+            out.drop(DropReason::ConsumerWaits);
+            return 1 << fresh.encoding;
+        }
+        let Some(outgoing) = link.send_map.outgoing(meta.codec) else {
+            self.refuse(feed, cached, link, out);
+            return 0;
+        };
+        let Some(ts_offset) = self.timestamp_offset(feed, fresh.encoding, meta, &outgoing) else {
+            self.has_passed_over = true;
+            out.drop(DropReason::ConsumerWaits);
+            return 1 << fresh.encoding;
+        };
+        self.enter(source, cached, ts_offset, outgoing);
+        self.replay(feed, fresh, meta.serial, link, out);
+        0
+    }
+
+    /// The subscriber cannot decode this: nothing is forwarded, the control plane is told once.
+    fn refuse(&mut self, feed: &Feed<'_>, cached: &Cached<'_>, link: &Link<'_>, out: &mut Outbox<'_>) {
+        out.drop(DropReason::ConsumerCodec);
+        // Before the first negotiation there is nothing to compare with.
+        if link.send_map.is_empty() {
+            return;
+        }
+        let codec = cached.meta.codec;
+        self.restart();
+        self.unsupported = Some(codec);
+        out.event(Event::ConsumerCodecUnsupported { consumer: self.id, producer: feed.producer.id, codec });
+    }
+
+    /// What to add to the source's timestamps; `None` when this keyframe is better passed over.
+    fn timestamp_offset(&self, feed: &Feed<'_>, encoding: u8, meta: &PacketMeta, outgoing: &Outgoing) -> Option<u32> {
+        let Some((former, last)) = self.last_sent() else { return Some(self.first_ts.wrapping_sub(meta.rtp_ts)) };
+        let sampled = |source: Source, rtp_ts| {
+            let producer = feed.producers.get(source.producer)?;
+            let encoding = producer.encoding(source.encoding)?;
+            encoding.clock.sampled_at_us(rtp_ts, encoding.clock_rate_hz(), &producer.clock_offset)
+        };
+        let source = Source { producer: feed.key, encoding };
+        let before = Instant { arrival: last.arrival, sampled_at_us: sampled(former, last.rtp_ts) };
+        let after = Instant { arrival: meta.arrival, sampled_at_us: sampled(source, meta.rtp_ts) };
+        let is_simulcast_switch = former.producer == feed.key && self.current.is_some();
+        match next_timestamp(last, before, after, self.kind, outgoing.clock_rate_hz) {
+            Start::TooEarly(_) if is_simulcast_switch && !self.has_passed_over => None,
+            Start::At(out_ts) | Start::TooEarly(out_ts) => Some(out_ts.wrapping_sub(meta.rtp_ts)),
+        }
+    }
+
+    fn enter(&mut self, source: Source, cached: &Cached<'_>, ts_offset: u32, outgoing: Outgoing) {
+        // A frame that was not finished leaves one number empty, so that the receiver sees it is not.
+        let skipped = u64::from(self.kind == Kind::Video && self.last.is_some_and(|last| !last.marker));
+        self.gate.restart();
+        let mut mapping =
+            Mapping { ts_offset, max_tid: self.gate.max_tid(), max_sid: self.gate.spatial(), ..Mapping::default() };
+        self.pictures.start(&cached.meta.marks, frame_number(cached), &mut mapping);
+        self.map.start(source, cached.meta.ext_seq, skipped, mapping);
+        self.former = self.current;
+        self.current = Some(source.encoding);
+        self.outgoing = Some(outgoing);
+        self.has_passed_over = false;
+    }
+
+    /// Sends the keyframe's first packet and what came of it before, in order.
+    fn replay(&mut self, feed: &Feed<'_>, first: Fresh, serial: u64, link: &mut Link<'_>, out: &mut Outbox<'_>) {
+        let Some(encoding) = feed.producer.encoding(first.encoding) else { return };
+        let highest = encoding.ring.highest().unwrap_or(first.ext_seq);
+        for ext_seq in first.ext_seq..=highest.min(first.ext_seq.saturating_add(MAX_REPLAY)) {
+            // What came after this packet, in the same batch, has its own turn.
+            if let Some(cached) = encoding.ring.get(ext_seq).filter(|cached| cached.meta.serial <= serial) {
+                self.forward(feed, encoding, &cached, link, out);
+            }
+        }
+    }
+
+    /// A packet in order of the present source.
+    fn forward(
+        &mut self,
+        feed: &Feed<'_>,
+        encoding: &Encoding,
+        cached: &Cached<'_>,
+        link: &mut Link<'_>,
+        out: &mut Outbox<'_>,
+    ) {
+        let meta = cached.meta;
+        let payload = self.payload(cached, &self.map.mapping());
+        if payload.is_none() {
+            self.map.skip(meta.ext_seq);
+            return;
+        }
+        let Verdict::Forward { set_marker } = self.gate.judge(meta.rtp_ts, &meta.marks) else {
+            self.take_out(cached);
+            out.drop(DropReason::LayerGate);
+            return;
+        };
+        self.tell_layers(feed, encoding, out);
+        let mapping = Mapping { max_tid: self.gate.max_tid(), max_sid: self.gate.spatial(), ..self.map.mapping() };
+        self.map.remap(mapping);
+        let ext_seq = self.map.advance(meta.ext_seq);
+        self.pictures.on_sent(&meta.marks, frame_number(cached), &mapping);
+        let marker = meta.marker || set_marker;
+        self.last = Some(LastSent {
+            out_ts: meta.rtp_ts.wrapping_add(mapping.ts_offset),
+            rtp_ts: meta.rtp_ts,
+            arrival: meta.arrival,
+            marker,
+        });
+        self.send_media(cached, ext_seq, &mapping, marker, link, out);
+    }
+
+    /// Leaves a packet out so that no gap shows: neither in the sequence nor in the picture ids.
+    fn take_out(&mut self, cached: &Cached<'_>) {
+        self.map.skip(cached.meta.ext_seq);
+        // VP8 has its picture ids in sequence. In VP9 and AV1 pictures refer to others by distance, so
+        // there the gap has to stay.
+        if self.pictures.on_taken_out(&cached.meta.marks) && cached.meta.codec.codec == Codec::Vp8 {
+            let mapping = self.map.mapping();
+            self.map.remap(Mapping { picture_offset: mapping.picture_offset.wrapping_sub(1), ..mapping });
+        }
+    }
+
+    /// A packet that comes late goes to the place that was kept for it. When it is of a layer that
+    /// was not forwarded, padding goes there, so that the subscriber does not wait for it.
+    fn fill(&mut self, source: Source, cached: &Cached<'_>, link: &mut Link<'_>, out: &mut Outbox<'_>) {
+        let meta = cached.meta;
+        let Some((ext_seq, mapping)) = self.map.late(source, meta.ext_seq) else {
+            out.drop(DropReason::ConsumerLate);
+            return;
+        };
+        if self.payload(cached, &mapping).is_some() && admits(&mapping, meta) {
+            let marker = meta.marker || (meta.marks.ends_layer_frame && meta.marks.sid == mapping.max_sid);
+            self.send_media(cached, ext_seq, &mapping, marker, link, out);
+        } else if self.map.give_up(source, meta.ext_seq).is_some() {
+            let timestamp = meta.rtp_ts.wrapping_add(mapping.ts_offset);
+            self.send_padding(ext_seq, timestamp, link, out);
+        }
+    }
+
+    /// The payload as the subscriber gets it; `None` for padding.
+    pub(super) fn payload<'a>(&self, cached: &Cached<'a>, mapping: &Mapping) -> Option<Payload<'a>> {
+        if cached.meta.payload_len == 0 {
+            None
+        } else if self.outgoing.is_some_and(|outgoing| outgoing.strips_redundancy) {
+            Payload::primary(cached)
+        } else {
+            Some(Payload::of(cached, mapping))
+        }
+    }
+
+    fn tell_layers(&mut self, feed: &Feed<'_>, encoding: &Encoding, out: &mut Outbox<'_>) {
+        let spatial = match self.current {
+            Some(index) if feed.producer.is_simulcast() => index,
+            _ => self.gate.spatial().min(encoding.top_sid),
+        };
+        let layers = (spatial, self.gate.temporal());
+        if self.told != Some(layers) {
+            self.told = Some(layers);
+            let (consumer, producer) = (self.id, feed.producer.id);
+            out.event(Event::ConsumerLayers { consumer, producer, spatial, temporal: layers.1 });
+        }
+    }
+
+    fn send_media(
+        &mut self,
+        cached: &Cached<'_>,
+        ext_seq: u64,
+        mapping: &Mapping,
+        marker: bool,
+        link: &mut Link<'_>,
+        out: &mut Outbox<'_>,
+    ) {
+        let Some(outgoing) = self.outgoing else { return };
+        let Some(payload) = self.payload(cached, mapping) else { return };
+        let timestamp = cached.meta.rtp_ts.wrapping_add(mapping.ts_offset);
+        let fields = HeaderFields {
+            marker,
+            pt: outgoing.pt,
+            seq: ext_seq as u16,
+            timestamp,
+            ssrc: self.ssrc,
+            has_padding: false,
+        };
+        let mid = self.mid.as_bytes();
+        let shape = Shape { fields, ext_seq, mid, is_varying: !self.repeats_plainly(), osn: None, now: out.now };
+        let sent = send(out.tx, link, &shape, &Passed::of(cached, mapping), &payload);
+        if let Some(len) = account(sent, out) {
+            self.counters.packets += 1;
+            self.counters.payload_bytes += payload.bytes.len() as u64;
+            self.counters.bytes += len as u64;
+            self.counters.rate.add(out.now, len);
+        }
+    }
+
+    fn send_padding(&mut self, ext_seq: u64, timestamp: u32, link: &mut Link<'_>, out: &mut Outbox<'_>) {
+        let Some(outgoing) = self.outgoing else { return };
+        let fields = HeaderFields {
+            marker: false,
+            pt: outgoing.pt,
+            seq: ext_seq as u16,
+            timestamp,
+            ssrc: self.ssrc,
+            has_padding: true,
+        };
+        let mid = self.mid.as_bytes();
+        let shape = Shape { fields, ext_seq, mid, is_varying: !self.repeats_plainly(), osn: None, now: out.now };
+        account(send(out.tx, link, &shape, &Passed::default(), &Payload::EMPTY), out);
+    }
+}
+
+/// Whether a late packet is of a layer that was forwarded at its place.
+pub(super) fn admits(mapping: &Mapping, meta: &PacketMeta) -> bool {
+    meta.marks.tid <= mapping.max_tid && meta.marks.sid <= mapping.max_sid
+}
+
+/// Frame number of the dependency descriptor: bits 8 to 23.
+fn frame_number(cached: &Cached<'_>) -> Option<u16> {
+    let place = cached.meta.extensions.dependency_descriptor;
+    if place.len < 3 {
+        return None;
+    }
+    crate::wire::u16_at(cached.bytes, usize::from(place.start) + 1)
+}
+
+/// Counts what became of a packet; its size when it went out.
+pub(super) fn account(sent: Result<usize, Unsent>, out: &mut Outbox<'_>) -> Option<usize> {
+    match sent {
+        Ok(len) => {
+            out.counters.tx_rtp += 1;
+            out.counters.tx_packets += 1;
+            out.counters.tx_bytes += len as u64;
+            Some(len)
+        }
+        Err(Unsent::ArenaFull) => {
+            out.drop(DropReason::ArenaFull);
+            None
+        }
+        Err(Unsent::Unfit) => {
+            out.drop(DropReason::SrtpMalformed);
+            None
+        }
+    }
+}

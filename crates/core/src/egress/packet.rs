@@ -1,0 +1,198 @@
+//! Writes one outgoing packet into the transmit arena and protects it there: the only copy of a
+//! payload on its way to a subscriber.
+
+use crate::cache::Cached;
+use crate::rewrite::Mapping;
+use crate::rtp::red::RedPayload;
+use crate::rtp::rtx::OSN_LEN;
+use crate::rtp::{ExtensionForm, HeaderFields, HeaderWriter, RtpError};
+use crate::srtp::MAX_OVERHEAD;
+use crate::time::Time;
+use crate::transmit::{MAX_DATAGRAM, TxArena};
+use crate::transport::Link;
+use crate::transport::maps::ExtensionIds;
+use crate::wire::put;
+
+/// Room for a packet while it is written.
+const SPACE: usize = 2_048;
+
+/// Why a packet did not go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsent {
+    /// No room in the arena.
+    ArenaFull,
+    /// Larger than a datagram may be, or not to be protected.
+    Unfit,
+}
+
+impl From<RtpError> for Unsent {
+    fn from(_: RtpError) -> Self {
+        Self::Unfit
+    }
+}
+
+/// Everything about an outgoing packet but its payload.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape<'a> {
+    pub fields: HeaderFields,
+    /// Extended sequence number of the outgoing stream.
+    pub ext_seq: u64,
+    pub mid: &'a [u8],
+    /// Write send time and transport-wide number. Not for a stream whose packets are repeated under
+    /// their own number: a repetition must be the same packet bit for bit, or the cipher's nonce
+    /// would be used twice.
+    pub is_varying: bool,
+    /// Original number, in front of the payload of a retransmission.
+    pub osn: Option<u16>,
+    pub now: Time,
+}
+
+/// Values that are passed on from the source's packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Passed<'a> {
+    pub audio_level: Option<u8>,
+    pub video_orientation: Option<u8>,
+    pub playout_delay: Option<[u8; 3]>,
+    pub capture_time: &'a [u8],
+    pub dependency_descriptor: &'a [u8],
+    /// Added to the descriptor's frame number.
+    pub frame_offset: u16,
+}
+
+impl<'a> Passed<'a> {
+    pub fn of(cached: &Cached<'a>, mapping: &Mapping) -> Self {
+        let extensions = &cached.meta.extensions;
+        Self {
+            audio_level: extensions.audio_level,
+            video_orientation: extensions.video_orientation,
+            playout_delay: extensions.playout_delay,
+            capture_time: cached.bytes.get(extensions.capture_time.range()).unwrap_or_default(),
+            dependency_descriptor: cached.bytes.get(extensions.dependency_descriptor.range()).unwrap_or_default(),
+            frame_offset: mapping.picture_offset,
+        }
+    }
+}
+
+/// The payload as the subscriber gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Payload<'a> {
+    pub bytes: &'a [u8],
+    /// (offset, new value of one byte or two) of rewritten fields; 0 bytes: none.
+    patches: [Patch; 2],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Patch {
+    at: u8,
+    len: u8,
+    value: [u8; 2],
+}
+
+impl<'a> Payload<'a> {
+    pub const EMPTY: Self = Self { bytes: &[], patches: [Patch { at: 0, len: 0, value: [0; 2] }; 2] };
+
+    /// The payload of a stored packet, its picture ids shifted by `mapping`.
+    pub fn of(cached: &Cached<'a>, mapping: &Mapping) -> Self {
+        let marks = &cached.meta.marks;
+        let picture = marks.picture.map_or_else(Patch::default, |picture| {
+            let [high, low] = picture.value.wrapping_add(mapping.picture_offset).to_be_bytes();
+            // The top bit says how long the id is.
+            let value = if picture.is_long { [0x80 | high, low] } else { [low & 0x7F, 0] };
+            Patch { at: picture.at, len: 1 + u8::from(picture.is_long), value }
+        });
+        let tl0 = marks.tl0.map_or_else(Patch::default, |tl0| Patch {
+            at: tl0.at,
+            len: 1,
+            value: [tl0.value.wrapping_add(mapping.tl0_offset), 0],
+        });
+        Self { bytes: cached.payload(), patches: [picture, tl0] }
+    }
+
+    /// The primary block of a redundant payload; `None` when it is malformed or empty.
+    pub fn primary(cached: &Cached<'a>) -> Option<Self> {
+        let bytes = RedPayload::parse(cached.payload()).ok()?.primary().bytes;
+        (!bytes.is_empty()).then_some(Self { bytes, ..Self::EMPTY })
+    }
+
+    fn write(&self, space: &mut [u8], at: usize) -> Result<usize, RtpError> {
+        put(space, at, self.bytes)?;
+        for patch in &self.patches {
+            let value = patch.value.get(..usize::from(patch.len)).unwrap_or_default();
+            put(space, at + usize::from(patch.at), value)?;
+        }
+        Ok(at + self.bytes.len())
+    }
+}
+
+/// Writes, protects and commits; returns the datagram's size.
+pub fn send(
+    tx: &mut TxArena,
+    link: &mut Link<'_>,
+    shape: &Shape<'_>,
+    passed: &Passed<'_>,
+    payload: &Payload<'_>,
+) -> Result<usize, Unsent> {
+    let space = tx.reserve(SPACE).ok_or(Unsent::ArenaFull)?;
+    let room = SPACE - MAX_OVERHEAD;
+    let plain = space.get_mut(..room).ok_or(Unsent::Unfit)?;
+    let mut len = write_header(plain, link, shape, passed)?;
+    if let Some(osn) = shape.osn {
+        put(plain, len, &osn.to_be_bytes()).map_err(RtpError::from)?;
+        len += OSN_LEN;
+    }
+    len = payload.write(plain, len)?;
+    if shape.fields.has_padding {
+        put(plain, len, &[1]).map_err(RtpError::from)?;
+        len += 1;
+    }
+    let len = link.srtp.protect_rtp(space, len, shape.ext_seq).map_err(|_| Unsent::Unfit)?;
+    if len > MAX_DATAGRAM {
+        return Err(Unsent::Unfit);
+    }
+    tx.commit(link.path.socket, link.path.remote, len);
+    link.counters.tx_packets += 1;
+    link.counters.tx_bytes += len as u64;
+    Ok(len)
+}
+
+fn write_header(
+    space: &mut [u8],
+    link: &mut Link<'_>,
+    shape: &Shape<'_>,
+    passed: &Passed<'_>,
+) -> Result<usize, RtpError> {
+    let ids = link.send_map.ids;
+    let mut writer = HeaderWriter::new(space, &shape.fields, form(ids, shape, passed))?;
+    let mut push = |id: u8, value: &[u8]| match (id, value) {
+        (0, _) | (_, []) => Ok(()),
+        _ => writer.push(id, value).map(|_| ()),
+    };
+    push(ids.mid, shape.mid)?;
+    if shape.is_varying {
+        push(ids.abs_send_time, &crate::rtp::extension::AbsSendTime::from_micros(shape.now.0).to_bytes())?;
+        if ids.transport_cc != 0 {
+            push(ids.transport_cc, &link.transport_cc_seq.to_be_bytes())?;
+            *link.transport_cc_seq = link.transport_cc_seq.wrapping_add(1);
+        }
+    }
+    push(ids.audio_level, passed.audio_level.as_slice())?;
+    push(ids.video_orientation, passed.video_orientation.as_slice())?;
+    push(ids.playout_delay, passed.playout_delay.as_ref().map_or(&[][..], |value| value))?;
+    push(ids.capture_time, passed.capture_time)?;
+    if let ([first, high, low, rest @ ..], 1..) = (passed.dependency_descriptor, ids.dependency_descriptor) {
+        // Frame number: bits 8 to 23 (AV1 RTP §A.8.1).
+        let number = u16::from_be_bytes([*high, *low]).wrapping_add(passed.frame_offset).to_be_bytes();
+        let mut descriptor = [0; 255];
+        put(&mut descriptor, 0, &[*first])?;
+        put(&mut descriptor, 1, &number)?;
+        put(&mut descriptor, 3, rest)?;
+        push(ids.dependency_descriptor, descriptor.get(..3 + rest.len()).unwrap_or_default())?;
+    }
+    writer.finish()
+}
+
+/// One-byte elements where all fit (RFC 8285 §4.2), else two-byte ones.
+fn form(ids: ExtensionIds, shape: &Shape<'_>, passed: &Passed<'_>) -> ExtensionForm {
+    let longest = shape.mid.len().max(passed.capture_time.len()).max(passed.dependency_descriptor.len());
+    if ids.fit_one_byte() && longest <= 16 { ExtensionForm::OneByte } else { ExtensionForm::TwoByte }
+}

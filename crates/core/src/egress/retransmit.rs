@@ -1,0 +1,194 @@
+//! Answers a subscriber's NACKs from the history ring (RFC 4585 §6.2.1, RFC 4588).
+
+use std::collections::VecDeque;
+
+use crate::drop::DropReason;
+use crate::egress::consumer::Consumer;
+use crate::egress::forward::{account, admits};
+use crate::egress::packet::{Passed, Payload, Shape, send};
+use crate::ingress::producer::Producer;
+use crate::outbox::Outbox;
+use crate::rate::RateMeter;
+use crate::rewrite::{Mapping, Origin, Source};
+use crate::rtp::HeaderFields;
+use crate::slab::Slab;
+use crate::time::{Micros, Time};
+use crate::transport::Link;
+
+/// Retransmissions take at most this share of a consumer's rate.
+const BUDGET_PERCENT: u64 = 15;
+/// But always so much, so that small streams and a lost keyframe can be repaired.
+const BUDGET_FLOOR_BYTES_PER_S: u64 = 32 << 10;
+/// Numbers of one NACK that are looked at.
+const MAX_PER_NACK: usize = 512;
+/// Remembered retransmissions: at 200 a second and an RTT of 1 s none is forgotten too early.
+const MAX_REMEMBERED: usize = 256;
+/// The same packet is not sent more often than this, however short the round trip.
+const MIN_REPEAT: Micros = Micros::from_millis(10);
+
+/// What was sent again, and under which numbers.
+#[derive(Debug)]
+pub struct Repair {
+    /// Next number of the RTX stream, extended.
+    next_seq: u64,
+    /// (outgoing number, when it was sent again), oldest first.
+    sent: VecDeque<(u64, Time)>,
+    rate: RateMeter,
+    /// Packets below look different now: they are not repeated under their own number.
+    plain_from: u64,
+    pub packets: u64,
+}
+
+impl Repair {
+    pub fn new(first_seq: u16) -> Self {
+        Self {
+            next_seq: u64::from(first_seq & 0x7FFF),
+            sent: VecDeque::new(),
+            rate: RateMeter::default(),
+            plain_from: 0,
+            packets: 0,
+        }
+    }
+
+    pub(super) fn forbid_plain_before(&mut self, ext_seq: u64) {
+        self.plain_from = ext_seq;
+    }
+
+    /// Whether the packet was sent again less than a round trip ago.
+    fn is_too_soon(&mut self, now: Time, out_seq: u64, rtt: Micros) -> bool {
+        let pause = rtt.max(MIN_REPEAT);
+        while self.sent.front().is_some_and(|entry| now.since(entry.1) >= pause) {
+            self.sent.pop_front();
+        }
+        self.sent.iter().any(|entry| entry.0 == out_seq)
+    }
+
+    fn remember(&mut self, now: Time, out_seq: u64, len: usize) {
+        if self.sent.len() >= MAX_REMEMBERED {
+            self.sent.pop_front();
+        }
+        self.sent.push_back((out_seq, now));
+        self.rate.add(now, len);
+        self.packets += 1;
+    }
+}
+
+impl Consumer {
+    /// Sends again what the subscriber asks for, as far as it is there and within the budget.
+    pub fn on_nack(
+        &mut self,
+        seqs: impl Iterator<Item = u16>,
+        rtt: Micros,
+        producers: &Slab<Producer>,
+        link: &mut Link<'_>,
+        out: &mut Outbox<'_>,
+    ) {
+        for seq in seqs.take(MAX_PER_NACK) {
+            self.counters.nacks += 1;
+            out.counters.rx_nacks += 1;
+            if let Err(reason) = self.repeat(seq, rtt, producers, link, out) {
+                out.drop(reason);
+            }
+        }
+    }
+
+    fn repeat(
+        &mut self,
+        seq: u16,
+        rtt: Micros,
+        producers: &Slab<Producer>,
+        link: &mut Link<'_>,
+        out: &mut Outbox<'_>,
+    ) -> Result<(), DropReason> {
+        let origin = self.map.origin(seq);
+        let (Origin::Packet { out_seq, .. } | Origin::Hole { out_seq }) = origin else {
+            return Err(DropReason::NackUnknown);
+        };
+        if self.repair.is_too_soon(out.now, out_seq, rtt) {
+            return Err(DropReason::NackTooSoon);
+        }
+        let budget =
+            (self.counters.rate.bytes_per_second(out.now) * BUDGET_PERCENT / 100).max(BUDGET_FLOOR_BYTES_PER_S);
+        if self.repair.rate.bytes_per_second(out.now) >= budget {
+            return Err(DropReason::NackBudget);
+        }
+        let sent = match origin {
+            Origin::Packet { source, ext_seq, mapping, .. } => {
+                self.repeat_packet(source, ext_seq, out_seq, &mapping, producers, link, out)
+            }
+            _ => self.repeat_padding(out_seq, link, out),
+        };
+        let len = sent.ok_or(DropReason::NackUnknown)?;
+        self.repair.remember(out.now, out_seq, len);
+        out.counters.tx_retransmitted += 1;
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an origin's fields and where it goes")]
+    fn repeat_packet(
+        &mut self,
+        source: Source,
+        ext_seq: u64,
+        out_seq: u64,
+        mapping: &Mapping,
+        producers: &Slab<Producer>,
+        link: &mut Link<'_>,
+        out: &mut Outbox<'_>,
+    ) -> Option<usize> {
+        let encoding = producers.get(source.producer)?.encoding(source.encoding)?;
+        let cached = encoding.ring.get_recent(ext_seq, out.now)?;
+        let (meta, outgoing) = (cached.meta, link.send_map.outgoing(cached.meta.codec)?);
+        if !admits(mapping, meta) {
+            return None;
+        }
+        let payload = if outgoing.strips_redundancy {
+            Payload::primary(&cached)?
+        } else if meta.payload_len > 0 {
+            Payload::of(&cached, mapping)
+        } else {
+            return None;
+        };
+        let marker = meta.marker || (meta.marks.ends_layer_frame && meta.marks.sid == mapping.max_sid);
+        let timestamp = meta.rtp_ts.wrapping_add(mapping.ts_offset);
+        let passed = Passed::of(&cached, mapping);
+        match (self.rtx_ssrc, outgoing.rtx_pt) {
+            (Some(ssrc), Some(pt)) => {
+                let fields = HeaderFields { marker, pt, seq: 0, timestamp, ssrc, has_padding: false };
+                self.send_rtx(fields, out_seq, &passed, &payload, link, out)
+            }
+            _ if self.repeats_plainly() && out_seq >= self.repair.plain_from => {
+                let (pt, seq) = (outgoing.pt, out_seq as u16);
+                let fields = HeaderFields { marker, pt, seq, timestamp, ssrc: self.ssrc, has_padding: false };
+                let mid = self.mid.as_bytes();
+                let shape = Shape { fields, ext_seq: out_seq, mid, is_varying: false, osn: None, now: out.now };
+                account(send(out.tx, link, &shape, &passed, &payload), out)
+            }
+            _ => None,
+        }
+    }
+
+    /// A number that was given up: an empty packet, so that the subscriber stops asking.
+    fn repeat_padding(&mut self, out_seq: u64, link: &mut Link<'_>, out: &mut Outbox<'_>) -> Option<usize> {
+        let (ssrc, pt) = (self.rtx_ssrc?, self.outgoing?.rtx_pt?);
+        let timestamp = self.last?.out_ts;
+        let fields = HeaderFields { marker: false, pt, seq: 0, timestamp, ssrc, has_padding: false };
+        self.send_rtx(fields, out_seq, &Passed::default(), &Payload::EMPTY, link, out)
+    }
+
+    fn send_rtx(
+        &mut self,
+        fields: HeaderFields,
+        out_seq: u64,
+        passed: &Passed<'_>,
+        payload: &Payload<'_>,
+        link: &mut Link<'_>,
+        out: &mut Outbox<'_>,
+    ) -> Option<usize> {
+        let ext_seq = self.repair.next_seq;
+        self.repair.next_seq += 1;
+        let fields = HeaderFields { seq: ext_seq as u16, ..fields };
+        let (mid, osn) = (self.mid.as_bytes(), Some(out_seq as u16));
+        let shape = Shape { fields, ext_seq, mid, is_varying: true, osn, now: out.now };
+        account(send(out.tx, link, &shape, passed, payload), out)
+    }
+}

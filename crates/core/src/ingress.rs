@@ -1,0 +1,11 @@
+//! The receiving side: from an authenticated packet to the history ring. Stop `ingress`.
+
+pub mod arrivals;
+pub mod clock;
+pub mod encoding;
+pub mod keyframe;
+pub mod nack;
+pub mod producer;
+pub mod receive;
+pub mod reception;
+pub mod streams;

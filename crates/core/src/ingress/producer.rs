@@ -1,0 +1,137 @@
+//! One published source with its encodings, and the packets of the present batch.
+
+use crate::command::{Kind, MAX_ENCODINGS, ProducerOptions};
+use crate::ids::ProducerId;
+use crate::ingress::clock::ClockOffset;
+use crate::ingress::encoding::Encoding;
+use crate::rate::TokenBucket;
+use crate::slab::Key;
+use crate::time::{Micros, Time};
+
+/// How often it is looked which encodings flow.
+const ACTIVITY_INTERVAL: Micros = Micros::from_millis(200);
+/// SSRCs that may be learnt: a sender that invents new ones is not followed for ever.
+const LEARN_BURST: u32 = 16;
+const LEARN_PER_SECOND: u32 = 1;
+
+/// A packet that came with the present batch and waits for the fan-out.
+#[derive(Clone, Copy, Debug)]
+pub struct Fresh {
+    pub encoding: u8,
+    pub ext_seq: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Producer {
+    pub id: ProducerId,
+    pub transport: Key,
+    pub kind: Kind,
+    pub mid: String,
+    pub paused: bool,
+    pub encodings: Vec<Encoding>,
+    pub consumers: Vec<Key>,
+    pub fresh: Vec<Fresh>,
+    /// Bit by encoding: packets come.
+    pub active: u8,
+    /// Of the transport: all its producers share the sender's clock.
+    pub clock_offset: ClockOffset,
+    /// Last audio level seen (RFC 6464): voice activity and -dBov.
+    pub audio_level: Option<u8>,
+    looked_at: Time,
+    learning: TokenBucket,
+}
+
+impl Producer {
+    /// `None` when the options have no or too many encodings.
+    pub fn new(id: ProducerId, transport: Key, options: ProducerOptions) -> Option<Self> {
+        let kind = options.kind;
+        let encodings: Vec<Encoding> =
+            options.encodings.into_iter().map(|encoding| Encoding::new(kind, encoding)).collect();
+        (1..=MAX_ENCODINGS).contains(&encodings.len()).then(|| Self {
+            id,
+            transport,
+            kind,
+            mid: options.mid,
+            paused: false,
+            encodings,
+            consumers: Vec::new(),
+            fresh: Vec::new(),
+            active: 0,
+            clock_offset: ClockOffset::default(),
+            audio_level: None,
+            looked_at: Time(0),
+            learning: TokenBucket::new(LEARN_BURST, LEARN_PER_SECOND),
+        })
+    }
+
+    pub fn encoding(&self, index: u8) -> Option<&Encoding> {
+        self.encodings.get(usize::from(index))
+    }
+
+    pub fn encoding_mut(&mut self, index: u8) -> Option<&mut Encoding> {
+        self.encodings.get_mut(usize::from(index))
+    }
+
+    /// Simulcast: the spatial limit of consumers chooses among encodings, not layers.
+    pub fn is_simulcast(&self) -> bool {
+        self.encodings.len() > 1
+    }
+
+    /// Whether another SSRC may be bound to an encoding now.
+    pub fn may_learn(&mut self, now: Time) -> bool {
+        self.learning.take(now)
+    }
+
+    /// Looks which encodings flow; true when that changed. While nothing at all comes the last state
+    /// stays: then the network is to blame, not an encoding.
+    pub fn refresh_activity(&mut self, now: Time) -> bool {
+        let flowing = self.flowing(now);
+        let risen = flowing & !self.active;
+        if risen == 0 && now.since(self.looked_at) < ACTIVITY_INTERVAL {
+            return false;
+        }
+        self.looked_at = now;
+        let before = self.active;
+        if flowing != 0 {
+            self.active = flowing;
+        }
+        self.active != before
+    }
+
+    fn flowing(&self, now: Time) -> u8 {
+        let bits = self.encodings.iter().enumerate().filter(|(_, encoding)| encoding.is_flowing(now));
+        bits.fold(0, |mask, (index, _)| mask | 1 << index)
+    }
+
+    /// A goodbye for this encoding: it counts as stopped at once.
+    pub fn stop_encoding(&mut self, index: u8) {
+        if let Some(encoding) = self.encoding_mut(index) {
+            encoding.arrived_at = None;
+        }
+        self.looked_at = Time(0);
+    }
+
+    /// When NACKs or keyframe requests are to be sent.
+    pub fn due(&self) -> Option<Time> {
+        self.encodings.iter().fold(None, |due, encoding| crate::rate::earlier(due, encoding.due()))
+    }
+
+    /// Asks for keyframes of the encodings in `mask`, if there is anyone to ask.
+    pub fn request_keyframes(&mut self, now: Time, mask: u8) {
+        self.askable(mask).for_each(|encoding| encoding.keyframes.request(now));
+    }
+
+    /// The same where no request is under way.
+    pub fn ensure_keyframes(&mut self, now: Time, mask: u8) {
+        self.askable(mask).for_each(|encoding| encoding.keyframes.ensure(now));
+    }
+
+    fn askable(&mut self, mask: u8) -> impl Iterator<Item = &mut Encoding> {
+        let mask = if self.kind == Kind::Audio || self.paused { 0 } else { mask };
+        let encodings = self.encodings.iter_mut().enumerate();
+        encodings
+            .filter(move |(index, encoding)| mask & (1 << index) != 0 && encoding.ring.highest().is_some())
+            .map(|(_, encoding)| encoding)
+    }
+}

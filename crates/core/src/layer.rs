@@ -1,0 +1,169 @@
+//! Which encoding a consumer gets, and which temporal and spatial layers of it. Stop `layer`.
+
+use crate::codec::FrameMarks;
+use crate::command::LayerLimit;
+
+/// The encoding a simulcast consumer should get: the highest active one not above the limit.
+/// `active` has a bit for each encoding, the lowest quality in bit 0.
+pub fn choose_encoding(active: u8, limit: u8) -> Option<u8> {
+    let allowed = if limit >= 7 { active } else { active & ((2u8 << limit) - 1) };
+    allowed.checked_ilog2().map(|highest| highest as u8)
+}
+
+/// Takes layers out of one encoding's stream. Asked for packets in order only; what it decides for
+/// the first packet of a frame holds for all of it.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerGate {
+    limit: LayerLimit,
+    /// Highest layers that pass now.
+    tid: u8,
+    sid: u8,
+    frame_ts: Option<u32>,
+    /// From the next frame on any temporal layer may pass (VP9 U).
+    may_rise: bool,
+    /// Highest temporal layer that was seen, passed or not.
+    seen_tid: u8,
+}
+
+/// What is to be done with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Forward {
+        /// The packet ends the picture for this consumer, though higher spatial layers follow.
+        set_marker: bool,
+    },
+    Drop,
+}
+
+impl LayerGate {
+    pub fn new(limit: LayerLimit) -> Self {
+        Self { limit, tid: limit.temporal, sid: limit.spatial, frame_ts: None, may_rise: false, seen_tid: 0 }
+    }
+
+    /// New limits; they take effect at the next frame where the stream allows it.
+    pub fn set_limit(&mut self, limit: LayerLimit) {
+        self.limit = limit;
+    }
+
+    /// A keyframe starts: everything up to the limits may pass.
+    pub fn restart(&mut self) {
+        *self = Self { seen_tid: self.seen_tid, ..Self::new(self.limit) };
+    }
+
+    /// Only a keyframe lets a higher spatial layer in.
+    pub fn wants_keyframe(&self, top_sid: u8) -> bool {
+        self.limit.spatial.min(top_sid) > self.sid
+    }
+
+    /// Highest temporal layer that reaches the subscriber, as far as the sender uses layers.
+    pub fn temporal(&self) -> u8 {
+        self.tid.min(self.seen_tid)
+    }
+
+    /// Highest spatial layer that may pass.
+    pub fn spatial(&self) -> u8 {
+        self.sid
+    }
+
+    /// Highest temporal layer that may pass, whether or not the sender uses it.
+    pub fn max_tid(&self) -> u8 {
+        self.tid
+    }
+
+    pub fn judge(&mut self, rtp_ts: u32, marks: &FrameMarks) -> Verdict {
+        if self.frame_ts != Some(rtp_ts) {
+            self.frame_ts = Some(rtp_ts);
+            self.begin_frame(marks);
+        }
+        if marks.tid > self.tid || marks.sid > self.sid {
+            return Verdict::Drop;
+        }
+        Verdict::Forward { set_marker: marks.ends_layer_frame && marks.sid == self.sid }
+    }
+
+    fn begin_frame(&mut self, marks: &FrameMarks) {
+        self.seen_tid = self.seen_tid.max(marks.tid);
+        self.tid = self.tid.min(self.limit.temporal);
+        self.sid = self.sid.min(self.limit.spatial);
+        if marks.starts_keyframe {
+            self.restart();
+        } else if self.may_rise {
+            self.tid = self.limit.temporal;
+        } else if marks.switch_here && marks.tid > self.tid && marks.tid <= self.limit.temporal {
+            self.tid = marks.tid;
+        }
+        self.may_rise = marks.switch_after && marks.tid <= self.tid;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(tid: u8, switch_here: bool) -> FrameMarks {
+        FrameMarks { tid, switch_here, ..FrameMarks::default() }
+    }
+
+    fn limit(spatial: u8, temporal: u8) -> LayerLimit {
+        LayerLimit { spatial, temporal }
+    }
+
+    fn passes(gate: &mut LayerGate, ts: u32, marks: &FrameMarks) -> bool {
+        gate.judge(ts, marks) != Verdict::Drop
+    }
+
+    #[test]
+    fn the_highest_active_encoding_within_the_limit_is_chosen() {
+        assert_eq!(choose_encoding(0b111, u8::MAX), Some(2));
+        assert_eq!(choose_encoding(0b111, 1), Some(1));
+        assert_eq!(choose_encoding(0b101, 1), Some(0));
+        assert_eq!(choose_encoding(0b100, 1), None);
+        assert_eq!(choose_encoding(0, u8::MAX), None);
+    }
+
+    #[test]
+    fn a_lower_limit_waits_for_the_next_frame() {
+        let mut gate = LayerGate::new(limit(255, 255));
+        assert!(passes(&mut gate, 1, &marks(2, false)));
+        gate.set_limit(limit(255, 0));
+        assert!(passes(&mut gate, 1, &marks(2, false)));
+        assert!(!passes(&mut gate, 2, &marks(2, false)));
+        assert!(passes(&mut gate, 3, &marks(0, false)));
+    }
+
+    #[test]
+    fn a_higher_temporal_layer_enters_at_a_switching_frame_only() {
+        let mut gate = LayerGate::new(limit(255, 0));
+        assert!(!passes(&mut gate, 1, &marks(2, false)));
+        gate.set_limit(limit(255, 2));
+        assert!(!passes(&mut gate, 2, &marks(1, false)));
+        assert!(passes(&mut gate, 3, &marks(1, true)));
+        assert!(!passes(&mut gate, 4, &marks(2, false)));
+        assert!(passes(&mut gate, 5, &marks(2, true)));
+        assert!(passes(&mut gate, 6, &marks(1, false)));
+        assert_eq!(gate.temporal(), 2);
+    }
+
+    #[test]
+    fn vp9_rises_after_the_frame_that_allows_it() {
+        let mut gate = LayerGate::new(limit(255, 0));
+        assert!(!passes(&mut gate, 1, &marks(1, false)));
+        gate.set_limit(limit(255, 255));
+        assert!(passes(&mut gate, 2, &FrameMarks { switch_after: true, ..marks(0, false) }));
+        assert!(passes(&mut gate, 3, &marks(2, false)));
+    }
+
+    #[test]
+    fn the_top_forwarded_spatial_layer_ends_the_picture() {
+        let mut gate = LayerGate::new(limit(1, 255));
+        let layer = |sid| FrameMarks { sid, ends_layer_frame: true, ..marks(0, false) };
+        assert_eq!(gate.judge(1, &layer(0)), Verdict::Forward { set_marker: false });
+        assert_eq!(gate.judge(1, &layer(1)), Verdict::Forward { set_marker: true });
+        assert_eq!(gate.judge(1, &layer(2)), Verdict::Drop);
+        gate.set_limit(limit(2, 255));
+        assert!(gate.wants_keyframe(2));
+        assert_eq!(gate.judge(2, &layer(2)), Verdict::Drop);
+        assert!(passes(&mut gate, 3, &FrameMarks { starts_keyframe: true, ..layer(0) }));
+        assert!(passes(&mut gate, 3, &layer(2)));
+    }
+}

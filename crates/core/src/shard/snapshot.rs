@@ -1,0 +1,151 @@
+//! Copies the shard's state into plain values.
+
+use crate::command::{Codec, Kind};
+use crate::egress::consumer::Consumer;
+use crate::ingress::encoding::Encoding;
+use crate::ingress::producer::Producer;
+use crate::shard::Shard;
+use crate::srtp::SrtpProfile;
+use crate::stats::{ConsumerStats, Counters, EncodingStats, ProducerSnapshot, ProducerStats, Snapshot, TransportStats};
+use crate::time::{Micros, Time};
+use crate::transport::Transport;
+use crate::transport::ice::Phase;
+
+impl Shard {
+    pub fn snapshot(&self, now: Time) -> Snapshot {
+        Snapshot {
+            now,
+            counters: Counters { events_lost: self.events.lost_total, ..self.counters.clone() },
+            drops: self.drops.clone(),
+            routers: self.routers.iter().map(|(_, router)| router.id).collect(),
+            transports: self.transports.iter().map(|(_, it)| (it.id, self.transport_stats(now, it))).collect(),
+            producers: self.producers.iter().map(|(_, it)| self.producer_snapshot(now, it)).collect(),
+            consumers: self.consumers.iter().map(|(_, it)| (it.id, self.consumer_stats(now, it))).collect(),
+        }
+    }
+
+    fn transport_stats(&self, now: Time, transport: &Transport) -> TransportStats {
+        let selected = transport.ice.selected();
+        let counters = transport.counters;
+        TransportStats {
+            router: self.routers.get(transport.router).map_or(0, |router| router.id.0),
+            state: match transport.ice.phase() {
+                Phase::New => "new",
+                Phase::Connected => "connected",
+                Phase::Expired => "expired",
+            },
+            remote: selected.map(|path| path.remote.to_string()),
+            socket: selected.map(|path| path.socket),
+            srtp_profile: transport.srtp_out.as_ref().map(|srtp| profile_name(srtp.profile())),
+            validated_addresses: transport.ice.paths().len() as u64,
+            rx_packets: counters.rx_packets,
+            rx_bytes: counters.rx_bytes,
+            tx_packets: counters.tx_packets,
+            tx_bytes: counters.tx_bytes,
+            rtt_us: transport.measured_rtt().map(|rtt| rtt.0),
+            consent_age_us: transport.ice.checked_at().map(|at| now.since(at).0),
+            producers: transport.producers.len() as u64,
+            consumers: transport.consumers.len() as u64,
+        }
+    }
+
+    fn producer_snapshot(&self, now: Time, producer: &Producer) -> ProducerSnapshot {
+        let encodings = producer.encodings.iter().enumerate();
+        ProducerSnapshot {
+            id: producer.id,
+            stats: ProducerStats {
+                transport: self.transports.get(producer.transport).map_or(0, |transport| transport.id.0),
+                kind: kind_name(producer.kind),
+                mid: producer.mid.clone(),
+                paused: producer.paused,
+                consumers: producer.consumers.len() as u64,
+                audio_level_dbov: producer.audio_level.map(|level| level & 0x7F),
+                voice_activity: producer.audio_level.map(|level| level & 0x80 != 0),
+            },
+            encodings: encodings
+                .map(|(index, it)| encoding_stats(now, it, producer.active & (1 << index) != 0))
+                .collect(),
+        }
+    }
+
+    fn consumer_stats(&self, now: Time, consumer: &Consumer) -> ConsumerStats {
+        let layers = consumer.current_layers();
+        let block = consumer.reported.block;
+        let rate = consumer.clock_rate_hz();
+        ConsumerStats {
+            transport: self.transports.get(consumer.transport).map_or(0, |transport| transport.id.0),
+            producer: consumer.producer.and_then(|key| self.producers.get(key)).map(|producer| producer.id.0),
+            kind: kind_name(consumer.kind),
+            mid: consumer.mid.clone(),
+            ssrc: consumer.ssrc,
+            rtx_ssrc: consumer.rtx_ssrc,
+            paused: consumer.paused,
+            packets: consumer.counters.packets,
+            bytes: consumer.counters.bytes,
+            bitrate_bps: consumer.counters.rate.bits_per_second(now),
+            retransmitted: consumer.repair.packets,
+            nacks: consumer.counters.nacks,
+            plis: consumer.counters.plis,
+            fraction_lost: block.map(|block| f64::from(block.fraction_lost) / 256.0),
+            lost: block.map(|block| block.cumulative_lost.max(0).unsigned_abs().into()),
+            jitter_us: block.map(|block| u64::from(block.jitter) * 1_000_000 / u64::from(rate)),
+            rtt_us: consumer.reported.rtt.map(|Micros(us)| us),
+            spatial_layer: layers.map(|layers| layers.0),
+            temporal_layer: layers.map(|layers| layers.1),
+            preferred_spatial_layer: consumer.limit.spatial,
+            preferred_temporal_layer: consumer.limit.temporal,
+        }
+    }
+}
+
+fn encoding_stats(now: Time, encoding: &Encoding, active: bool) -> EncodingStats {
+    let reception = &encoding.reception;
+    let rate = u64::from(encoding.clock_rate_hz().max(1));
+    EncodingStats {
+        rid: encoding.rid.clone(),
+        ssrc: encoding.ssrc,
+        rtx_ssrc: encoding.rtx_ssrc,
+        codec: encoding.payload_type.map(|known| codec_name(known.codec.codec)),
+        active: active && encoding.is_flowing(now),
+        packets: reception.packets,
+        bytes: reception.bytes,
+        bitrate_bps: reception.bits_per_second(now),
+        lost: reception.lost(),
+        duplicates: reception.duplicates,
+        recovered: reception.recovered,
+        nacks: encoding.nacks_sent,
+        plis: encoding.plis_sent,
+        jitter_us: u64::from(reception.jitter()) * 1_000_000 / rate,
+        keyframes: encoding.keyframes_seen,
+        spatial_layers: encoding.top_sid + u8::from(encoding.payload_type.is_some()),
+        temporal_layers: encoding.top_tid + u8::from(encoding.payload_type.is_some()),
+        history_bytes: encoding.ring.memory_bytes() as u64,
+        history_packets: encoding.ring.packets() as u64,
+    }
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Audio => "audio",
+        Kind::Video => "video",
+    }
+}
+
+fn codec_name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Opus => "opus",
+        Codec::Red => "red",
+        Codec::Vp8 => "vp8",
+        Codec::Vp9 => "vp9",
+        Codec::H264 => "h264",
+        Codec::Av1 => "av1",
+    }
+}
+
+fn profile_name(profile: SrtpProfile) -> &'static str {
+    match profile {
+        SrtpProfile::AeadAes128Gcm => "AEAD_AES_128_GCM",
+        SrtpProfile::AeadAes256Gcm => "AEAD_AES_256_GCM",
+        SrtpProfile::Aes128CmHmacSha1_80 => "AES128_CM_HMAC_SHA1_80",
+    }
+}

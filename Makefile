@@ -22,7 +22,12 @@ test_deps := $(VENV)/.installed-test
 lint_deps := $(VENV)/.installed-lint
 
 # maturin finds the environment by VIRTUAL_ENV; pip takes exact versions from the constraints.
-maturin := VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_QUIET=1 $(BIN)/maturin develop --release --quiet
+export VIRTUAL_ENV    := $(CURDIR)/$(VENV)
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+maturin := $(BIN)/maturin develop --release
+log     := $(VENV)/setup.log
+# Shows what a set-up step printed only when it failed.
+quietly  = { $(1); } > $(log) 2>&1 || { cat $(log); exit 1; }
 
 .PHONY: help serve build test test-rust test-python lint fmt lock clean all
 
@@ -58,7 +63,7 @@ fmt: $(lint_deps) ## Formats Rust and Python
 	$(BIN)/ruff format --quiet
 
 lock: $(test_deps) $(lint_deps) ## Writes constraints.txt anew from the newest versions that fit pyproject.toml
-	$(BIN)/pip install --quiet --upgrade --upgrade-strategy eager maturin --editable '.[test,lint]'
+	env -u PIP_CONSTRAINT $(BIN)/pip install --quiet --upgrade --upgrade-strategy eager maturin --editable '.[test,lint]'
 	{ sed '/^[^#]/d' constraints.txt; $(BIN)/pip freeze --exclude sfu; } > constraints.new && mv constraints.new constraints.txt
 
 clean: ## Removes what was built and installed
@@ -75,22 +80,25 @@ $(created):
 	@touch $@
 
 $(installed): pyproject.toml constraints.txt $(created)
-	@echo "installing sfu and what it needs into $(VENV)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt maturin
-	@scripts/check-prerequisites $(PYTHON) && $(maturin)
+	@scripts/check-prerequisites $(PYTHON)
+	@echo "installing what sfu needs into $(VENV)"
+	@$(call quietly,$(BIN)/pip install maturin)
+	@echo "building sfu, optimised (the first time takes a minute or two)"
+	@$(call quietly,$(maturin))
 	@touch $@
 
 $(native): $(RUST) $(installed)
-	@echo "building the optimised native extension"
-	@scripts/check-prerequisites $(PYTHON) && $(maturin) --skip-install
+	@scripts/check-prerequisites $(PYTHON)
+	@echo "building the native extension, optimised"
+	@$(call quietly,$(maturin) --skip-install)
 	@touch $@
 
 $(test_deps): $(installed)
 	@echo "installing what the tests need"
-	@$(maturin) --extras test
+	@$(call quietly,$(maturin) --extras test)
 	@touch $@
 
 $(lint_deps): $(installed)
 	@echo "installing what the linters need"
-	@$(maturin) --extras lint
+	@$(call quietly,$(maturin) --extras lint)
 	@touch $@

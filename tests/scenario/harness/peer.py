@@ -58,6 +58,14 @@ class Encoding:
     sent: dict[int, RtpPacket] = field(default_factory=dict)
 
 
+def _policy(key: bytes, direction: int, profile: int) -> Policy:
+    """As browsers have it: libwebrtc widens the replay window to 1024 packets."""
+    policy = Policy(key, direction, 0, profile)
+    policy.window_size = 1024
+    policy.allow_repeat_tx = True
+    return policy
+
+
 class Peer:
     """One participant. ``number`` tells peers apart: it is in addresses, SSRCs and frames."""
 
@@ -173,8 +181,8 @@ class Peer:
     def _secured(self, event: DtlsConnected) -> None:
         keys, profile = event.keys, PROFILES[event.profile.value]
         self.version = event.version
-        self._send = Session(Policy(keys.send_key + keys.send_salt, Policy.SSRC_ANY_OUTBOUND, 0, profile))
-        self._receive = Session(Policy(keys.receive_key + keys.receive_salt, Policy.SSRC_ANY_INBOUND, 0, profile))
+        self._send = Session(_policy(keys.send_key + keys.send_salt, Policy.SSRC_ANY_OUTBOUND, profile))
+        self._receive = Session(_policy(keys.receive_key + keys.receive_salt, Policy.SSRC_ANY_INBOUND, profile))
         self.connected_at = self.network.clock.now()
 
     # Sending media

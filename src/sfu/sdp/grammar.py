@@ -18,6 +18,8 @@ MAX_SECTION_LINES = 1_000
 """Of the session part and of each m-line; a browser writes at most some 120."""
 
 _TOKEN = re.compile(r"[!#-'*+\-.0-9A-Z^-~]+")
+_FORBIDDEN = re.compile("[\0\r\ud800-\udfff]")
+"""NUL and CR (RFC 8866 §9, byte-string), and halves of surrogate pairs, which no UTF-8 can say."""
 _DIGITS = re.compile(r"[0-9]{1,20}")
 
 
@@ -80,7 +82,7 @@ def split_lines(text: str) -> list[Line]:
 def _parse_line(number: int, row: str) -> Line:
     if len(row) < 2 or row[1] != "=" or not ("a" <= row[0] <= "z"):
         raise SdpError(f"{excerpt(row)} is not of the form x=value", line=number)
-    for character in row:
-        if character in "\0\r" or "\ud800" <= character <= "\udfff":
-            raise SdpError(f"character {ord(character):#06x} may not appear", line=number)
+    forbidden = _FORBIDDEN.search(row)
+    if forbidden:
+        raise SdpError(f"character {ord(forbidden[0]):#06x} may not appear", line=number)
     return Line(number, row[0], row[2:])

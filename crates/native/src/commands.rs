@@ -24,7 +24,7 @@ const MAX_DTLS: usize = 2_048;
 /// Where commands go.
 pub enum Driver {
     Thread(ShardThread),
-    Sim(Mutex<Sim>),
+    Sim(Box<Mutex<Sim>>),
 }
 
 #[pyclass(module = "sfu._native", name = "_Commands", frozen, subclass)]

@@ -100,7 +100,7 @@ impl SimShard {
     #[new]
     #[pyo3(signature = (*, seed = 0, ntp_offset_us = 0))]
     fn new(seed: u64, ntp_offset_us: i64) -> PyClassInitializer<Self> {
-        let driver = Driver::Sim(Mutex::new(Sim::new(seed, ntp_offset_us)));
+        let driver = Driver::Sim(Box::new(Mutex::new(Sim::new(seed, ntp_offset_us))));
         PyClassInitializer::from(Commands { driver }).add_subclass(Self)
     }
 

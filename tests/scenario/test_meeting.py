@@ -50,6 +50,22 @@ def test_three_people_see_and_hear_each_other_within_a_second(make_network):
     assert network.engine.stats().failures == {}
 
 
+def test_who_comes_late_sees_everybody_within_a_quarter_of_a_second_at_40_ms_of_round_trip(make_network):
+    network = make_network()
+    peers = meet(network, 4)
+    network.run(10)
+    late = Peer(network, peers[0].attendee.meeting, 9)
+    took = network.run_until(lambda: all(late.seen(peer) for peer in peers), within_s=0.25)
+    print(f"first frames of everybody after {took * 1e3:.0f} ms")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_twenty_percent_of_loss_leaves_a_picture_that_moves(make_network, seed):
+    network = make_network(seed)
+    one, two = meet(network, 2, Link(delay_s=0.05, jitter_s=0.05, loss=0.2))
+    assert new_frames(network, two, one, 20) >= 0.8 * 20 * 25, f"seed {seed}"
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_five_percent_of_loss_each_way_is_repaired_without_a_freeze(make_network, seed):
     network = make_network(seed)
@@ -205,6 +221,20 @@ def test_who_leaves_is_told_goodbye_and_nothing_of_the_meeting_stays(make_networ
     snapshot = network.port.shard.snapshot()
     assert [len(snapshot[kind]) for kind in ("routers", "transports", "producers", "consumers")] == [0, 0, 0, 0]
     assert stats.failures == {}
+
+
+def test_forty_people_in_one_meeting_all_see_four_others(make_network):
+    network = make_network()
+    meeting = open_meeting(network)
+    peers = [Peer(network, meeting, number) for number in range(1, 41)]
+    for peer in peers:
+        peer.publish(*BOTH)
+    network.run(2)
+    for peer in peers:
+        others = [other.number for other in peers if other is not peer]
+        assert [other.number for other in peers if peer.seen(other)] == others[:4]
+        assert [other.number for other in peers if peer.heard(other)] == others[:3]
+    assert network.engine.stats().failures == {}
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -56,7 +56,9 @@ class Consumer:
     def switch(self, producer: Producer | None) -> None:
         """Feeds it from another producer of the same router, or from none. Video starts at a keyframe.
 
-        Raises ``StateError`` when the producer is closed, of another kind or of another router.
+        While the transport cannot send yet the shard is not told: the keyframe that it would ask for would come
+        for nothing, and the next may be asked for only 500 ms later. Raises ``StateError`` when the producer is
+        closed, of another kind or of another router.
         """
         if self.closed or producer is self.producer:
             return
@@ -68,7 +70,13 @@ class Consumer:
         self.producer = producer
         self.current_layers = None
         self.unsupported_codec = None
-        self.transport.link.port.switch_consumer(self.id, producer.id if producer else None)
+        if self.transport.is_secured:
+            self.transport.link.port.switch_consumer(self.id, producer.id if producer else None)
+
+    def start(self) -> None:
+        """The transport can send from now on: tells the shard what was chosen before. By the transport."""
+        if self.producer is not None:
+            self.transport.link.port.switch_consumer(self.id, self.producer.id)
 
     def _check(self, producer: Producer) -> None:
         if producer.closed:

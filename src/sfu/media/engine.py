@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 REVIEW_S = 1.0
 """How often the shards' statistics are read: as often as a shard publishes them."""
 
-OBJECTS_PER_REVIEW_S = 4000
-"""With more objects they are read less often: each costs some 10 us, so this keeps it below 4 % of the thread."""
+OBJECTS_PER_REVIEW_S = 10_000
+"""With more objects they are read less often: each costs 2.5 us (measured), below 3 % of the thread so."""
 
 EVENT_BATCH = 1024
 MAX_EVENT_BATCHES = 16

@@ -73,6 +73,11 @@ class Transport:
         """Where the client is; None before the first nomination."""
         return self._ice.remote_address
 
+    @property
+    def is_secured(self) -> bool:
+        """Whether the shard has keys, so that media can be sent."""
+        return self.srtp_profile is not None
+
     # Negotiation
 
     @property
@@ -218,6 +223,8 @@ class Transport:
         self.link.port.set_srtp_keys(
             self.id, self.srtp_profile, keys.send_key, keys.send_salt, keys.receive_key, keys.receive_salt
         )
+        for consumer in self.consumers.values():
+            consumer.start()
         self._move(TransportInput.SECURED, f"{secured.version}, {self.srtp_profile}")
 
     def _dtls_failed(self, reason: str) -> None:

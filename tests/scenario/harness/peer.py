@@ -93,7 +93,7 @@ class Peer:
         self._rtx_of: dict[int, int] = {}
         self._kind_of: dict[int, str] = {}
         self._asked: dict[tuple[int, int], float] = {}
-        self._gap_since: dict[int, float] = {}
+        self._gap_since: dict[tuple[int, int], float] = {}
         self._pli_at: dict[int, float] = {}
         base = number * 1000
         self.camera = [Encoding(base + 10 + i, "1", rid, rtx_ssrc=base + 20 + i) for i, rid in enumerate(RIDS)]
@@ -316,9 +316,7 @@ class Peer:
         packets: list[Any] = []
         for ssrc, stream in self.streams.items():
             missing = stream.missing()
-            if not missing:
-                self._gap_since.pop(ssrc, None)
-            elif now - self._gap_since.setdefault(ssrc, now) > GIVE_UP_S:
+            if missing and now - self._gap_since.setdefault((ssrc, missing[0]), now) > GIVE_UP_S:
                 stream.give_up(now)
             else:
                 due = [number for number in missing if now - self._asked.get((ssrc, number), 0) > 0.1][:100]

@@ -76,6 +76,9 @@ class Stream:
         self.highest = max(self.highest, ext_seq)
         if self._next < 0:
             self._next = ext_seq
+        self._take_what_is_next(now)
+
+    def _take_what_is_next(self, now: float) -> None:
         while self._next in self.packets:
             self._in_order(self.packets[self._next], now)
             self._next += 1
@@ -85,13 +88,11 @@ class Stream:
         return [number for number in range(max(self._next, 0), self.highest) if number not in self.packets]
 
     def give_up(self, now: float) -> None:
-        """The receiver waits no longer: goes on after the gap, at the next keyframe."""
+        """The receiver waits no longer for what is missing first: goes on after it, at the next keyframe."""
         self._has_reference = False
         self._frame = []
-        waiting = sorted(number for number in self.packets if number >= self._next)
-        for number in waiting:
-            self._in_order(self.packets[number], now)
-        self._next = self.highest + 1
+        self._next = min(number for number in self.packets if number > self._next)
+        self._take_what_is_next(now)
 
     @property
     def wants_keyframe(self) -> bool:

@@ -11,10 +11,10 @@ AV1 = CodecId(CodecName.AV1)
 
 
 @pytest.fixture
-def scene(world):
-    """Two producers of video on one transport, a consumer on another."""
-    router = world.engine.create_router()
-    sender, receiver = router.create_transport(), router.create_transport()
+def scene(connected):
+    """Two producers of video on one transport, a consumer on another, which is connected."""
+    world, receiver, _ = connected
+    sender = receiver.router.create_transport()
     one = sender.produce(Kind.VIDEO, "1", (EncodingParameters(rid="q", ssrc=11, rtx_ssrc=12),))
     two = sender.produce(Kind.VIDEO, "2", (EncodingParameters(),))
     consumer = receiver.consume(Kind.VIDEO, "4", 21, 22, "cname")
@@ -41,6 +41,24 @@ def test_a_switch_is_told_once_and_news_of_the_old_source_is_dropped(scene):
     assert seen == [(0, 1), (1, 0)]
     assert world.shard.told("switch_consumer") == [[consumer.id, one.id], [consumer.id, two.id]]
     assert (one.consumers, two.consumers) == (set(), {consumer})
+
+
+def test_a_switch_before_the_transport_can_send_is_told_when_it_can(world, make_client):
+    transport = world.engine.create_router().create_transport()
+    one, two = (transport.produce(Kind.VIDEO, mid, (EncodingParameters(),)) for mid in "12")
+    consumer, idle = (transport.consume(Kind.VIDEO, mid, 20 + int(mid), None, "c") for mid in "45")
+    idle.switch(one)
+    consumer.switch(one)
+    consumer.switch(two)
+    one.close()
+    client = make_client(world)
+    transport.connect(client.parameters())
+    world.settle()
+    world.select(transport)
+    assert world.shard.told("switch_consumer") == []
+    client.start()
+    client.pump(transport)
+    assert world.shard.told("switch_consumer") == [[consumer.id, two.id]]
 
 
 def test_switching_across_routers_kinds_or_to_the_dead_is_a_mistake(scene):

@@ -1,14 +1,18 @@
-"""STUN: the fast parser (Rust) reads what aioice writes, and trusts exactly what aioice trusts."""
+"""STUN and ICE-lite: the shard reads what aioice writes, trusts what aioice trusts, and aioice takes its answers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from aioice import stun
+import pytest
+from aioice import Candidate as AioiceCandidate
+from aioice import Connection, stun
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sfu import _native
+from sfu.ice.candidates import host_candidates, local_addresses
+from sfu.ice.session import IceCredentials, IceSession
 
 PWD = "p" * 24
 
@@ -122,3 +126,102 @@ def test_no_bytes_do_worse_than_an_error(data: bytes) -> None:
     if said is not None:
         assert len(data) >= 20
         assert data[4:8] == b"\x21\x12\xa4\x42"
+
+
+UFRAG = "localufr"
+TRANSPORT = 1
+
+
+def shard() -> _native.SimShard:
+    simulated = _native.SimShard(seed=1)
+    simulated.add_router(1)
+    simulated.add_transport(TRANSPORT, 1, UFRAG, PWD)
+    return simulated
+
+
+def check(ufrag: str = UFRAG, role: str = "ICE-CONTROLLING", *, nominates: bool = False) -> stun.Message:
+    """A connectivity check as a full agent sends it, not yet protected."""
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    request.attributes |= {"USERNAME": f"{ufrag}:remote", "PRIORITY": 1, role: 5}
+    if nominates:
+        request.attributes["USE-CANDIDATE"] = None
+    return request
+
+
+@given(address.filter(lambda found: found[1] > 0), st.binary(min_size=12, max_size=12))
+def test_aioice_trusts_the_shards_answer_and_reads_its_address_in_it(
+    client: tuple[str, int], transaction_id: bytes
+) -> None:
+    request = check()
+    request.transaction_id = transaction_id
+    request.add_message_integrity(PWD.encode())
+    [(destination, wire)] = shard().handle(1_000, [(client, bytes(request))])
+    answer = stun.parse_message(wire)
+    assert destination == client
+    assert (answer.message_class, answer.transaction_id) == (stun.Class.RESPONSE, transaction_id)
+    assert answer.attributes["XOR-MAPPED-ADDRESS"] == client
+    assert answer.check_message_integrity(PWD.encode())
+
+
+def test_a_nomination_is_reported_and_a_plain_check_is_not() -> None:
+    simulated = shard()
+    for time_us, nominates in ((1_000, False), (2_000, True)):
+        request = check(nominates=nominates)
+        request.add_message_integrity(PWD.encode())
+        assert simulated.handle(time_us, [(("192.0.2.1", 4000), bytes(request))])
+        selected = [("ice_selected", TRANSPORT, ("192.0.2.1", 4000), 0, False)]
+        assert simulated.poll_events() == (selected if nominates else [])
+
+
+def test_an_agent_that_believes_itself_controlled_is_told_of_the_conflict() -> None:
+    request = check(role="ICE-CONTROLLED")
+    request.add_message_integrity(PWD.encode())
+    [(_, wire)] = shard().handle(1_000, [(("192.0.2.1", 4000), bytes(request))])
+    answer = stun.parse_message(wire)
+    assert (answer.message_class, answer.error_code) == (stun.Class.ERROR, 487)
+    assert answer.check_message_integrity(PWD.encode())
+
+
+def test_strangers_get_no_answer() -> None:
+    unknown, forged, bare = check("someoneelse"), check(), check()
+    unknown.add_message_integrity(PWD.encode())
+    forged.add_message_integrity(b"q" * 24)
+    simulated = shard()
+    for request in (unknown, forged, bare):
+        assert simulated.handle(1_000, [(("192.0.2.1", 4000), bytes(request))]) == []
+    drops = simulated.snapshot()["drops"]
+    assert (drops["stun_unknown_ufrag"], drops["stun_unauthenticated"]) == (1, 2)
+
+
+async def connect(running: _native.Shard, credentials: IceCredentials, ip: str) -> None:
+    """A full, controlling agent does its checks with the shard until a pair is nominated."""
+    agent = Connection(ice_controlling=True, use_ipv6=":" in ip)
+    agent.remote_is_lite = True
+    agent.remote_username, agent.remote_password = credentials.ufrag, credentials.pwd
+    try:
+        for candidate in host_candidates(running.local_addresses):
+            await agent.add_remote_candidate(AioiceCandidate.from_sdp(str(candidate)))
+        await agent.add_remote_candidate(None)
+        await agent.gather_candidates()
+        await agent.connect()
+    finally:
+        await agent.close()
+
+
+@pytest.mark.parametrize("ip", local_addresses())
+async def test_a_full_agent_connects_to_a_running_shard_and_again_after_a_restart(ip: str) -> None:
+    session = IceSession(IceCredentials(UFRAG, PWD))
+    running = _native.Shard([(ip, 0)], seed=1)
+    try:
+        running.add_router(1)
+        running.add_transport(TRANSPORT, 1, UFRAG, PWD)
+        await connect(running, session.local, ip)
+        first = running.poll_events()
+        restarted = session.restart()
+        running.restart_ice(TRANSPORT, restarted.ufrag, restarted.pwd)
+        await connect(running, restarted, ip)
+        second = running.poll_events()
+    finally:
+        running.close()
+    assert [(event[0], event[1], event[4]) for event in first[:1]] == [("ice_selected", TRANSPORT, False)]
+    assert [(event[0], event[1], event[4]) for event in second[:1]] == [("ice_selected", TRANSPORT, True)]

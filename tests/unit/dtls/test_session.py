@@ -110,7 +110,8 @@ def test_a_wrong_fingerprint_fails_and_says_both(version: Version, side: str) ->
     assert wrong.value in event.reason
     assert certificate_seen.fingerprint().value in event.reason
     assert checked.state is DtlsState.FAILED
-    assert checked.poll_transmit() is checked.poll_timeout() is None
+    assert checked.poll_transmit() is None
+    assert checked.poll_timeout() is None
 
 
 @pytest.mark.parametrize("algorithm", ["sha-256", "sha-384", "sha-512"])
@@ -154,7 +155,8 @@ def test_datagrams_before_the_description_are_held_and_used() -> None:
     while (data := client.poll_transmit()) is not None:
         server.handle_datagram(data, 0.0)
     assert server.state is DtlsState.WAITING
-    assert server.poll_transmit() is server.poll_timeout() is None
+    assert server.poll_transmit() is None
+    assert server.poll_timeout() is None
     server.expect([CLIENT.fingerprint()], 0.05)
     assert server.poll_transmit() is not None
 

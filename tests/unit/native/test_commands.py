@@ -66,7 +66,7 @@ def test_numbers_that_do_not_fit_are_refused(command: Callable[[SimShard], None]
 
 def test_commands_wait_for_the_next_input() -> None:
     shard = SimShard()
-    assert shard.poll_timeout() is None or shard.poll_timeout() >= 0
+    assert shard.poll_timeout() != 0
     shard.add_router(1)
     assert shard.poll_timeout() == 0
     assert shard.snapshot()["routers"] == []

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from aioice import stun
 
 from sfu import _native
 from sfu._native import Shard
@@ -102,6 +103,33 @@ def test_datagrams_are_counted_in_the_snapshot(shard: Shard) -> None:
         wakeups.wait(0.02)
     assert counters["io_received"] == counters["rx_packets"] == 50
     assert shard.snapshot()["drops"]["unknown_protocol"] == 50
+
+
+@pytest.mark.parametrize("ip", ["127.0.0.1", "::1"])
+def test_a_check_is_answered_where_it_came_from_and_the_first_nomination_told(ip: str) -> None:
+    shard = Shard([("127.0.0.1", 0), ("::1", 0)])
+    index = ["127.0.0.1", "::1"].index(ip)
+    shard.add_router(1)
+    shard.add_transport(7, 1, "ufragufrag", "p" * 24)
+    check = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    check.attributes["USERNAME"] = "ufragufrag:remote"
+    check.attributes["PRIORITY"] = 1
+    check.attributes["ICE-CONTROLLING"] = 5
+    check.attributes["USE-CANDIDATE"] = None
+    check.add_message_integrity(b"p" * 24)
+    with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(DEADLINE_S)
+        client.bind((ip, 0))
+        client.sendto(bytes(check), shard.local_addresses[index])
+        answer, source = client.recvfrom(2_048)
+        assert source[:2] == shard.local_addresses[index]
+        message = stun.parse_message(answer)
+        own = client.getsockname()[:2]
+    assert message.check_message_integrity(b"p" * 24)
+    assert message.message_class is stun.Class.RESPONSE
+    assert message.attributes["XOR-MAPPED-ADDRESS"] == own
+    assert wait_for_events(shard) == [("ice_selected", 7, own, index, False)]
+    shard.close()
 
 
 def test_the_thread_has_its_name_and_ends_at_close() -> None:

@@ -46,8 +46,8 @@ mod tests {
     #[test]
     fn rtcp_packet_types_are_told_from_rtp_with_marker() {
         assert_eq!(classify(&[0x80, 200]), Some(Protocol::Rtcp));
-        assert_eq!(classify(&[0x80, 0x80 | 96]), Some(Protocol::Rtp));
-        assert_eq!(classify(&[0x80, 0x80 | 111]), Some(Protocol::Rtp));
+        assert_eq!(classify(&[0x80, 0xE0]), Some(Protocol::Rtp));
+        assert_eq!(classify(&[0x80, 0xEF]), Some(Protocol::Rtp));
         assert_eq!(classify(&[0x80]), None);
     }
 }

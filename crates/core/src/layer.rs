@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn marks(tid: u8, switch_here: bool) -> FrameMarks {
-        FrameMarks { tid, switch_here, ..FrameMarks::default() }
+        FrameMarks { switch_here, tid, ..FrameMarks::default() }
     }
 
     fn limit(spatial: u8, temporal: u8) -> LayerLimit {

@@ -1,0 +1,344 @@
+//! Whole meetings in virtual time: what publishers send arrives at subscribers as it should.
+
+mod support;
+
+use sfu_core::command::{Command, EncodingOptions, Kind};
+use sfu_core::event::Event;
+use sfu_core::ids::{ProducerId, Ssrc, TransportId};
+use sfu_core::rtcp::{Packet, ReportBlock, write_nack};
+use sfu_core::rtp::{HeaderFields, RtpHeader};
+use sfu_core::time::Micros;
+use sfu_core::wire::Writer;
+use support::media::{Opus, Vp8, read_mark};
+use support::{EXT_AUDIO_LEVEL, EXT_MID, Net, OUT_EXT_SHIFT, RED_PT, VP8};
+
+fn single(ssrc: u32) -> Vec<EncodingOptions> {
+    vec![EncodingOptions { ssrc: Some(Ssrc(ssrc)), rtx_ssrc: Some(Ssrc(ssrc + 1)), ..EncodingOptions::default() }]
+}
+
+/// Sends a frame now, as one batch.
+fn send_frame(net: &mut Net, from: TransportId, frame: &[support::media::Sent]) {
+    for sent in frame {
+        let bytes = net.client(from).protect(&sent.bytes);
+        net.send_at(net.now, from, bytes);
+    }
+    net.run_for(Micros(0));
+}
+
+fn publish_seconds(net: &mut Net, from: TransportId, video: &mut Vp8, seconds: u32) {
+    for number in 0..seconds * 30 {
+        let frame = video.frame(number == 0, 0, false);
+        send_frame(net, from, &frame);
+        net.run_for(Micros(33_333));
+    }
+}
+
+#[test]
+fn one_publisher_reaches_every_subscriber_whole_and_in_order() {
+    let mut net = Net::new(1);
+    let publisher = net.join(1);
+    let producer = net.produce(1, publisher, Kind::Video, "v", single(1_000));
+    let subscribers: Vec<TransportId> = (2..12).map(|id| net.join(id)).collect();
+    for (number, &subscriber) in (100..).zip(&subscribers) {
+        net.consume(number, subscriber, Kind::Video, producer);
+    }
+    let mut video = Vp8::new(1_000, "v");
+    publish_seconds(&mut net, publisher, &mut video, 2);
+    for (number, subscriber) in (100u32..).zip(subscribers) {
+        let client = net.client(subscriber);
+        let stream = client.stream(number * 10);
+        assert_eq!(stream.len(), 180);
+        for (place, received) in stream.iter().enumerate() {
+            let mark = read_mark(received.payload());
+            assert_eq!((mark.ssrc, mark.frame, mark.packet), (1_000, place as u32 / 3 + 1, (place % 3) as u8));
+            assert_eq!(received.header.seq, stream[0].header.seq.wrapping_add(place as u16));
+            assert_eq!(received.header.marker, place % 3 == 2);
+            let frame_ts = stream[0].header.timestamp.wrapping_add(3_000 * (place as u32 / 3));
+            assert_eq!(received.header.timestamp, frame_ts);
+            let mid = received.extension(EXT_MID + OUT_EXT_SHIFT).expect("a mid");
+            assert_eq!(mid, format!("c{number}").as_bytes());
+        }
+    }
+    assert!(net.stray.is_empty());
+}
+
+#[test]
+fn audio_starts_at_once_and_keeps_its_level() {
+    let mut net = Net::new(2);
+    let (publisher, subscriber) = (net.join(1), net.join(2));
+    let producer = net.produce(1, publisher, Kind::Audio, "a", vec![EncodingOptions::default()]);
+    net.consume(5, subscriber, Kind::Audio, producer);
+    let mut audio = Opus::new(500, "a");
+    for number in 0..50 {
+        let packet = audio.packet(number);
+        let bytes = net.client(publisher).protect(&packet);
+        net.send_at(net.now, publisher, bytes);
+        net.run_for(Micros(20_000));
+    }
+    let stream_len = net.client(subscriber).stream(50).len();
+    assert_eq!(stream_len, 50);
+    let level = net.client(subscriber).stream(50)[7].extension(EXT_AUDIO_LEVEL + OUT_EXT_SHIFT).map(<[u8]>::to_vec);
+    assert_eq!(level, Some(vec![0x85]));
+    assert_eq!(net.producer(producer).stats.audio_level_dbov, Some(5));
+    let started = net.events.iter().any(|event| matches!(event, Event::EncodingStarted { ssrc: Ssrc(500), .. }));
+    assert!(started, "{:?}", net.events);
+}
+
+#[test]
+fn a_subscriber_that_comes_later_starts_with_a_keyframe_it_asked_for() {
+    let mut net = Net::new(3);
+    let (publisher, subscriber) = (net.join(1), net.join(2));
+    let producer = net.produce(1, publisher, Kind::Video, "v", single(1_000));
+    let mut video = Vp8::new(1_000, "v");
+    publish_seconds(&mut net, publisher, &mut video, 1);
+    net.consume(7, subscriber, Kind::Video, producer);
+    assert_eq!(net.client(publisher).plis(), [1_000]);
+    let frame = video.frame(false, 0, false);
+    send_frame(&mut net, publisher, &frame);
+    assert!(net.client(subscriber).stream(70).is_empty());
+    let frame = video.frame(true, 0, false);
+    send_frame(&mut net, publisher, &frame);
+    let client = net.client(subscriber);
+    assert!(read_mark(client.stream(70)[0].payload()).is_keyframe);
+    assert_eq!(client.stream(70).len(), 3);
+}
+
+#[test]
+fn keyframe_requests_are_repeated_each_second_until_one_comes() {
+    let mut net = Net::new(4);
+    let (publisher, subscriber) = (net.join(1), net.join(2));
+    let producer = net.produce(1, publisher, Kind::Video, "v", single(1_000));
+    let mut video = Vp8::new(1_000, "v");
+    send_frame(&mut net, publisher, &video.frame(false, 0, false));
+    net.consume(7, subscriber, Kind::Video, producer);
+    for _ in 0..105 {
+        send_frame(&mut net, publisher, &video.frame(false, 0, false));
+        net.run_for(Micros(33_333));
+    }
+    assert_eq!(net.client(publisher).plis().len(), 4);
+    send_frame(&mut net, publisher, &video.frame(true, 0, false));
+    net.run_for(Micros::from_secs(5));
+    assert_eq!(net.client(publisher).plis().len(), 4);
+}
+
+#[test]
+fn a_packet_lost_upstream_is_asked_for_and_fills_its_place() {
+    let mut net = Net::new(5);
+    let (publisher, subscriber) = (net.join(1), net.join(2));
+    let producer = net.produce(1, publisher, Kind::Video, "v", single(1_000));
+    net.consume(7, subscriber, Kind::Video, producer);
+    let mut video = Vp8::new(1_000, "v");
+    send_frame(&mut net, publisher, &video.frame(true, 0, false));
+    let mut frame = video.frame(false, 0, false);
+    let lost = frame.remove(1);
+    send_frame(&mut net, publisher, &frame);
+    assert_eq!(net.client(publisher).nacks(), [(1_000, lost.seq)]);
+    let rtx = support::rtp(
+        &HeaderFields {
+            marker: false,
+            pt: support::VP8_RTX_PT,
+            seq: 9,
+            timestamp: lost.rtp_ts,
+            ssrc: 1_001,
+            has_padding: false,
+        },
+        &[(EXT_MID, b"v")],
+        &[&lost.seq.to_be_bytes()[..], RtpHeader::parse(&lost.bytes).expect("ours").payload(&lost.bytes)].concat(),
+    );
+    net.run_for(Micros::from_millis(15));
+    let bytes = net.client(publisher).protect(&rtx);
+    net.send_at(net.now, publisher, bytes);
+    net.run_for(Micros::from_secs(1));
+    let client = net.client(subscriber);
+    let stream = client.stream(70);
+    let numbers: Vec<u16> = stream.iter().map(|it| it.header.seq.wrapping_sub(stream[0].header.seq)).collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 5, 4]);
+    assert_eq!(read_mark(stream[5].payload()).packet, 1);
+    assert_eq!(net.client(publisher).nacks().len(), 1);
+    assert_eq!(net.producer(producer).encodings[0].recovered, 1);
+}
+
+#[test]
+fn a_subscriber_s_nack_is_answered_once_per_round_trip_over_rtx() {
+    let mut net = Net::new(6);
+    let (publisher, subscriber) = (net.join(1), net.join(2));
+    let producer = net.produce(1, publisher, Kind::Video, "v", single(1_000));
+    let consumer = net.consume(7, subscriber, Kind::Video, producer);
+    let mut video = Vp8::new(1_000, "v");
+    publish_seconds(&mut net, publisher, &mut video, 1);
+    let asked = net.client(subscriber).stream(70)[40].clone();
+    net.nack(subscriber, 70, &[asked.header.seq]);
+    net.nack(subscriber, 70, &[asked.header.seq]);
+    net.run_for(Micros::from_millis(150));
+    net.nack(subscriber, 70, &[asked.header.seq]);
+    let client = net.client(subscriber);
+    let repeated = client.stream(71);
+    assert_eq!(repeated.len(), 2);
+    for rtx in repeated {
+        assert_eq!(rtx.header.pt, support::VP8_RTX_PT);
+        assert_eq!(rtx.payload()[..2], asked.header.seq.to_be_bytes());
+        assert_eq!(&rtx.payload()[2..], asked.payload());
+        assert_eq!((rtx.header.timestamp, rtx.header.marker), (asked.header.timestamp, asked.header.marker));
+    }
+    assert_eq!((net.drops("nack_too_soon"), net.consumer(consumer).retransmitted), (1, 2));
+    net.nack(subscriber, 70, &[asked.header.seq.wrapping_add(5_000)]);
+    assert_eq!(net.drops("nack_unknown"), 1);
+}
+
+#[test]
+fn without_rtx_a_packet_is_repeated_bit_for_bit() {
+    let mut net = Net::new(7);
+    let (publisher, subscriber) = (net.join(1), net.join(2));
+    net.set_rtp(subscriber, support::receive_map(), support::send_map_without_rtx());
+    let producer = net.produce(1, publisher, Kind::Video, "v", single(1_000));
+    net.consume(7, subscriber, Kind::Video, producer);
+    let mut video = Vp8::new(1_000, "v");
+    publish_seconds(&mut net, publisher, &mut video, 1);
+    let asked = net.client(subscriber).stream(70)[40].clone();
+    // The client's own replay protection would refuse the repetition: look at the wire instead.
+    let mut client = net.clients.remove(&subscriber).expect("joined");
+    let mut buffer = [0; 100];
+    let mut writer = Writer::new(&mut buffer);
+    write_nack(&mut writer, 1, 70, &[asked.header.seq]).expect("room");
+    let datagram = client.protect_rtcp(writer.written());
+    net.handle(vec![(client.socket, client.address, datagram)]);
+    assert_eq!(net.stray, [(client.address, asked.raw)]);
+}
+
+#[test]
+fn reports_go_both_ways_with_the_round_trip() {
+    let mut net = Net::new(8);
+    let (publisher, subscriber) = (net.join(1), net.join(2));
+    let producer = net.produce(1, publisher, Kind::Video, "v", single(1_000));
+    let consumer = net.consume(7, subscriber, Kind::Video, producer);
+    let mut video = Vp8::new(1_000, "v");
+    publish_seconds(&mut net, publisher, &mut video, 3);
+    let blocks = net.client(publisher).packets(|packet| match packet {
+        Packet::ReceiverReport(report) => Some(report.blocks().collect::<Vec<_>>()),
+        _ => None,
+    });
+    let blocks: Vec<_> = blocks.into_iter().flatten().collect();
+    assert!(blocks.len() >= 2 && blocks.iter().all(|block| block.ssrc == 1_000 && block.fraction_lost == 0));
+    assert_eq!(
+        blocks[blocks.len() - 1].highest_seq as u16,
+        video.seq.wrapping_sub(1).min(blocks[blocks.len() - 1].highest_seq as u16)
+    );
+    let sent = net.client(subscriber).packets(|packet| match packet {
+        Packet::SenderReport(report) => Some(report.info),
+        _ => None,
+    });
+    let info = sent.last().copied().expect("a sender report");
+    assert_eq!(info.ssrc, 70);
+    let cnames = net.client(subscriber).packets(|packet| match packet {
+        Packet::Sdes(sdes) => sdes.cnames().map(|(ssrc, name)| (ssrc, name.to_vec())).next(),
+        _ => None,
+    });
+    assert_eq!(cnames.last(), Some(&(70, b"cname7".to_vec())));
+    net.run_for(Micros::from_millis(1_500));
+    let reports = net.client(subscriber).rtcp.len();
+    while net.client(subscriber).rtcp.len() == reports {
+        net.run_for(Micros::from_millis(10));
+    }
+    let infos = net.client(subscriber).packets(|packet| match packet {
+        Packet::SenderReport(report) => Some(report.info),
+        _ => None,
+    });
+    let info = infos.last().copied().expect("a sender report");
+    net.run_for(Micros::from_millis(80));
+    let block = ReportBlock {
+        ssrc: 70,
+        fraction_lost: 64,
+        cumulative_lost: 9,
+        lsr: info.compact_ntp(),
+        dlsr: 65_536 / 100,
+        ..Default::default()
+    };
+    net.report(subscriber, block);
+    let stats = net.consumer(consumer);
+    assert_eq!((stats.fraction_lost, stats.lost), (Some(0.25), Some(9)));
+    let rtt_us = stats.rtt_us.expect("measured");
+    assert!((69_000..=81_000).contains(&rtt_us), "{rtt_us}");
+}
+
+#[test]
+fn a_subscriber_without_the_codec_is_told_of_once_and_gets_nothing() {
+    let mut net = Net::new(9);
+    let (publisher, subscriber) = (net.join(1), net.join(2));
+    let mut send = support::send_map();
+    send.payload_types.retain(|entry| entry.codec != VP8);
+    net.set_rtp(subscriber, support::receive_map(), send);
+    let producer = net.produce(1, publisher, Kind::Video, "v", single(1_000));
+    net.consume(7, subscriber, Kind::Video, producer);
+    let mut video = Vp8::new(1_000, "v");
+    publish_seconds(&mut net, publisher, &mut video, 1);
+    let told = |event: &&Event| matches!(event, Event::ConsumerCodecUnsupported { codec: VP8, .. });
+    assert_eq!(net.events.iter().filter(told).count(), 1);
+    assert!(net.client(subscriber).rtp.is_empty());
+    net.set_rtp(subscriber, support::receive_map(), support::send_map());
+    send_frame(&mut net, publisher, &video.frame(true, 0, false));
+    assert_eq!(net.client(subscriber).stream(70).len(), 3);
+}
+
+#[test]
+fn redundant_audio_goes_as_its_primary_block_to_who_has_only_opus() {
+    let mut net = Net::new(10);
+    let (publisher, subscriber) = (net.join(1), net.join(2));
+    let mut send = support::send_map();
+    send.payload_types.retain(|entry| entry.codec != support::RED);
+    net.set_rtp(subscriber, support::receive_map(), send);
+    let producer = net.produce(1, publisher, Kind::Audio, "a", vec![EncodingOptions::default()]);
+    net.consume(5, subscriber, Kind::Audio, producer);
+    let fields = HeaderFields { marker: false, pt: RED_PT, seq: 1, timestamp: 1, ssrc: 9, has_padding: false };
+    let payload = [0xEF, 0x0F, 0x00, 3, 111, 1, 2, 3, 9, 8, 7, 6];
+    let packet = support::rtp(&fields, &[(EXT_MID, b"a")], &payload);
+    let bytes = net.client(publisher).protect(&packet);
+    net.send_at(net.now, publisher, bytes);
+    net.run_for(Micros(0));
+    let client = net.client(subscriber);
+    let received = client.stream(50)[0];
+    assert_eq!((received.header.pt, received.payload()), (support::OPUS_PT, &[9, 8, 7, 6][..]));
+}
+
+#[test]
+fn feedback_tells_the_publisher_when_each_packet_came() {
+    let mut net = Net::new(11);
+    let publisher = net.join(1);
+    net.produce(1, publisher, Kind::Audio, "a", vec![EncodingOptions::default()]);
+    let mut audio = Opus::new(500, "a");
+    for number in 0..50u16 {
+        let packet = audio.packet(number);
+        let bytes = net.client(publisher).protect(&packet);
+        net.send_at(net.now, publisher, bytes);
+        net.run_for(Micros(20_000));
+    }
+    net.run_for(Micros(200_000));
+    let told = net.client(publisher).packets(|packet| match packet {
+        Packet::TransportFeedback(feedback) => Some(feedback.arrivals().collect::<Vec<_>>()),
+        _ => None,
+    });
+    let told: Vec<_> = told.into_iter().flatten().collect();
+    assert_eq!(told.iter().map(|entry| entry.0).collect::<Vec<_>>(), (0..50).collect::<Vec<u16>>());
+    let times: Vec<i64> = told.iter().map(|entry| entry.1.expect("all came")).collect();
+    assert!(times.windows(2).all(|pair| (pair[1] - pair[0] - 20_000).abs() <= 250), "{times:?}");
+}
+
+#[test]
+fn what_hangs_from_a_removed_object_goes_with_it() {
+    let mut net = Net::new(12);
+    let (publisher, subscriber) = (net.join(1), net.join(2));
+    let producer = net.produce(1, publisher, Kind::Video, "v", single(1_000));
+    let consumer = net.consume(7, subscriber, Kind::Video, producer);
+    let mut video = Vp8::new(1_000, "v");
+    publish_seconds(&mut net, publisher, &mut video, 1);
+    net.apply(Command::RemoveTransport { transport: publisher });
+    assert_eq!(net.consumer(consumer).producer, None);
+    send_frame(&mut net, publisher, &video.frame(true, 0, false));
+    assert_eq!(net.drops("unknown_address"), 3);
+    net.apply(Command::RemoveRouter { router: support::ROUTER });
+    let snapshot = net.shard.snapshot(net.now);
+    assert!(snapshot.routers.is_empty() && snapshot.transports.is_empty());
+    assert!(snapshot.producers.is_empty() && snapshot.consumers.is_empty());
+    net.apply(Command::RemoveProducer { producer: ProducerId(1) });
+    let failed = |event: &Event| matches!(event, Event::CommandFailed { command: "remove_producer", id: 1, .. });
+    assert!(net.events.iter().any(failed));
+}

@@ -52,10 +52,11 @@ def test_a_turn_server_for_a_client_carries_credentials_that_expire() -> None:
 
 
 class Responder(asyncio.DatagramProtocol):
-    """Tells everyone that they come from 203.0.113.9; loses the first ``lost`` requests."""
+    """Tells everyone that they come from ``told``; loses the first ``lost`` requests."""
 
-    def __init__(self, lost: int) -> None:
+    def __init__(self, lost: int, told: tuple[str, int] | None) -> None:
         self.lost = lost
+        self.told = told
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -67,14 +68,15 @@ class Responder(asyncio.DatagramProtocol):
         request = stun.parse_message(data)
         self.transport.sendto(b"\x16noise", addr)
         answer = stun.Message(request.message_method, stun.Class.RESPONSE, request.transaction_id)
-        answer.attributes["XOR-MAPPED-ADDRESS"] = ("203.0.113.9", 5555)
+        if self.told:
+            answer.attributes["XOR-MAPPED-ADDRESS"] = self.told
         self.transport.sendto(bytes(answer), addr)
 
 
 @asynccontextmanager
-async def responder(lost: int = 0) -> AsyncIterator[str]:
+async def responder(lost: int = 0, told: tuple[str, int] | None = ("203.0.113.9", 5555)) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: Responder(lost), local_addr=("127.0.0.1", 0))
+    transport, _ = await loop.create_datagram_endpoint(lambda: Responder(lost, told), local_addr=("127.0.0.1", 0))
     try:
         yield f"stun:127.0.0.1:{transport.get_extra_info('sockname')[1]}"
     finally:
@@ -91,6 +93,12 @@ async def test_a_silent_stun_server_is_an_error_that_says_what_to_do() -> None:
     async with responder(lost=1000) as url:
         with pytest.raises(EngineError, match=r"no answer in time.*advertise the public address"):
             await discover_public_address(url, timeout_s=0.2)
+
+
+async def test_an_answer_without_an_address_is_an_error() -> None:
+    async with responder(told=None) as url:
+        with pytest.raises(EngineError, match="no mapped address"):
+            await discover_public_address(url)
 
 
 async def test_only_plain_stun_servers_are_asked() -> None:

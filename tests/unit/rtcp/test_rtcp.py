@@ -151,8 +151,9 @@ def test_arrivals_add_up_the_deltas() -> None:
     ],
 )
 def test_statuses_are_packed_into_few_chunks(deltas: tuple[int | None, ...], chunks: str) -> None:
-    expected = bytes.fromhex(chunks)
-    assert bytes(TransportFeedback(1, 2, 0, 0, 0, deltas))[20 : 20 + len(expected)] == expected
+    feedback, expected = TransportFeedback(1, 2, 0, 0, 0, deltas), bytes.fromhex(chunks)
+    assert bytes(feedback)[20 : 20 + len(expected)] == expected
+    assert parse_compound(bytes(feedback)) == [feedback]
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,13 @@ def test_obs_publishes_h264_and_stereo_with_the_transport_in_the_session_part(
     assert not session.rtcp_reduced_size
 
 
+def test_discontinuous_transmission_passes_when_the_client_offers_it(publish: Publish) -> None:
+    text = video_offer("a=rtpmap:111 opus/48000/2", "a=fmtp:111 usedtx=1", formats="111").replace("m=video", "m=audio")
+    opus = publish(text)[0].media[0].first(FormatParameters)
+    assert opus is not None
+    assert opus.values == {"minptime": "10", "useinbandfec": "1", "usedtx": "1"}
+
+
 def test_gstreamer_publishes_one_m_line_without_mid_or_group(publish: Publish, vector: Callable[[str], str]) -> None:
     answer, session = publish(vector("gstreamer-style-offer"))
     assert answer.media[0].mid is None

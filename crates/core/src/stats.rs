@@ -138,6 +138,8 @@ statistics! {
         ssrc: Option<u32>,
         rtx_ssrc: Option<u32>,
         codec: Option<&'static str>,
+        /// The control plane's number for the codec's format.
+        codec_variant: Option<u8>,
         /// Packets arrived within the last second or so.
         active: bool,
         packets: u64,

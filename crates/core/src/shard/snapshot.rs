@@ -106,6 +106,7 @@ fn encoding_stats(now: Time, encoding: &Encoding, active: bool) -> EncodingStats
         ssrc: encoding.ssrc,
         rtx_ssrc: encoding.rtx_ssrc,
         codec: encoding.payload_type.map(|known| codec_name(known.codec.codec)),
+        codec_variant: encoding.payload_type.map(|known| known.codec.variant),
         active: active && encoding.is_flowing(now),
         packets: reception.packets,
         bytes: reception.bytes,

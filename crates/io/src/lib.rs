@@ -1,8 +1,8 @@
 //! `sfu-io`: sockets and the shard thread. First and last stop of a packet, and the only unsafe code of the project.
 //!
-//! [`runner`] is the thin loop around [`sfu_core::shard::Shard`]; [`sender`] decides what becomes of packets that the
-//! kernel does not take; `sys` is the system calls: `linux.rs` (recvmmsg, sendmmsg, segmentation offload, eventfd),
-//! else `portable.rs` with the same API. Every `unsafe` block is in `sys`.
+//! [`runner`] starts and stops the thread, `turns` is its thin loop around [`sfu_core::shard::Shard`], [`sender`] decides
+//! what becomes of packets that the kernel does not take. `sys` is the system calls: `linux.rs` (recvmmsg, sendmmsg,
+//! segmentation offload, eventfd), else `portable.rs` with the same API. Every `unsafe` block is in `sys`.
 
 pub mod clock;
 pub mod runner;
@@ -16,7 +16,9 @@ pub mod sys;
 #[path = "portable.rs"]
 pub mod sys;
 
+mod shared;
 mod socket;
+mod turns;
 
 /// Datagrams taken from a socket at once, and messages given to one at once.
 pub const BATCH: usize = 64;

@@ -23,6 +23,19 @@ pub struct LayerGate {
     may_rise: bool,
     /// Highest temporal layer that was seen, passed or not.
     seen_tid: u8,
+    /// What was decided for the last frames, the newest at `newest_decision`.
+    decisions: [Decision; DECISIONS],
+    newest_decision: u8,
+}
+
+/// Frames whose decision is remembered for packets that come late: a second at 30 fps.
+const DECISIONS: usize = 32;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Decision {
+    rtp_ts: u32,
+    /// 0: there is no decision; 1: nothing passed; else two more than the highest spatial layer that did.
+    passed_layers: u8,
 }
 
 /// What is to be done with a packet.
@@ -37,7 +50,16 @@ pub enum Verdict {
 
 impl LayerGate {
     pub fn new(limit: LayerLimit) -> Self {
-        Self { limit, tid: limit.temporal, sid: limit.spatial, frame_ts: None, may_rise: false, seen_tid: 0 }
+        Self {
+            limit,
+            tid: limit.temporal,
+            sid: limit.spatial,
+            frame_ts: None,
+            may_rise: false,
+            seen_tid: 0,
+            decisions: [Decision::default(); DECISIONS],
+            newest_decision: 0,
+        }
     }
 
     /// New limits; they take effect at the next frame where the stream allows it.
@@ -47,7 +69,9 @@ impl LayerGate {
 
     /// A keyframe starts: everything up to the limits may pass.
     pub fn restart(&mut self) {
-        *self = Self { seen_tid: self.seen_tid, ..Self::new(self.limit) };
+        self.tid = self.limit.temporal;
+        self.sid = self.limit.spatial;
+        self.may_rise = false;
     }
 
     /// Only a keyframe lets a higher spatial layer in.
@@ -74,11 +98,30 @@ impl LayerGate {
         if self.frame_ts != Some(rtp_ts) {
             self.frame_ts = Some(rtp_ts);
             self.begin_frame(marks);
+            self.remember(rtp_ts, marks.tid <= self.tid);
         }
         if marks.tid > self.tid || marks.sid > self.sid {
             return Verdict::Drop;
         }
         Verdict::Forward { set_marker: marks.ends_layer_frame && marks.sid == self.sid }
+    }
+
+    /// Whether a late packet may pass: as its frame did, or, when nothing of that was seen, by the
+    /// layers that passed around it.
+    pub fn admits_late(&self, rtp_ts: u32, marks: &FrameMarks, max_tid: u8, max_sid: u8) -> bool {
+        let known = self.decisions.iter().find(|decision| decision.passed_layers > 0 && decision.rtp_ts == rtp_ts);
+        match known {
+            Some(decision) => u16::from(marks.sid) + 1 < u16::from(decision.passed_layers),
+            None => marks.tid <= max_tid && marks.sid <= max_sid,
+        }
+    }
+
+    fn remember(&mut self, rtp_ts: u32, passes: bool) {
+        self.newest_decision = (self.newest_decision + 1) % DECISIONS as u8;
+        let passed_layers = if passes { self.sid.saturating_add(2) } else { 1 };
+        if let Some(place) = self.decisions.get_mut(usize::from(self.newest_decision)) {
+            *place = Decision { rtp_ts, passed_layers };
+        }
     }
 
     fn begin_frame(&mut self, marks: &FrameMarks) {

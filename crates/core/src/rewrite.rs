@@ -79,6 +79,8 @@ pub struct SequenceMap {
     first_out: u64,
     /// The outgoing number after the highest.
     next_out: u64,
+    /// The outgoing number after the highest that was really sent: what lies between is reserved.
+    sent_end: u64,
 }
 
 impl SequenceMap {
@@ -86,7 +88,7 @@ impl SequenceMap {
     /// receiver that misses the first packets does not guess the rollover counter wrongly.
     pub fn new(first_seq: u16) -> Self {
         let first_out = u64::from(first_seq & 0x7FFF);
-        Self { runs: VecDeque::new(), first_out, next_out: first_out }
+        Self { runs: VecDeque::new(), first_out, next_out: first_out, sent_end: first_out }
     }
 
     /// Source of the packets that are forwarded now.
@@ -111,8 +113,17 @@ impl SequenceMap {
 
     /// Goes over to another source, or to another place of the same one, from `src_first` on;
     /// `skipped` outgoing numbers stay empty in between.
+    ///
+    /// Places that are reserved behind everything that was sent are given back: what may come for
+    /// them would be later than the new source's first packet.
     pub fn start(&mut self, source: Source, src_first: u64, skipped: u64, mapping: Mapping) {
-        self.next_out = self.next_out.saturating_add(skipped);
+        while self.runs.back().is_some_and(|run| run.out_first >= self.sent_end) {
+            self.runs.pop_back();
+        }
+        if let Some(run) = self.runs.back_mut() {
+            run.count = run.count.min(self.sent_end.saturating_sub(run.out_first) as u32);
+        }
+        self.next_out = self.sent_end.saturating_add(skipped);
         self.open(Run { source, src_first, out_first: self.next_out, count: 0, mapping });
     }
 
@@ -132,6 +143,7 @@ impl SequenceMap {
         run.count = run.count.saturating_add(1);
         let out = self.next_out;
         self.next_out = run.out_end();
+        self.sent_end = self.next_out;
         out
     }
 
@@ -140,6 +152,11 @@ impl SequenceMap {
         self.reserve_up_to(ext_seq);
         let Some(run) = self.runs.back().copied() else { return };
         self.open(Run { src_first: run.src_end().saturating_add(1), out_first: run.out_end(), count: 0, ..run });
+    }
+
+    /// A reserved number, or one that was given up, is sent now.
+    pub fn mark_sent(&mut self, out_seq: u64) {
+        self.sent_end = self.sent_end.max(out_seq.saturating_add(1));
     }
 
     /// Reserved place of a packet that comes late.
@@ -194,7 +211,8 @@ impl SequenceMap {
         self.runs.iter().any(|run| run.source.producer == producer)
     }
 
-    fn reserve_up_to(&mut self, ext_seq: u64) {
+    /// Keeps places for everything before this packet, which is in order, under the present mapping.
+    pub fn reserve_up_to(&mut self, ext_seq: u64) {
         let Some(run) = self.runs.back_mut() else { return };
         let missing = ext_seq.saturating_sub(run.src_end());
         if missing <= MAX_RESERVED {
@@ -202,8 +220,8 @@ impl SequenceMap {
             self.next_out = run.out_end();
             return;
         }
-        let (source, mapping) = (run.source, run.mapping);
-        self.start(source, ext_seq, 0, mapping);
+        let run = Run { src_first: ext_seq, out_first: run.out_end(), count: 0, ..*run };
+        self.open(run);
     }
 
     fn open(&mut self, run: Run) {

@@ -15,6 +15,8 @@ const MAX_DISAGREEMENT_US: i64 = 2_000_000;
 /// The packet with the highest outgoing number.
 #[derive(Clone, Copy, Debug)]
 pub struct LastSent {
+    /// Outgoing number.
+    pub ext_seq: u64,
     pub out_ts: u32,
     /// Of the source.
     pub rtp_ts: u32,
@@ -121,7 +123,7 @@ mod tests {
     use crate::codec::Tl0;
 
     fn last(out_ts: u32) -> LastSent {
-        LastSent { out_ts, rtp_ts: 0, arrival: Time(1_000_000), marker: true }
+        LastSent { ext_seq: 0, out_ts, rtp_ts: 0, arrival: Time(1_000_000), marker: true }
     }
 
     fn instant(arrival_ms: u64, sampled_ms: Option<i64>) -> Instant {

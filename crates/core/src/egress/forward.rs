@@ -124,7 +124,7 @@ impl Consumer {
     }
 
     fn enter(&mut self, source: Source, cached: &Cached<'_>, ts_offset: u32, outgoing: Outgoing) {
-        // A frame that was not finished leaves one number empty, so that the receiver sees it is not.
+        // A frame that was not finished leaves a number empty, so that the receiver sees it is not.
         let skipped = u64::from(self.kind == Kind::Video && self.last.is_some_and(|last| !last.marker));
         self.gate.restart();
         let mut mapping =
@@ -164,24 +164,43 @@ impl Consumer {
             self.map.skip(meta.ext_seq);
             return;
         }
-        let Verdict::Forward { set_marker } = self.gate.judge(meta.rtp_ts, &meta.marks) else {
+        let verdict = self.gate.judge(meta.rtp_ts, &meta.marks);
+        let mapping = self.note_layers(meta.ext_seq);
+        let Verdict::Forward { set_marker } = verdict else {
             self.take_out(cached);
             out.drop(DropReason::LayerGate);
             return;
         };
         self.tell_layers(feed, encoding, out);
-        let mapping = Mapping { max_tid: self.gate.max_tid(), max_sid: self.gate.spatial(), ..self.map.mapping() };
-        self.map.remap(mapping);
         let ext_seq = self.map.advance(meta.ext_seq);
-        self.pictures.on_sent(&meta.marks, frame_number(cached), &mapping);
         let marker = meta.marker || set_marker;
-        self.last = Some(LastSent {
-            out_ts: meta.rtp_ts.wrapping_add(mapping.ts_offset),
-            rtp_ts: meta.rtp_ts,
-            arrival: meta.arrival,
-            marker,
-        });
+        self.note_sent(cached, ext_seq, &mapping, marker);
         self.send_media(cached, ext_seq, &mapping, marker, link, out);
+    }
+
+    /// Brings the layers that pass now into the mapping. What is missing before this packet may be of
+    /// either side of the change: only what passed on both is let in when it comes.
+    fn note_layers(&mut self, ext_seq: u64) -> Mapping {
+        let before = self.map.mapping();
+        let after = Mapping { max_tid: self.gate.max_tid(), max_sid: self.gate.spatial(), ..before };
+        if after != before {
+            let (max_tid, max_sid) = (before.max_tid.min(after.max_tid), before.max_sid.min(after.max_sid));
+            self.map.remap(Mapping { max_tid, max_sid, ..before });
+            self.map.reserve_up_to(ext_seq);
+            self.map.remap(after);
+        }
+        after
+    }
+
+    /// What the next source continues from: the packet with the highest outgoing number.
+    fn note_sent(&mut self, cached: &Cached<'_>, ext_seq: u64, mapping: &Mapping, marker: bool) {
+        if self.last.is_some_and(|last| last.ext_seq > ext_seq) {
+            return;
+        }
+        let meta = cached.meta;
+        let out_ts = meta.rtp_ts.wrapping_add(mapping.ts_offset);
+        self.last = Some(LastSent { ext_seq, out_ts, rtp_ts: meta.rtp_ts, arrival: meta.arrival, marker });
+        self.pictures.on_sent(&meta.marks, frame_number(cached), mapping);
     }
 
     /// Leaves a packet out so that no gap shows: neither in the sequence nor in the picture ids.
@@ -203,11 +222,15 @@ impl Consumer {
             out.drop(DropReason::ConsumerLate);
             return;
         };
-        if self.payload(cached, &mapping).is_some() && admits(&mapping, meta) {
+        let admitted = self.gate.admits_late(meta.rtp_ts, &meta.marks, mapping.max_tid, mapping.max_sid);
+        if self.payload(cached, &mapping).is_some() && admitted {
             let marker = meta.marker || (meta.marks.ends_layer_frame && meta.marks.sid == mapping.max_sid);
+            self.map.mark_sent(ext_seq);
+            self.note_sent(cached, ext_seq, &mapping, marker);
             self.send_media(cached, ext_seq, &mapping, marker, link, out);
         } else if self.map.give_up(source, meta.ext_seq).is_some() {
             let timestamp = meta.rtp_ts.wrapping_add(mapping.ts_offset);
+            self.map.mark_sent(ext_seq);
             self.send_padding(ext_seq, timestamp, link, out);
         }
     }
@@ -281,11 +304,6 @@ impl Consumer {
         let shape = Shape { fields, ext_seq, mid, is_varying: !self.repeats_plainly(), osn: None, now: out.now };
         account(send(out.tx, link, &shape, &Passed::default(), &Payload::EMPTY), out);
     }
-}
-
-/// Whether a late packet is of a layer that was forwarded at its place.
-pub(super) fn admits(mapping: &Mapping, meta: &PacketMeta) -> bool {
-    meta.marks.tid <= mapping.max_tid && meta.marks.sid <= mapping.max_sid
 }
 
 /// Frame number of the dependency descriptor: bits 8 to 23.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::drop::DropReason;
 use crate::egress::consumer::Consumer;
-use crate::egress::forward::{account, admits};
+use crate::egress::forward::account;
 use crate::egress::packet::{Passed, Payload, Shape, send};
 use crate::ingress::producer::Producer;
 use crate::outbox::Outbox;
@@ -138,7 +138,7 @@ impl Consumer {
         let encoding = producers.get(source.producer)?.encoding(source.encoding)?;
         let cached = encoding.ring.get_recent(ext_seq, out.now)?;
         let (meta, outgoing) = (cached.meta, link.send_map.outgoing(cached.meta.codec)?);
-        if !admits(mapping, meta) {
+        if !self.gate.admits_late(meta.rtp_ts, &meta.marks, mapping.max_tid, mapping.max_sid) {
             return None;
         }
         let payload = if outgoing.strips_redundancy {

@@ -7,7 +7,9 @@ with its own monotonic clock in seconds. Nothing here happens for each packet of
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import random
 import warnings
 from collections import Counter
@@ -97,10 +99,11 @@ def native_shard(index: int, listen: Sequence[Address], options: EngineOptions) 
         return _native.Shard(listen, cpu=cpu, name=f"sfu-shard-{index}", seed=seed)
     except OSError as error:
         where = ", ".join(f"{host}:{port}" for host, port in listen)
-        raise EngineError(
-            f"media can not listen on UDP {where}: {error.strerror or error}",
-            "stop what uses the port, or choose another with --media-port or [media] port",
-        ) from error
+        hint = "choose other addresses with [media] listen"
+        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+            hint = "stop what uses the port, or choose another with --media-port or [media] port"
+        why = os.strerror(error.errno) if error.errno else error
+        raise EngineError(f"media can not listen on UDP {where}: {why}", hint) from error
 
 
 class Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,7 +34,8 @@ def listen_tcp(host: str, port: int) -> socket.socket:
         hint = "choose another with --host or [server] host"
         if error.errno in {errno.EADDRINUSE, errno.EACCES}:
             hint = "stop what uses the port, or choose another with --port or [server] port"
-        raise EngineError(f"HTTP can not listen on {where}: {error.strerror}", hint) from error
+        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        raise EngineError(f"HTTP can not listen on {where}: {why}", hint) from error
     listener.setblocking(False)
     return listener
 

@@ -23,7 +23,7 @@ from sfu.ice.candidates import host_candidates
 from sfu.media.dispatch import dispatch
 from sfu.media.resync import resync
 from sfu.media.router import Router
-from sfu.media.shard import Address, Handles, ShardLink, ShardPort
+from sfu.media.shard import Address, Handles, ShardLink, ShardPort, address_text
 from sfu.media.timers import Timer, Timers
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def native_shard(index: int, listen: Sequence[Address], options: EngineOptions) 
     try:
         return _native.Shard(listen, cpu=cpu, name=f"sfu-shard-{index}", seed=seed)
     except OSError as error:
-        where = ", ".join(f"{host}:{port}" for host, port in listen)
+        where = ", ".join(map(address_text, listen))
         hint = "choose other addresses with [media] listen"
         if error.errno in {errno.EADDRINUSE, errno.EACCES}:
             hint = "stop what uses the port, or choose another with --media-port or [media] port"

@@ -72,6 +72,12 @@ class ShardPort(Protocol):
     def snapshot(self) -> dict[str, Any]: ...
 
 
+def address_text(address: Address) -> str:
+    """``192.0.2.1:5000``, ``[2001:db8::1]:5000``."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def native_rtp_map(rtp: RtpMap) -> NativeRtpMap:
     """``rtp`` in the words of the native interface."""
     payload_types = [

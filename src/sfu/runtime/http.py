@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from sfu.errors import EngineError
+from sfu.media.shard import address_text
 
 BACKLOG = 1024
 
@@ -26,7 +27,6 @@ PING_TIMEOUT_S = 15.0
 
 def listen_tcp(host: str, port: int) -> socket.socket:
     """A listening socket. Raises ``EngineError`` that says what to do when the address can not be had."""
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
@@ -34,8 +34,9 @@ def listen_tcp(host: str, port: int) -> socket.socket:
         hint = "choose another with --host or [server] host"
         if error.errno in {errno.EADDRINUSE, errno.EACCES}:
             hint = "stop what uses the port, or choose another with --port or [server] port"
-        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
-        raise EngineError(f"HTTP can not listen on {where}: {why}", hint) from error
+        number = error.errno or 0  # negative ones are getaddrinfo's
+        why = os.strerror(number) if number > 0 else error.strerror
+        raise EngineError(f"HTTP can not listen on {address_text((host, port))}: {why}", hint) from error
     listener.setblocking(False)
     return listener
 

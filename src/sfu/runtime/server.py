@@ -18,6 +18,7 @@ from sfu.config import Config
 from sfu.errors import EngineError
 from sfu.ice.servers import discover_public_address
 from sfu.media.engine import Engine
+from sfu.media.shard import address_text
 from sfu.plugins.api import Plugin, PluginContext
 from sfu.plugins.registry import load_plugins
 from sfu.runtime import compose
@@ -128,8 +129,9 @@ class Server:
         return await self._within_grace_period(closing, serving)
 
     def _listening(self, engine: Engine) -> None:
-        addresses = ", ".join(f"{host}:{port}" for host, port in engine.local_addresses)
-        log.info("listening", http=f"{self._config.server.host}:{self._config.server.port}", media_udp=addresses)
+        server = self._config.server
+        media = ", ".join(map(address_text, engine.local_addresses))
+        log.info("listening", http=address_text((server.host, server.port)), media_udp=media)
         if self._announce is not None:
             self._announce(address_to_open(self._config))
 
@@ -175,4 +177,4 @@ def address_to_open(config: Config) -> str:
     host = config.server.host
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
         host = "localhost"
-    return f"http://[{host}]:{config.server.port}" if ":" in host else f"http://{host}:{config.server.port}"
+    return f"http://{address_text((host, config.server.port))}"

@@ -13,9 +13,9 @@ use crate::slab::Key;
 /// Runs that a consumer remembers. Taking out every second frame at 60 fps makes 30 runs a second.
 const MAX_RUNS: usize = 128;
 
-/// A larger jump of the source's numbers is a restart of its sender, not loss (RFC 3550 A.1 says
-/// 3,000; the history ring keeps 2,500): no numbers are reserved for it.
-const MAX_RESERVED: u64 = 2_500;
+/// For a larger jump of the source's numbers none are reserved: so much is not repaired packet by
+/// packet, and what fell behind so far is outside the receiver's replay window (libwebrtc: 1,024).
+const MAX_RESERVED: u64 = 1_000;
 
 /// One encoding of one producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +161,8 @@ impl SequenceMap {
 
     /// Reserved place of a packet that comes late.
     pub fn late(&self, source: Source, ext_seq: u64) -> Option<(u64, Mapping)> {
-        self.runs.iter().rev().find_map(|run| Some((run.place(source, ext_seq)?, run.mapping)))
+        let (out, mapping) = self.runs.iter().rev().find_map(|run| Some((run.place(source, ext_seq)?, run.mapping)))?;
+        (out.saturating_add(MAX_RESERVED) >= self.next_out).then_some((out, mapping))
     }
 
     /// The number after the last one of this source that has or had a place. A return to the source

@@ -223,7 +223,9 @@ impl Consumer {
             return;
         };
         let admitted = self.gate.admits_late(meta.rtp_ts, &meta.marks, mapping.max_tid, mapping.max_sid);
-        if self.payload(cached, &mapping).is_some() && admitted {
+        // A packet of another codec than goes out now would get a wrong payload type.
+        let is_fit = self.payload(cached, &mapping).is_some() && !self.changes_codec(cached);
+        if is_fit && admitted {
             let marker = meta.marker || (meta.marks.ends_layer_frame && meta.marks.sid == mapping.max_sid);
             self.map.mark_sent(ext_seq);
             self.note_sent(cached, ext_seq, &mapping, marker);

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::ids::Ssrc;
 use crate::ingress::encoding::{Encoding, Incoming};
 use crate::ingress::producer::{Fresh, Producer};
-use crate::ingress::streams::{Payload, StreamNames, StreamRef};
+use crate::ingress::streams::{Payload, StreamNames, StreamRef, kind_of};
 use crate::outbox::Outbox;
 use crate::rtp::extension::{sdes_text, transport_cc_seq};
 use crate::rtp::{RtpHeader, rtx};
@@ -167,6 +167,9 @@ fn store(
     let stream = arrived.stream;
     let producer = producers.get_mut(stream.producer).ok_or(DropReason::RtpUnknownStream)?;
     let payload_type = arrived.payload_type;
+    if producer.kind != kind_of(payload_type.codec.codec) {
+        return Err(DropReason::RtpUnknownPayloadType);
+    }
     let codec = payload_type.codec.codec;
     let mut marks = payload_marks(codec, header.payload(packet), header.marker);
     let mut extensions = extensions;

@@ -108,7 +108,8 @@ pub struct Payload {
     pub is_rtx: bool,
 }
 
-fn kind_of(codec: Codec) -> Kind {
+/// The kind of media that a codec carries.
+pub fn kind_of(codec: Codec) -> Kind {
     match codec {
         Codec::Opus | Codec::Red => Kind::Audio,
         Codec::Vp8 | Codec::Vp9 | Codec::H264 | Codec::Av1 => Kind::Video,

@@ -24,6 +24,15 @@ impl Shard {
         }
     }
 
+    /// Rough number of objects and bytes that packets can make grow: for tests of boundedness.
+    pub fn footprint(&self) -> usize {
+        let (paths, ufrags) = self.table.sizes();
+        let rings = self.producers.iter().flat_map(|(_, producer)| &producer.encodings);
+        let bytes: usize = rings.map(|encoding| encoding.ring.memory_bytes() + 64 * encoding.nack.len()).sum();
+        let streams: usize = self.transports.iter().map(|(_, transport)| transport.streams.len()).sum();
+        bytes + 100 * (paths + ufrags + streams + self.timers.len())
+    }
+
     fn transport_stats(&self, now: Time, transport: &Transport) -> TransportStats {
         let selected = transport.ice.selected();
         let counters = transport.counters;

@@ -30,6 +30,11 @@ impl Timers {
         self.queue.peek().map(|Reverse((at, _))| *at)
     }
 
+    /// Entries, good or left behind.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     fn take_due(&mut self, now: Time) -> Option<(Time, Key)> {
         if self.next()? > now {
             return None;

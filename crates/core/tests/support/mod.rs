@@ -17,7 +17,7 @@ use sfu_core::ids::{ConsumerId, ProducerId, RouterId, Ssrc, TransportId};
 use sfu_core::rtcp::{Compound, Packet, Pli, ReportBlock, write_nack, write_pli, write_receiver_report};
 use sfu_core::rtp::{HeaderFields, HeaderWriter, RtpHeader};
 use sfu_core::shard::{Datagram, Shard, ShardConfig};
-use sfu_core::srtp::{MAX_OVERHEAD, SrtpIngress, TrackedEgress};
+use sfu_core::srtp::{MAX_OVERHEAD, SrtpError, SrtpIngress, TrackedEgress};
 use sfu_core::stats::{ConsumerStats, ProducerSnapshot};
 use sfu_core::stun::{BindingRequest, IceRole, IntegrityKey, Message};
 use sfu_core::time::{Micros, Time};
@@ -120,11 +120,23 @@ pub struct Client {
 
 impl Client {
     pub fn protect(&mut self, packet: &[u8]) -> Vec<u8> {
+        self.try_protect(packet).expect("protect")
+    }
+
+    /// `None` for what is no RTP packet.
+    pub fn try_protect(&mut self, packet: &[u8]) -> Option<Vec<u8>> {
         let mut buffer = packet.to_vec();
         buffer.resize(packet.len() + MAX_OVERHEAD, 0);
-        let len = self.srtp_out.protect_rtp(&mut buffer, packet.len()).expect("protect");
+        let len = self.srtp_out.protect_rtp(&mut buffer, packet.len()).ok()?;
         buffer.truncate(len);
-        buffer
+        Some(buffer)
+    }
+
+    pub fn forget_received(&mut self) {
+        self.rtp.clear();
+        self.rtcp.clear();
+        self.stun.clear();
+        self.dtls.clear();
     }
 
     pub fn protect_rtcp(&mut self, packet: &[u8]) -> Vec<u8> {
@@ -148,7 +160,16 @@ impl Client {
             }
             (128..=191, _) => {
                 let mut packet = bytes.to_vec();
-                let len = self.srtp_in.unprotect_rtp(&mut packet).expect("authentic SRTP, no index used twice");
+                let len = match self.srtp_in.unprotect_rtp(&mut packet) {
+                    Ok(len) => len,
+                    // A stream without RTX repeats packets: they must be the same bit for bit.
+                    Err(SrtpError::Replayed | SrtpError::TooOld) if self.rtp.iter().any(|it| it.raw == bytes) => return,
+                    Err(error) => {
+                        let same = |it: &&Received| it.raw[2..4] == bytes[2..4] && it.raw[8..12] == bytes[8..12];
+                        let before: Vec<_> = self.rtp.iter().filter(same).map(|it| &it.raw).collect();
+                        panic!("{error:?}: not authentic, or an index was used twice: {bytes:?}, before {before:?}")
+                    }
+                };
                 packet.truncate(len);
                 let header = RtpHeader::parse(&packet).expect("well-formed RTP");
                 self.rtp.push(Received { at, header, packet, raw: bytes.to_vec() });

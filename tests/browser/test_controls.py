@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.browser.conftest import NewPerson
 from tests.browser.person import Person
+from tests.support.server import running_server
 from tests.support.waiting import until
 
 WITHOUT_DEVICES = """
@@ -153,3 +156,14 @@ async def test_everything_can_be_done_with_the_keyboard(new_person: NewPerson, m
     await ada.page.keyboard.press("Enter")
 
     await ada.page.get_by_role("heading", name="You left the meeting").wait_for()
+
+
+async def test_a_link_that_leads_nowhere_says_so(new_person: NewPerson, tmp_path: Path) -> None:
+    async with running_server(tmp_path, dev=False) as server:
+        ada = await new_person("Ada")
+        await ada.open(f"{server.url}/m/nowhere")
+        await ada.page.get_by_text("There is no meeting at this link").wait_for()
+
+        await ada.page.get_by_role("button", name="Join", exact=True).click()
+
+        await ada.page.get_by_role("heading", name="There is no meeting here").wait_for()

@@ -35,7 +35,7 @@ export class Controls {
       dataset: { control: "settings" }, onClick: () => openSettings(meeting, media) }, icon("sliders"));
     const leave = h("button.round.leave", { type: "button", "aria-label": "Leave", title: "Leave", dataset: { control: "leave" },
       onClick: onLeave }, icon("leave"));
-    this.element = h("footer.controls", { role: "toolbar", "aria-label": "Meeting controls" },
+    this.element = h("footer.controls", { role: "group", "aria-label": "Meeting controls" },
       this.#microphone.element, this.#camera.element, this.#screen.element, settings, leave);
     document.addEventListener("keydown", this.#onKey);
     this.refresh();

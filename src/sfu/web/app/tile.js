@@ -15,7 +15,7 @@ export class Tile {
   #video = h("video", { autoplay: true, playsinline: true, tabindex: "-1" });
   #avatar = h("div.avatar", { "aria-hidden": "true" });
   #name = h("span.tile-name");
-  #microphone = h("span.tile-mic");
+  #microphone = h("span.tile-mic", {}, icon("mic-off"));
   #note = h("div.tile-note");
   #pin;
   #track = null;
@@ -44,8 +44,7 @@ export class Tile {
     element.style.setProperty("--hue", hueOf(model.name));
     this.#avatar.replaceChildren(h("span", {}, initials(model.name)));
     this.#name.textContent = this.#caption();
-    this.#microphone.replaceChildren(...(model.microphone === "on" ? [] : [icon("mic-off")]));
-    this.#microphone.hidden = model.microphone === "on";
+    this.#microphone.hidden = model.microphone === "on" || model.source === "screen";
     this.#note.textContent = model.note;
     this.#note.hidden = model.note === "";
     element.setAttribute("aria-label", this.#description());

@@ -55,7 +55,7 @@ export class TopBar {
     this.#badgeText.textContent = text;
     this.#badge.dataset.state = meeting.state;
     this.#badge.setAttribute("aria-label", `${text}. Connection details`);
-    this.#title.textContent = meeting.title;
+    this.#title.textContent = meeting.title || meeting.id;
     const count = Math.max(1, meeting.participants.size);
     this.#count.textContent = String(count);
     const words = count === 1 ? "1 participant" : `${count} participants`;

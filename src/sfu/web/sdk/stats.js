@@ -29,7 +29,7 @@ export class StatsSummary {
       srtp: transport.srtpCipher ?? "",
       packetsLost: sum(inbound, "packetsLost"),
       packetsReceived: sum(inbound, "packetsReceived"),
-      sending: outbound.filter(({ kind, active }) => kind === "video" && active !== false).map(describe),
+      sending: outbound.filter(({ framesPerSecond }) => framesPerSecond > 0).map(describe),
     };
   }
 
@@ -50,6 +50,5 @@ function sum(entries, field) {
 }
 
 function describe({ rid, frameWidth, frameHeight, framesPerSecond }) {
-  const size = frameWidth ? `${frameWidth}×${frameHeight}` : "–";
-  return `${rid ? `${rid}: ` : ""}${size} at ${Math.round(framesPerSecond ?? 0)} fps`;
+  return `${rid ? `${rid}: ` : ""}${frameWidth}×${frameHeight} at ${Math.round(framesPerSecond)} fps`;
 }

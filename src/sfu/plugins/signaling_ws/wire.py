@@ -57,7 +57,8 @@ class JsonWire:
 
     def encode(self, message: Mapping[str, Any]) -> Frame:
         """See ``Wire``."""
-        return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+        # ASCII only: an error may quote a client's lone surrogate, which has no UTF-8 form.
+        return json.dumps(message, separators=(",", ":"))
 
     def decode(self, frame: Frame) -> dict[str, Any]:
         """See ``Wire``."""

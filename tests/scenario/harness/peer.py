@@ -99,7 +99,8 @@ class Peer:
         self.camera = [Encoding(base + 10 + i, "1", rid, rtx_ssrc=base + 20 + i) for i, rid in enumerate(RIDS)]
         self.microphone = Encoding(base + 1, "0")
         self.frames = 0
-        self._is_filming = self._is_talking = False
+        self.is_filming = self._is_talking = False
+        self._film_run = 0
         network.plug(self.address, self.link, self._receive_datagram)
         self.attendee = meeting.join(f"peer {number}")
         self.attendee.attach(self._hear)
@@ -130,8 +131,9 @@ class Peer:
         for source in sources:
             self.attendee.publish(source)
             if source is Source.CAMERA:
-                self._is_filming = True
-                self._film()
+                self.is_filming = True
+                self._film_run += 1
+                self._film(self._film_run)
             if source is Source.MICROPHONE:
                 self._is_talking = True
                 self._talk()
@@ -187,10 +189,10 @@ class Peer:
 
     # Sending media
 
-    def _film(self) -> None:
-        if not self._is_filming:
+    def _film(self, run: int) -> None:
+        if not self.is_filming or run != self._film_run:
             return
-        self.network.clock.call_later(FRAME_S, self._film)
+        self.network.clock.call_later(FRAME_S, lambda: self._film(run))
         if self._send is None:
             return
         self.frames += 1
@@ -214,7 +216,11 @@ class Peer:
 
     def stop(self) -> None:
         """Camera and microphone off."""
-        self._is_filming = self._is_talking = False
+        self.is_filming = self._is_talking = False
+
+    def stop_filming(self) -> None:
+        """Camera off."""
+        self.is_filming = False
 
     def _send_packet(
         self, encoding: Encoding, pt: int, timestamp: int, payload: bytes, *, marker: bool = False
@@ -316,13 +322,15 @@ class Peer:
         packets: list[Any] = []
         for ssrc, stream in self.streams.items():
             missing = stream.missing()
-            if missing and now - self._gap_since.setdefault((ssrc, missing[0]), now) > GIVE_UP_S:
+            while missing and now - self._gap_since.setdefault((ssrc, missing[0]), now) > GIVE_UP_S:
                 stream.give_up(now)
-            else:
-                due = [number for number in missing if now - self._asked.get((ssrc, number), 0) > 0.1][:100]
-                self._asked.update({(ssrc, number): now for number in due})
-                if due:
-                    packets.append(Nack(1, ssrc, tuple(number & 0xFFFF for number in due)))
+                missing = stream.missing()
+            for number in missing:
+                self._gap_since.setdefault((ssrc, number), now)
+            due = [number for number in missing if now - self._asked.get((ssrc, number), 0) > 0.1][:100]
+            self._asked.update({(ssrc, number): now for number in due})
+            if due:
+                packets.append(Nack(1, ssrc, tuple(number & 0xFFFF for number in due)))
             if stream.wants_keyframe and now - self._pli_at.get(ssrc, 0) > 0.5:
                 self._pli_at[ssrc] = now
                 packets.append(PictureLossIndication(1, ssrc))

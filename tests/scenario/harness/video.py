@@ -106,6 +106,10 @@ class Stream:
             step = signed_distance(packet.timestamp, self._last_timestamp, 32)
             assert step >= 0, f"timestamp went back by {-step}"
         self._last_timestamp = packet.timestamp
+        if self._frame and self._frame[0].timestamp != packet.timestamp:
+            # The source was switched in the middle of a frame, whose rest will not come.
+            self._frame = []
+            self._has_reference = False
         self._frame.append(packet)
         if packet.marker:
             frame, self._frame = self._frame, []

@@ -21,7 +21,8 @@ pub fn fan_out(
     out: &mut Outbox<'_>,
 ) -> bool {
     let Some(producer) = producers.get_mut(key) else { return false };
-    let has_changed = producer.refresh_activity(out.now);
+    let has_news = std::mem::take(&mut producer.has_news);
+    let has_changed = producer.refresh_activity(out.now) || has_news;
     // Taken out for the time of the loop, and put back: the vectors keep their memory.
     let fresh = std::mem::take(&mut producer.fresh);
     let subscribers = std::mem::take(&mut producer.consumers);
@@ -31,7 +32,7 @@ pub fn fan_out(
     for &subscriber in &subscribers {
         let Some(consumer) = consumers.get_mut(subscriber).filter(|consumer| !consumer.paused) else { continue };
         if has_changed {
-            needed |= consumer.retarget(producer);
+            consumer.retarget(producer);
         }
         let Some(mut link) = transports.get_mut(consumer.transport).and_then(Transport::link) else {
             out.drop(DropReason::ConsumerNotReady);
@@ -39,6 +40,9 @@ pub fn fan_out(
         };
         for &packet in &fresh {
             wanted |= consumer.on_fresh(&feed, packet, &mut link, out);
+        }
+        if has_changed {
+            needed |= consumer.needs_keyframe(producer);
         }
     }
     let Some(producer) = producers.get_mut(key) else { return false };

@@ -12,7 +12,7 @@ use crate::rewrite::{SequenceMap, Source};
 use crate::rtcp::ReportBlock;
 use crate::slab::Key;
 use crate::time::Micros;
-use crate::transport::maps::Outgoing;
+use crate::transport::maps::{Outgoing, SendMap};
 
 /// The best there is.
 const NO_LIMIT: LayerLimit = LayerLimit { spatial: u8::MAX, temporal: u8::MAX };
@@ -122,18 +122,22 @@ impl Consumer {
         self.has_passed_over = false;
     }
 
-    /// The transport negotiated anew: payload types and extension ids may be others.
-    pub fn renegotiate(&mut self) {
-        self.outgoing = None;
+    /// The transport negotiated anew: payload types and extension ids may be others. A stream whose
+    /// codec is still there goes on without a keyframe.
+    pub fn renegotiate(&mut self, send_map: &SendMap) {
+        self.outgoing = self.outgoing.and_then(|outgoing| send_map.outgoing(outgoing.codec));
         self.unsupported = None;
         self.repair.forbid_plain_before(self.map.next_out());
     }
 
-    /// Chooses the encoding again. Returns the encodings, by bit, of which a keyframe is needed.
-    pub fn retarget(&mut self, producer: &Producer) -> u8 {
+    /// Chooses the encoding again.
+    pub fn retarget(&mut self, producer: &Producer) {
+        if self.unsupported.is_some_and(|codec| !producer.sends(codec)) {
+            self.unsupported = None;
+        }
         if self.paused || producer.paused || self.unsupported.is_some() {
             self.restart();
-            return 0;
+            return;
         }
         self.target =
             if producer.is_simulcast() { choose_encoding(producer.active, self.limit.spatial) } else { Some(0) };
@@ -144,10 +148,14 @@ impl Consumer {
             self.limit
         };
         self.gate.set_limit(gate_limit);
-        let Some(target) = self.target else {
+        if self.target.is_none() {
             self.current = None;
-            return 0;
-        };
+        }
+    }
+
+    /// The encoding, by bit, of which a keyframe is needed to go where [`Consumer::retarget`] points.
+    pub fn needs_keyframe(&self, producer: &Producer) -> u8 {
+        let Some(target) = self.target else { return 0 };
         let top_sid = producer.encoding(target).map_or(0, |encoding| encoding.top_sid);
         let needs_keyframe = self.current != self.target || self.gate.wants_keyframe(top_sid);
         if needs_keyframe && self.kind == Kind::Video { 1 << target } else { 0 }

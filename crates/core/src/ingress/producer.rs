@@ -1,6 +1,6 @@
 //! One published source with its encodings, and the packets of the present batch.
 
-use crate::command::{Kind, MAX_ENCODINGS, ProducerOptions};
+use crate::command::{CodecId, Kind, MAX_ENCODINGS, ProducerOptions};
 use crate::ids::ProducerId;
 use crate::ingress::clock::ClockOffset;
 use crate::ingress::encoding::Encoding;
@@ -10,7 +10,8 @@ use crate::time::{Micros, Time};
 
 /// How often it is looked which encodings flow.
 const ACTIVITY_INTERVAL: Micros = Micros::from_millis(200);
-/// SSRCs that may be learnt: a sender that invents new ones is not followed for ever.
+/// SSRCs that may be learnt and codecs that may be changed to: a sender that invents new ones all the
+/// time is not followed, and does not fill the queue of events.
 const LEARN_BURST: u32 = 16;
 const LEARN_PER_SECOND: u32 = 1;
 
@@ -38,6 +39,8 @@ pub struct Producer {
     pub clock_offset: ClockOffset,
     /// Last audio level seen (RFC 6464): voice activity and -dBov.
     pub audio_level: Option<u8>,
+    /// An encoding started or changed its codec: consumers choose again.
+    pub has_news: bool,
     looked_at: Time,
     learning: TokenBucket,
 }
@@ -60,6 +63,7 @@ impl Producer {
             active: 0,
             clock_offset: ClockOffset::default(),
             audio_level: None,
+            has_news: false,
             looked_at: Time(0),
             learning: TokenBucket::new(LEARN_BURST, LEARN_PER_SECOND),
         })
@@ -78,7 +82,12 @@ impl Producer {
         self.encodings.len() > 1
     }
 
-    /// Whether another SSRC may be bound to an encoding now.
+    /// Some encoding is of this codec.
+    pub fn sends(&self, codec: CodecId) -> bool {
+        self.encodings.iter().any(|encoding| encoding.payload_type.is_some_and(|known| known.codec == codec))
+    }
+
+    /// Whether another SSRC may be bound to an encoding, or another codec be sent, now.
     pub fn may_learn(&mut self, now: Time) -> bool {
         self.learning.take(now)
     }

@@ -148,6 +148,11 @@ fn payload_type(map: &ReceiveMap, pt: u8) -> Result<Payload, DropReason> {
     media.or_else(rtx).ok_or(DropReason::RtpUnknownPayloadType)
 }
 
+fn changes_codec(producer: &Producer, incoming: &Incoming<'_>, encoding: u8) -> bool {
+    let known = producer.encoding(encoding).and_then(|encoding| encoding.payload_type);
+    known.is_some_and(|known| known.codec != incoming.payload_type.codec)
+}
+
 struct Arrived {
     stream: StreamRef,
     payload_type: PayloadType,
@@ -185,6 +190,9 @@ fn store(
         serial: arrived.serial,
         is_recovered: stream.is_rtx,
     };
+    if changes_codec(producer, &incoming, stream.encoding) && !producer.may_learn(out.now) {
+        return Err(DropReason::RtpUnknownPayloadType);
+    }
     let encoding = producer.encoding_mut(stream.encoding).ok_or(DropReason::RtpUnknownStream)?;
     let descriptor = packet.get(extensions.dependency_descriptor.range()).unwrap_or_default();
     layer_marks(encoding, descriptor, &mut marks);
@@ -194,6 +202,7 @@ fn store(
     if let Some(sample) = accepted.rtt_sample {
         transport.on_rtt_sample(sample);
     }
+    producer.has_news |= accepted.has_started;
     if accepted.has_started {
         out.event(Event::EncodingStarted {
             producer: producer.id,

@@ -183,11 +183,12 @@ impl Shard {
         }
         let (_, transport) = self.transport(id)?;
         transport.receive_map = ReceiveMap::new(receive);
-        transport.send_map = SendMap::new(send);
+        let send_map = SendMap::new(send);
+        transport.send_map = send_map.clone();
         transport.rtcp_reduced_size = reduced_size;
         for key in transport.consumers.clone() {
             if let Some(consumer) = self.consumers.get_mut(key) {
-                consumer.renegotiate();
+                consumer.renegotiate(&send_map);
             }
             self.retarget(now, key);
         }
@@ -347,7 +348,8 @@ impl Shard {
     fn retarget(&mut self, now: Time, key: Key) {
         let Some(consumer) = self.consumers.get_mut(key) else { return };
         let Some(producer) = consumer.producer.and_then(|producer| self.producers.get_mut(producer)) else { return };
-        let wanted = consumer.retarget(producer);
+        consumer.retarget(producer);
+        let wanted = consumer.needs_keyframe(producer);
         producer.request_keyframes(now, wanted);
         let transport = producer.transport;
         self.touch(transport);

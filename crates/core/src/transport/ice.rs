@@ -5,6 +5,7 @@
 //! time). Only the credentials of a restart lead out of `Expired`.
 
 use crate::command::IceCredentials;
+use crate::rate::TokenBucket;
 use crate::stun::{IceRole, IntegrityKey, Message};
 use crate::table::Path;
 use crate::time::{Micros, Time};
@@ -16,6 +17,9 @@ pub const MAX_PATHS: usize = 8;
 /// A client that moved without nominating again (its NAT gave it a new port) is followed when the
 /// selected path has been silent for longer than browsers' and aioice's check intervals (2.5 s, 5 s).
 const FOLLOW_AFTER: Micros = Micros::from_secs(6);
+/// Changes of the selected path: each is an event, and no client moves more often.
+const MOVES_BURST: u32 = 16;
+const MOVES_PER_SECOND: u32 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -75,6 +79,7 @@ pub struct IceLite {
     selected: Option<Path>,
     checked_at: Option<Time>,
     phase: Phase,
+    moves: TokenBucket,
 }
 
 impl IceLite {
@@ -86,6 +91,7 @@ impl IceLite {
             selected: None,
             checked_at: None,
             phase: Phase::New,
+            moves: TokenBucket::new(MOVES_BURST, MOVES_PER_SECOND),
         }
     }
 
@@ -147,8 +153,13 @@ impl IceLite {
         let mut valid = self.remember(now, path);
         self.checked_at = Some(now);
         let follows = !self.selected_is_alive(now) && self.phase == Phase::Connected;
-        if message.use_candidate || follows {
-            self.nominate(path, is_restart && message.use_candidate, &mut valid);
+        let restarts = is_restart && message.use_candidate;
+        let moves = restarts || self.selected != Some(path) || self.phase != Phase::Connected;
+        if (message.use_candidate || follows) && moves && self.moves.take(now) {
+            self.selected = Some(path);
+            self.phase = Phase::Connected;
+            valid.selected = true;
+            valid.restarted = restarts;
         }
         Check::Valid(valid)
     }
@@ -171,13 +182,6 @@ impl IceLite {
     fn selected_is_alive(&self, now: Time) -> bool {
         let selected = self.paths.iter().find(|valid| Some(valid.path) == self.selected);
         selected.is_some_and(|valid| now.since(valid.checked_at) < FOLLOW_AFTER)
-    }
-
-    fn nominate(&mut self, path: Path, restarts: bool, valid: &mut Valid) {
-        valid.restarted = restarts;
-        valid.selected = restarts || self.selected != Some(path) || self.phase != Phase::Connected;
-        self.selected = Some(path);
-        self.phase = Phase::Connected;
     }
 
     /// The restart is complete: the new credentials replace the old; returns the old username.
@@ -288,6 +292,13 @@ mod tests {
         ice.restart(&credentials(SECOND));
         assert!(selects(check(&mut ice, 37, 1, SECOND, true)));
         assert_eq!(ice.selected(), Some(path(1)));
+    }
+
+    #[test]
+    fn a_client_that_moves_all_the_time_is_not_followed_each_time() {
+        let mut ice = IceLite::new(&credentials(FIRST));
+        let moves = (0..1_000).filter(|number| selects(check(&mut ice, 0, number % 2 + 1, FIRST, true))).count();
+        assert_eq!(moves, 16);
     }
 
     #[test]

@@ -11,6 +11,7 @@ from typing import Any
 from aioice import stun
 from pylibsrtp import Error as SrtpError
 from pylibsrtp import Policy, Session
+from tests.scenario.harness.audio import AudioStream
 from tests.scenario.harness.network import Link, Network
 from tests.scenario.harness.video import Mark, Stream, frame_payloads
 from tests.support.answers import ClientSide, answer_to, attribute
@@ -79,7 +80,7 @@ class Peer:
         self.certificate = Certificate.generate(EPOCH)
         self.side = ClientSide(f"cli{number:04}", f"client{number:018}", self.certificate.fingerprint().value)
         self.streams: dict[int, Stream] = {}
-        self.audio: dict[int, list[RtpPacket]] = {}
+        self.audio: dict[int, AudioStream] = {}
         self.events: list[Event] = []
         self.connected_at: float | None = None
         self.goodbye = False
@@ -91,7 +92,7 @@ class Peer:
         self._send: Session | None = None
         self._receive: Session | None = None
         self._rtx_of: dict[int, int] = {}
-        self._kind_of: dict[int, str] = {}
+        self._mid_of: dict[int, str] = {}
         self._asked: dict[tuple[int, int], float] = {}
         self._gap_since: dict[tuple[int, int], float] = {}
         self._pli_at: dict[int, float] = {}
@@ -119,6 +120,10 @@ class Peer:
     def _answer_offer(self, version: int, sdp: str) -> None:
         self._remote_ufrag, self._remote_pwd = attribute(sdp, "ice-ufrag"), attribute(sdp, "ice-pwd")
         for line in sdp.splitlines():
+            if line.startswith("a=mid:"):
+                mid = line.removeprefix("a=mid:")
+            if line.startswith("a=ssrc:"):
+                self._mid_of[int(line.removeprefix("a=ssrc:").split(" ")[0])] = mid
             if line.startswith("a=ssrc-group:FID "):
                 ssrc, rtx_ssrc = map(int, line.split(" ")[1:])
                 self._rtx_of[rtx_ssrc] = ssrc
@@ -285,8 +290,11 @@ class Peer:
                 raise AssertionError(f"the server sent what libsrtp refuses: {error}") from error
 
     def _receive_rtp(self, packet: RtpPacket) -> None:
+        mid = dict(packet.extensions).get(EXTENSION_IDS[ExtensionKind.MID])
+        assert mid is not None
+        assert mid.decode() == self._mid_of[packet.ssrc], "the m-line that the offer gave this SSRC"
         if packet.pt == OPUS:
-            self.audio.setdefault(packet.ssrc, []).append(packet)
+            self.audio.setdefault(packet.ssrc, AudioStream()).add(packet)
             return
         if packet.pt == RTX:
             self.recovered += 1
@@ -346,8 +354,7 @@ class Peer:
 
     def heard(self, sender: Peer) -> int:
         """Audio packets of ``sender``."""
-        wanted = sender.number.to_bytes(2)
-        return sum(packet.payload[1:3] == wanted for packets in self.audio.values() for packet in packets)
+        return sum(stream.count(sender.number) for stream in self.audio.values())
 
     def longest_freeze_s(self, sender: Peer, since: float) -> float:
         """The longest time between two frames of ``sender`` that could be shown, after ``since``."""

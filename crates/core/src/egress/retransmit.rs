@@ -8,7 +8,7 @@ use crate::egress::forward::account;
 use crate::egress::packet::{Passed, Payload, Shape, send};
 use crate::ingress::producer::Producer;
 use crate::outbox::Outbox;
-use crate::rate::RateMeter;
+use crate::rate::{RateMeter, TokenBucket};
 use crate::rewrite::{Mapping, Origin, Source};
 use crate::rtp::HeaderFields;
 use crate::slab::Slab;
@@ -19,8 +19,10 @@ use crate::transport::Link;
 const BUDGET_PERCENT: u64 = 15;
 /// But always so much, so that small streams and a lost keyframe can be repaired.
 const BUDGET_FLOOR_BYTES_PER_S: u64 = 32 << 10;
-/// Numbers of one NACK that are looked at.
-const MAX_PER_NACK: usize = 512;
+/// Numbers asked for that are looked up: a tenth of 1,000 packets a second lost, each asked for ten
+/// times, is half of it.
+const LOOKUP_BURST: u32 = 1_000;
+const LOOKUPS_PER_SECOND: u32 = 2_000;
 /// Remembered retransmissions: at 200 a second and an RTT of 1 s none is forgotten too early.
 const MAX_REMEMBERED: usize = 256;
 /// The same packet is not sent more often than this, however short the round trip.
@@ -34,6 +36,7 @@ pub struct Repair {
     /// (outgoing number, when it was sent again), oldest first.
     sent: VecDeque<(u64, Time)>,
     rate: RateMeter,
+    lookups: TokenBucket,
     /// Packets below look different now: they are not repeated under their own number.
     plain_from: u64,
     pub packets: u64,
@@ -45,6 +48,7 @@ impl Repair {
             next_seq: u64::from(first_seq & 0x7FFF),
             sent: VecDeque::new(),
             rate: RateMeter::default(),
+            lookups: TokenBucket::new(LOOKUP_BURST, LOOKUPS_PER_SECOND),
             plain_from: 0,
             packets: 0,
         }
@@ -83,7 +87,11 @@ impl Consumer {
         link: &mut Link<'_>,
         out: &mut Outbox<'_>,
     ) {
-        for seq in seqs.take(MAX_PER_NACK) {
+        for seq in seqs {
+            if !self.repair.lookups.take(out.now) {
+                out.drop(DropReason::NackBudget);
+                return;
+            }
             self.counters.nacks += 1;
             out.counters.rx_nacks += 1;
             if let Err(reason) = self.repeat(seq, rtt, producers, link, out) {

@@ -106,8 +106,11 @@ impl Shard {
         tx: &mut TxArena,
     ) -> Result<(), DropReason> {
         let message = Message::parse(bytes).map_err(|_| DropReason::StunMalformed)?;
-        if message.class != Class::Request || message.method != BINDING {
-            return Err(DropReason::StunMalformed);
+        match message.class {
+            Class::Request if message.method == BINDING => {}
+            // RFC 8445 §11: keepalives, not to be answered.
+            Class::Indication => return Ok(()),
+            _ => return Err(DropReason::StunMalformed),
         }
         let ufrag = message.local_ufrag().ok_or(DropReason::StunMalformed)?;
         let key = self.table.by_ufrag(ufrag).ok_or(DropReason::StunUnknownUfrag)?;

@@ -28,13 +28,18 @@ export class Controls {
     };
     this.#microphone = toggleButton("mic", "microphone", this.#actions.m, { on: "Mute", off: "Unmute", key: "m" });
     this.#camera = toggleButton("camera", "camera", this.#actions.v, { key: "v" });
-    this.#screen = toggleButton("screen", "screen", this.#actions.s, { on: "Stop sharing", off: "Share screen", key: "s" });
+    this.#screen = toggleButton("screen", "screen", this.#actions.s, {
+      on: "Stop sharing", off: "Share screen", key: "s",
+    });
     this.#screen.element.classList.add("share");
     this.#screen.element.hidden = !canShareScreen();
-    const settings = h("button.round", { type: "button", "aria-label": "Settings", title: "Settings",
-      dataset: { control: "settings" }, onClick: () => openSettings(meeting, media) }, icon("sliders"));
-    const leave = h("button.round.leave", { type: "button", "aria-label": "Leave", title: "Leave", dataset: { control: "leave" },
-      onClick: onLeave }, icon("leave"));
+    const settings = h("button.round", {
+      type: "button", "aria-label": "Settings", title: "Settings", dataset: { control: "settings" },
+      onClick: () => openSettings(meeting, media),
+    }, icon("sliders"));
+    const leave = h("button.round.leave", {
+      type: "button", "aria-label": "Leave", title: "Leave", dataset: { control: "leave" }, onClick: onLeave,
+    }, icon("leave"));
     this.element = h("footer.controls", { role: "group", "aria-label": "Meeting controls" },
       this.#microphone.element, this.#camera.element, this.#screen.element, settings, leave);
     document.addEventListener("keydown", this.#onKey);

@@ -7,8 +7,9 @@ const STATS_INTERVAL_MS = 1_000;
 
 /** Opens a modal dialog; `onClose` runs however it is closed (button, Escape, click beside it). */
 function open(title, body, onClose) {
-  const close = h("button.icon-button", { type: "button", "aria-label": "Close", onClick: () => dialog.close() }, icon("close"));
-  const dialog = h("dialog.dialog", { "aria-label": title, onClick: (event) => event.target === dialog && dialog.close() },
+  const end = () => dialog.close();
+  const close = h("button.icon-button", { type: "button", "aria-label": "Close", onClick: end }, icon("close"));
+  const dialog = h("dialog.dialog", { "aria-label": title, onClick: (event) => event.target === dialog && end() },
     h("div.dialog-body", {}, h("header", {}, h("h2", {}, title), close), body));
   dialog.addEventListener("close", () => {
     onClose();
@@ -24,7 +25,8 @@ function open(title, body, onClose) {
  */
 export function openSettings(meeting, media) {
   const selects = new DeviceSelects(media, { speaker: (id) => meeting.audio.setSpeaker(id).catch(console.warn) });
-  const keys = h("p.keys", {}, h("kbd", {}, "M"), " microphone", h("kbd", {}, "V"), " camera", h("kbd", {}, "S"), " screen");
+  const shortcuts = [["M", "microphone"], ["V", "camera"], ["S", "screen"]];
+  const keys = h("p.keys", {}, ...shortcuts.flatMap(([key, action]) => [h("kbd", {}, key), ` ${action}`]));
   open("Settings", h("div.fields", {}, selects.element, qualitySelect(media), keys), () => selects.close());
 }
 

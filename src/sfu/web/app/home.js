@@ -37,8 +37,8 @@ async function start(button) {
 
 function joinForm() {
   const input = h("input", {
-    name: "code", autocomplete: "off", spellcheck: "false", placeholder: "Link or code", "aria-label": "Meeting link or code",
-    "aria-describedby": "code-error", maxlength: "512", onInput: () => (error.textContent = ""),
+    name: "code", autocomplete: "off", spellcheck: "false", placeholder: "Link or code", maxlength: "512",
+    "aria-label": "Meeting link or code", "aria-describedby": "code-error", onInput: () => (error.textContent = ""),
   });
   const error = h("p.field-error", { id: "code-error", role: "alert" });
   const submit = (event) => {
@@ -49,7 +49,8 @@ function joinForm() {
     input.focus();
   };
   return h("form.join-form", { onSubmit: submit, novalidate: true },
-    h("div.join-row", {}, h("span.input", {}, icon("link"), input), h("button.button.quiet", { type: "submit" }, "Join")),
+    h("div.join-row", {}, h("span.input", {}, icon("link"), input),
+      h("button.button.quiet", { type: "submit" }, "Join")),
     error);
 }
 
@@ -83,6 +84,6 @@ export function home() {
 }
 
 export function brand() {
-  return h("a.brand", { href: "/", "aria-label": "sfu, home" }, h("img", { src: "/web/icon.svg", alt: "", width: 32, height: 32 }),
-    h("span", {}, "sfu"));
+  return h("a.brand", { href: "/", "aria-label": "sfu, home" },
+    h("img", { src: "/web/icon.svg", alt: "", width: 32, height: 32 }), h("span", {}, "sfu"));
 }

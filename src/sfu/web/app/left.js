@@ -20,8 +20,8 @@ const UNKNOWN = ["You were disconnected", "Something went wrong on the way.", tr
  */
 export function left(reason, onRejoin) {
   const [heading, text, again] = REASONS[reason] ?? UNKNOWN;
-  const rejoin = again && h("button.button.primary.large", { type: "button", onClick: onRejoin, "data-autofocus": true },
-    reason === "left" ? "Join again" : "Try again");
+  const rejoin = again && h("button.button.primary.large",
+    { type: "button", onClick: onRejoin, "data-autofocus": true }, reason === "left" ? "Join again" : "Try again");
   show(h("main.left", {}, brand(), h("h1", {}, heading), text && h("p.lead", {}, text),
     h("div.left-actions", {}, rejoin, h("a.button.quiet.large", { href: "/" }, "To the start page"))),
   { title: `${heading} · sfu` });

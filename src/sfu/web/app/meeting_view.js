@@ -38,7 +38,8 @@ export class MeetingView {
     this.#tiles = new Tiles(meeting, media);
     this.#topBar = new TopBar(meeting);
     this.#controls = new Controls(meeting, media, () => meeting.leave());
-    this.#alone = h("aside.alone", { hidden: true }, h("p", {}, "You are the only one here. Send the link to invite others."),
+    this.#alone = h("aside.alone", { hidden: true },
+      h("p", {}, "You are the only one here. Send the link to invite others."),
       h("div.alone-row", {}, h("code", {}, meetingLink(meeting.id).replace(/^https?:\/\//, "")),
         copyButton(meeting.id, { label: "Copy", style: "button.primary.compact" })));
     this.#soundBlocked = h("button.banner", { type: "button", hidden: true, onClick: () => meeting.audio.resume() },
@@ -47,10 +48,9 @@ export class MeetingView {
 
   /** Shows the view and joins; every end, failed joins too, goes to `onClosed`. */
   async open() {
-    const { element: tiles } = this.#tiles;
-    show(h("main.meeting", {}, this.#topBar.element,
-      h("div.stage", {}, tiles, this.#alone, h("div.banners", {}, this.#soundBlocked, this.#slow)), this.#controls.element),
-    { title: "Meeting · sfu" });
+    const banners = h("div.banners", {}, this.#soundBlocked, this.#slow);
+    const stage = h("div.stage", {}, this.#tiles.element, this.#alone, banners);
+    show(h("main.meeting", {}, this.#topBar.element, stage, this.#controls.element), { title: "Meeting · sfu" });
     this.#listen();
     this.#mediaChanged();
     this.#stateChanged("joining");

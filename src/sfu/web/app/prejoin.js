@@ -16,8 +16,8 @@ export class PreJoin {
   #selects;
   #video = h("video", { autoplay: true, playsinline: true, tabindex: "-1" });
   #avatar = h("div.avatar", { "aria-hidden": "true" });
-  #meterBar = h("div.meter", { role: "meter", "aria-label": "Microphone level", "aria-valuemin": 0, "aria-valuemax": 100 },
-    h("i"));
+  #meterBar = h("div.meter",
+    { role: "meter", "aria-label": "Microphone level", "aria-valuemin": 0, "aria-valuemax": 100 }, h("i"));
   #problems = h("div.problems", { role: "status" });
   #preview;
   #name;
@@ -40,7 +40,8 @@ export class PreJoin {
     this.#onJoin = onJoin;
     this.#selects = new DeviceSelects(media);
     this.#video.muted = true;
-    this.#microphone = toggleButton("mic", "microphone", () => media.setMicrophone(!media.microphoneOn || !media.microphone));
+    const isHeard = () => media.microphone !== null && media.microphoneOn;
+    this.#microphone = toggleButton("mic", "microphone", () => media.setMicrophone(!isHeard()));
     this.#camera = toggleButton("camera", "camera", () => media.setCamera(!media.cameraOn));
     media.addEventListener("change", this.#onChange);
     this.#build();
@@ -57,8 +58,8 @@ export class PreJoin {
 
   #build() {
     this.#name = h("input", {
-      name: "name", autocomplete: "name", placeholder: "Your name", maxlength: "64", "aria-label": "Your name", required: true,
-      "data-autofocus": true, onInput: () => this.#refresh(),
+      name: "name", autocomplete: "name", placeholder: "Your name", maxlength: "64", "aria-label": "Your name",
+      required: true, "data-autofocus": true, onInput: () => this.#refresh(),
     });
     this.#name.value = preferences().name;
     this.#button = h("button.button.primary.large.wide", { type: "submit" }, "Join", icon("arrow"));
@@ -116,8 +117,9 @@ export class PreJoin {
   async #look(id) {
     try {
       const { title, participants } = await findMeeting(id);
-      const others = participants === 1 ? "1 person is here." : `${participants} people are here.`;
-      this.#who.textContent = [title, participants > 0 ? others : "Nobody else is here yet."].filter(Boolean).join(" · ");
+      const counted = participants === 1 ? "1 person is here." : `${participants} people are here.`;
+      const others = participants > 0 ? counted : "Nobody else is here yet.";
+      this.#who.textContent = title ? `${title} · ${others}` : others;
     } catch (error) {
       this.#who.textContent = error.code === "meeting_not_found" ? "There is no meeting at this link." : error.message;
       this.#who.classList.add("bad");

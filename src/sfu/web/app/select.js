@@ -67,5 +67,6 @@ export function qualitySelect(media) {
   const options = QUALITIES.map(([value, label]) => h("option", { value }, label));
   const select = h("select", { name: "quality", onChange: () => media.setQuality(select.value) }, ...options);
   select.value = preferences().quality;
-  return h("label.field", {}, h("span.field-label", {}, "Camera quality"), h("span.select", {}, icon("sliders"), select));
+  return h("label.field", {}, h("span.field-label", {}, "Camera quality"),
+    h("span.select", {}, icon("sliders"), select));
 }

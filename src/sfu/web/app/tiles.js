@@ -63,7 +63,9 @@ export class Tiles {
 
   *#remoteModels({ id, name, connected, sources }) {
     const common = { name, isSelf: false, microphone: microphoneState(sources.microphone) };
-    if (sources.screen) yield { ...common, key: `${id}/screen`, source: "screen", ...this.#picture(id, "screen", sources) };
+    if (sources.screen) {
+      yield { ...common, key: `${id}/screen`, source: "screen", ...this.#picture(id, "screen", sources) };
+    }
     const picture = this.#picture(id, "camera", sources);
     const note = connected ? picture.note : "Connection lost";
     yield { ...common, key: id, source: "camera", track: picture.track, note };

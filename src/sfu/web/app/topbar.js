@@ -30,8 +30,9 @@ export function copyButton(id, { label = "Copy link", style = "button.quiet.comp
     symbol.replaceChildren(icon("check"));
     setTimeout(() => symbol.replaceChildren(icon("link")), COPIED_MS);
   };
-  return h(`button.${style}`, { type: "button", onClick: copy, "aria-label": label, title: label, dataset: { control: "copy-link" } },
-    symbol, text);
+  return h(`button.${style}`, {
+    type: "button", onClick: copy, "aria-label": label, title: label, dataset: { control: "copy-link" },
+  }, symbol, text);
 }
 
 export class TopBar {
@@ -43,10 +44,12 @@ export class TopBar {
 
   /** @param {import("../sdk/sfu.js").Meeting} meeting */
   constructor(meeting) {
-    this.#badge = h("button.badge", { type: "button", title: "Connection details", onClick: () => openConnectionDetails(meeting) },
-      h("i.badge-dot", { "aria-hidden": "true" }), this.#badgeText);
+    this.#badge = h("button.badge", {
+      type: "button", title: "Connection details", onClick: () => openConnectionDetails(meeting),
+    }, h("i.badge-dot", { "aria-hidden": "true" }), this.#badgeText);
     this.#title = h("h1.meeting-title", {});
-    this.element = h("header.topbar", {}, brand(), this.#title, this.#badge, h("span.spacer"), this.#people, copyButton(meeting.id));
+    this.element = h("header.topbar", {}, brand(), this.#title, this.#badge, h("span.spacer"), this.#people,
+      copyButton(meeting.id));
   }
 
   /** @param {import("../sdk/sfu.js").Meeting} meeting */

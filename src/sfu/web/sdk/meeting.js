@@ -5,36 +5,24 @@
  *
  * States: `idle -> joining -> connected <-> reconnecting -> closed`.
  */
-import { AudioOutput } from "./audio.js";
-import { backoffMs, pause } from "./backoff.js";
-import { kindOf } from "./encodings.js";
 import { SfuError } from "./errors.js";
 import { Api } from "./http.js";
-import { levelsOf } from "./levels.js";
+import { Incoming } from "./incoming.js";
 import { LocalSources } from "./local_sources.js";
 import { Roster } from "./roster.js";
-import { Session } from "./session.js";
-import { MAX_VIDEO_SLOTS, SlotTable, wantedSlots } from "./slots.js";
+import { Sessions } from "./sessions.js";
+import { MAX_VIDEO_SLOTS } from "./slots.js";
 import { StatsSummary } from "./stats.js";
 
-/** After these a new try of the same join cannot succeed. */
-const FINAL_CODES = new Set(["meeting_not_found", "meeting_full", "unauthorized", "bad_request"]);
-/** Ends of a session that a new join can mend; all others close the meeting. */
-const MENDABLE = new Set(["unauthorized", "transport"]);
-
 export class Meeting extends EventTarget {
-  #api;
-  #session = null;
+  #sessions;
   #state = "idle";
   #roster = new Roster();
-  #slots = new SlotTable();
   #sources = new LocalSources((source) => this.#sourceEnded(source));
+  #incoming;
   #stats = new StatsSummary();
-  #maxVideo;
-  #slotsAsked = 0;
-  #rejoins = 0;
   #entered = Promise.withResolvers();
-  #onPageHide = () => this.#leaveByHttp();
+  #onPageHide = () => this.#sessions.leaveByHttp();
 
   /**
    * @param {object} options
@@ -48,14 +36,26 @@ export class Meeting extends EventTarget {
     this.id = id;
     this.name = name;
     this.title = "";
-    this.audio = new AudioOutput();
-    this.#api = new Api(server);
-    this.#maxVideo = maxVideo;
+    this.#incoming = new Incoming(maxVideo);
     this.#entered.promise.catch(() => {});
+    const api = new Api(server);
+    this.#sessions = new Sessions(
+      { join: () => api.join(id, name), leave: (token) => api.leave(id, token, { keepalive: true }) },
+      {
+        begin: (session) => this.#begin(session),
+        lost: () => this.#become("reconnecting"),
+        over: (reason, error) => this.#close(reason, error),
+      },
+    );
   }
 
   get state() {
     return this.#state;
+  }
+
+  /** @returns {import("./audio.js").AudioOutput} plays the others; where the loudspeaker is chosen */
+  get audio() {
+    return this.#incoming.audio;
   }
 
   /** @returns {string|null} this participant's id; it changes when the meeting is joined again */
@@ -76,7 +76,7 @@ export class Meeting extends EventTarget {
     if (this.#state !== "idle") throw new SfuError("closed", "A Meeting is joined once; make a new one.");
     this.#become("joining");
     try {
-      this.#live(await this.#api.join(this.id, this.name));
+      await this.#sessions.start();
     } catch (error) {
       this.#close(error.code ?? "failed", error);
     }
@@ -86,7 +86,7 @@ export class Meeting extends EventTarget {
   /** Leaves; nothing of this object works afterwards. Tracks are the caller's to stop. */
   async leave() {
     const session = this.#session;
-    const said = session?.signalingOpen ? session.request("leave").catch(() => {}) : this.#leaveByHttp();
+    const said = session?.signalingOpen ? session.request("leave").catch(() => {}) : this.#sessions.leaveByHttp();
     this.#close("left", null, said);
     await said;
   }
@@ -125,9 +125,7 @@ export class Meeting extends EventTarget {
    *   video of a participant's `camera` or `screen`; null when no slot shows it
    */
   video(participantId, source) {
-    const slot = this.#slots.find(participantId, source);
-    if (slot?.kind !== "video") return null;
-    return { mid: slot.mid, state: slot.state, codec: slot.codec, track: this.#receiver(slot.mid)?.track ?? null };
+    return this.#incoming.video(participantId, source);
   }
 
   /** Caps the layers that a video slot gets; omit both for the best. See `layers` in docs/signaling.md. */
@@ -137,7 +135,7 @@ export class Meeting extends EventTarget {
 
   /** @returns {Map<string, number>} participant id -> microphone level now, 0..1; cheap, call it often */
   levels() {
-    return levelsOf(this.#slots.ofKind("audio"), (mid) => this.#receiver(mid));
+    return this.#incoming.levels();
   }
 
   /** @returns {Promise<import("./stats.js").Summary|null>} call it at a steady pace: rates are between calls */
@@ -145,60 +143,31 @@ export class Meeting extends EventTarget {
     return this.#session ? this.#stats.read(await this.#session.connection.stats()) : null;
   }
 
-  /** One session after the other, until an end that no new join can mend. */
-  async #live(joined) {
-    while (joined) {
-      const reason = await this.#stay(joined);
-      if (this.#state === "closed") return;
-      if (!MENDABLE.has(reason)) return this.#close(reason);
-      if (reason === "transport") this.#leaveByHttp();
-      this.#become("reconnecting");
-      joined = await this.#joinAgain();
-    }
+  get #session() {
+    return this.#sessions.current;
   }
 
-  /** @returns {Promise<string>} why the session is over */
-  #stay(joined) {
-    const session = new Session(joined);
-    this.#session = session;
+  #begin(session) {
+    const { joined, connection } = session;
     this.title = joined.meeting.title ?? "";
-    this.#slots.clear();
-    this.#slots.declare(joined.slots);
-    this.#slotsAsked = 0;
-    for (const [source, { track }] of this.#sources.entries()) session.connection.send(source, track);
+    this.#incoming.begin(connection, joined.slots);
+    for (const [source, { track }] of this.#sources.entries()) connection.send(source, track);
     session.addEventListener("state", ({ detail }) => this.#onSessionState(detail));
     session.addEventListener("welcome", ({ detail }) => this.#onWelcome(detail));
     session.addEventListener("notification", ({ detail }) => this.#onNotification(detail));
     session.addEventListener("negotiated", () => this.#slotsChanged());
     addEventListener("pagehide", this.#onPageHide);
-    session.start();
-    return new Promise((resolve) => {
-      session.addEventListener("over", ({ detail }) => resolve(detail.reason));
-    });
-  }
-
-  /** @returns {Promise<object|null>} the join answer; null when the meeting was closed meanwhile */
-  async #joinAgain() {
-    while (this.#state !== "closed") {
-      await pause(backoffMs(this.#rejoins++));
-      try {
-        return this.#state === "closed" ? null : await this.#api.join(this.id, this.name);
-      } catch (error) {
-        if (FINAL_CODES.has(error.code)) this.#close(error.code, error);
-      }
-    }
-    return null;
   }
 
   #onSessionState(state) {
-    if (state === "connected") this.#rejoins = 0;
+    if (state === "connected") this.#sessions.settle();
     if (state === "connected") this.#become("connected");
     else if (this.#state === "connected") this.#become("reconnecting");
   }
 
   #onWelcome({ participants, slots }) {
     this.#emitChanges(this.#roster.replace(participants));
-    this.#slots.update(slots);
+    this.#incoming.update(slots);
     this.#slotsChanged();
     const known = this.participants.get(this.participantId)?.sources ?? {};
     for (const [type, fields] of this.#sources.difference(known)) this.#tell(type, fields).catch(console.warn);
@@ -210,9 +179,9 @@ export class Meeting extends EventTarget {
       participant_joined: () => this.#emitChanges(this.#roster.put(message.participant)),
       participant_updated: () => this.#emitChanges(this.#roster.put(message.participant)),
       participant_left: () => this.#emitChanges(this.#roster.remove(message.participant_id, message.reason)),
-      offer: () => this.#slots.declare(message.slots),
+      offer: () => this.#incoming.declare(message.slots),
       slots: () => {
-        this.#slots.update(message.slots);
+        this.#incoming.update(message.slots);
         this.#slotsChanged();
       },
       meeting_ended: () => this.#close(message.reason),
@@ -221,20 +190,14 @@ export class Meeting extends EventTarget {
   }
 
   #slotsChanged() {
-    const audio = this.#slots.ofKind("audio").map(({ mid }) => this.#receiver(mid)?.track);
-    this.audio.play(audio.filter(Boolean));
-    this.#emit("slots", this.#slots.ofKind("video"));
+    this.#emit("slots", this.#incoming.refresh());
   }
 
   /** More slots when more people show video than there are slots for; a refusal leaves what there is. */
   #askForSlots() {
     const others = [...this.participants.values()].filter(({ id }) => id !== this.participantId);
-    const sources = others.flatMap((other) => Object.keys(other.sources)).filter((name) => kindOf(name) === "video");
-    const slots = Math.max(this.#slotsAsked, this.#slots.ofKind("video").length);
-    const video = wantedSlots(sources.length, slots, this.#maxVideo);
-    if (video === null) return;
-    this.#slotsAsked = video;
-    this.#tell("slots", { video }).catch(console.warn);
+    const video = this.#incoming.shortage(others);
+    if (video !== null) this.#tell("slots", { video }).catch(console.warn);
   }
 
   #sourceEnded(source) {
@@ -251,21 +214,12 @@ export class Meeting extends EventTarget {
     }
   }
 
-  #receiver(mid) {
-    return this.#session?.connection.receiver(mid) ?? null;
-  }
-
-  #leaveByHttp() {
-    const token = this.#session?.joined.token;
-    if (!token) return Promise.resolve();
-    return this.#api.leave(this.id, token, { keepalive: true }).catch(() => {});
-  }
-
   #close(reason, error = null, after = Promise.resolve()) {
     if (this.#state === "closed") return;
     removeEventListener("pagehide", this.#onPageHide);
     this.#become("closed", reason);
-    this.audio.play([]);
+    this.#sessions.stop();
+    this.#incoming.stop();
     this.#sources.clear();
     after.then(() => this.#session?.close());
     this.#entered.reject(error ?? new SfuError("closed", `The meeting is closed: ${reason}.`));

@@ -1,0 +1,75 @@
+/**
+ * What is received: which slot shows or plays whom, the sound of all of them, and when there are too few.
+ */
+import { AudioOutput } from "./audio.js";
+import { kindOf } from "./encodings.js";
+import { levelsOf } from "./levels.js";
+import { SlotTable, wantedSlots } from "./slots.js";
+
+export class Incoming {
+  audio = new AudioOutput();
+  #slots = new SlotTable();
+  #connection = null;
+  #maxVideo;
+  #asked = 0;
+
+  /** @param {number} maxVideo most videos to receive at once */
+  constructor(maxVideo) {
+    this.#maxVideo = maxVideo;
+  }
+
+  /** Starts anew on a new connection. */
+  begin(connection, slots) {
+    this.#connection = connection;
+    this.#asked = 0;
+    this.#slots.clear();
+    this.#slots.declare(slots);
+  }
+
+  declare(slots) {
+    this.#slots.declare(slots);
+  }
+
+  update(slots) {
+    this.#slots.update(slots);
+  }
+
+  /** Plays what there is to hear. @returns {import("./slots.js").Slot[]} the video slots */
+  refresh() {
+    const tracks = this.#slots.ofKind("audio").map(({ mid }) => this.#receiver(mid)?.track);
+    this.audio.play(tracks.filter(Boolean));
+    return this.#slots.ofKind("video");
+  }
+
+  /** See `Meeting.video`. */
+  video(participantId, source) {
+    const slot = this.#slots.find(participantId, source);
+    if (slot?.kind !== "video") return null;
+    return { mid: slot.mid, state: slot.state, codec: slot.codec, track: this.#receiver(slot.mid)?.track ?? null };
+  }
+
+  /** See `Meeting.levels`. */
+  levels() {
+    return levelsOf(this.#slots.ofKind("audio"), (mid) => this.#receiver(mid));
+  }
+
+  /**
+   * @param {import("./roster.js").Participant[]} others
+   * @returns {number|null} how many video slots to ask for now; null when there are enough or they are asked for
+   */
+  shortage(others) {
+    const sources = others.flatMap((other) => Object.keys(other.sources)).filter((name) => kindOf(name) === "video");
+    const slots = Math.max(this.#asked, this.#slots.ofKind("video").length);
+    const wanted = wantedSlots(sources.length, slots, this.#maxVideo);
+    this.#asked = wanted ?? this.#asked;
+    return wanted;
+  }
+
+  stop() {
+    this.audio.play([]);
+  }
+
+  #receiver(mid) {
+    return this.#connection?.receiver(mid) ?? null;
+  }
+}

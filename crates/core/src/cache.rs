@@ -211,11 +211,6 @@ impl HistoryRing {
         self.bytes.len() + self.slots.len() * size_of::<Option<Slot>>()
     }
 
-    /// Packets that can be had.
-    pub fn packets(&self) -> usize {
-        self.slots.iter().flatten().filter(|slot| self.get(slot.meta.ext_seq).is_some()).count()
-    }
-
     fn index(&self, ext_seq: u64) -> usize {
         (ext_seq & (self.slots.len() as u64).saturating_sub(1)) as usize
     }

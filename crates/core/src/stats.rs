@@ -158,9 +158,8 @@ statistics! {
         /// Highest layers seen lately.
         spatial_layers: u8,
         temporal_layers: u8,
-        /// Bytes and packets that the history ring keeps.
+        /// Memory of the history ring.
         history_bytes: u64,
-        history_packets: u64,
     }
 }
 

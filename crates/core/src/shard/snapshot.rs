@@ -130,7 +130,6 @@ fn encoding_stats(now: Time, encoding: &Encoding, active: bool) -> EncodingStats
         spatial_layers: encoding.top_sid + u8::from(encoding.payload_type.is_some()),
         temporal_layers: encoding.top_tid + u8::from(encoding.payload_type.is_some()),
         history_bytes: encoding.ring.memory_bytes() as u64,
-        history_packets: encoding.ring.packets() as u64,
     }
 }
 

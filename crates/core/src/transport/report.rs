@@ -101,7 +101,9 @@ fn receiver_report(rtcp: &mut Sender<'_>, producer: &mut Producer, out: &mut Out
         let (Some(ssrc), Some(block)) = (encoding.ssrc, encoding.reception.report()) else { continue };
         let (lsr, dlsr) = encoding.clock.last_report(out.now);
         if let Some(place) = blocks.get_mut(count) {
-            *place = ReportBlock { ssrc, lsr, dlsr, ..block };
+            // The first number was taken as of cycle 1, so that earlier ones have a place; RFC 3550 counts from 0.
+            let highest_seq = block.highest_seq.wrapping_sub(0x1_0000);
+            *place = ReportBlock { ssrc, highest_seq, lsr, dlsr, ..block };
             count += 1;
         }
     }

@@ -13,6 +13,7 @@ use sfu_core::command::{
     PayloadType, ProducerOptions, RtpMap, SrtpKeys, SrtpProfile,
 };
 use sfu_core::event::Event;
+use sfu_core::hash::next_random;
 use sfu_core::ids::{ConsumerId, ProducerId, RouterId, Ssrc, TransportId};
 use sfu_core::rtcp::{Compound, Packet, Pli, ReportBlock, write_nack, write_pli, write_receiver_report};
 use sfu_core::rtp::{HeaderFields, HeaderWriter, RtpHeader};
@@ -220,6 +221,8 @@ pub struct Net {
     /// Datagrams to addresses of nobody.
     pub stray: Vec<(SocketAddr, Vec<u8>)>,
     pub profile: SrtpProfile,
+    /// State of the dice and share, in 1/1,000, of datagrams that get lost on their way to clients.
+    pub loss: (u64, u64),
 }
 
 pub fn address(id: u32) -> SocketAddr {
@@ -238,6 +241,7 @@ impl Net {
             wire: VecDeque::new(),
             stray: Vec::new(),
             profile: SrtpProfile::AeadAes128Gcm,
+            loss: (seed, 0),
         };
         net.apply(Command::AddRouter { router: ROUTER });
         net
@@ -263,6 +267,9 @@ impl Net {
         let mut by_address: HashMap<SocketAddr, TransportId> = HashMap::new();
         by_address.extend(self.clients.values().map(|client| (client.address, client.id)));
         for transmit in self.tx.iter() {
+            if next_random(&mut self.loss.0) % 1_000 < self.loss.1 {
+                continue;
+            }
             match by_address.get(&transmit.destination).and_then(|id| self.clients.get_mut(id)) {
                 Some(client) => client.take(self.now, transmit.bytes),
                 None => self.stray.push((transmit.destination, transmit.bytes.to_vec())),

@@ -91,6 +91,15 @@ class Person:
 
         return await until(self.tiles, f"{self.name} sees {sorted(names)} at {fps} fps", good=good, within_s=within_s)
 
+    async def remote_tile(self, other: Person) -> Tile:
+        """The only other one's tile, once its picture runs."""
+        [tile] = [tile for tile in await self.sees(other) if not tile.own]
+        return tile
+
+    async def total(self, kind: str, field: str) -> int:
+        """The sum of a counter over all entries of that type."""
+        return sum(entry.get(field, 0) for entry in await self.stats(kind))
+
     async def hears(self, voices: int, *, within_s: float = 30.0) -> None:
         """Waits until that many audio slots carry sound that is not silence."""
 

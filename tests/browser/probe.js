@@ -1,5 +1,6 @@
 // Runs in every page before the page's own scripts: remembers peer connections and sockets, so that tests can
-// read what the browser itself reports. Changes nothing of what the page does.
+// read what the browser itself reports. Changes nothing of what the page does, but for the server's address where a
+// test has put a bad network in between (`__relay`: {from, to}, as they stand in candidates).
 (() => {
   const connections = [];
   const sockets = [];
@@ -10,6 +11,12 @@
     constructor(...args) {
       super(...args);
       connections.push(this);
+    }
+
+    setRemoteDescription(description) {
+      const { from, to } = globalThis.__relay ?? {};
+      const sdp = from ? description.sdp.replaceAll(` ${from} typ`, ` ${to} typ`) : description.sdp;
+      return super.setRemoteDescription({ type: description.type, sdp });
     }
   };
   globalThis.WebSocket = class extends WebSocket {
@@ -55,6 +62,20 @@
     const context = canvas.getContext("2d");
     context.drawImage(video, video.videoWidth / 2, video.videoHeight / 2, 1, 1, 0, 0, 1, 1);
     return [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+  };
+
+  // From now on: the longest time in ms between two frames of a tile, as they were put on the screen.
+  probe.watchGaps = (key) => {
+    const video = document.querySelector(`.tile[data-key="${key}"] video`);
+    let last = performance.now();
+    probe.longestGap = 0;
+    const onFrame = (now) => {
+      probe.longestGap = Math.max(probe.longestGap, now - last);
+      last = now;
+      video.requestVideoFrameCallback(onFrame);
+    };
+    video.requestVideoFrameCallback(onFrame);
+    probe.gapNow = () => Math.max(probe.longestGap, performance.now() - last);
   };
 
   addEventListener("submit", () => {

@@ -6,16 +6,9 @@ import asyncio
 from pathlib import Path
 
 from tests.browser.conftest import NewPerson
-from tests.browser.person import Person, Tile
 from tests.browser.tcp_proxy import CuttableProxy
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
-
-
-async def remote_tile(person: Person, other: Person) -> Tile:
-    """The only other one's tile, with its picture running."""
-    [tile] = [tile for tile in await person.sees(other) if not tile.own]
-    return tile
 
 
 async def test_a_cut_socket_comes_back_and_media_never_stops(new_person: NewPerson, server: RunningServer) -> None:
@@ -24,18 +17,18 @@ async def test_a_cut_socket_comes_back_and_media_never_stops(new_person: NewPers
         ada, bo = await new_person("Ada"), await new_person("Bo")
         await ada.open_and_join(proxy.url + path)
         await bo.open_and_join(server.url + path)
-        before = await remote_tile(ada, bo)
+        before = await ada.remote_tile(bo)
 
         proxy.refusing = True
         assert proxy.cut() > 0
         await until(ada.badge, "the loss is shown", good=lambda state: state == "reconnecting")
-        assert (await remote_tile(ada, bo)).frames > before.frames
+        assert (await ada.remote_tile(bo)).frames > before.frames
         await bo.press("microphone")
         proxy.refusing = False
         await ada.connected()
 
         await until(ada.labels, "what was missed is known", good=lambda labels: any("muted" in text for text in labels))
-        after = await remote_tile(ada, bo)
+        after = await ada.remote_tile(bo)
         assert after.key == before.key
         assert after.freezes_s == before.freezes_s
         assert await ada.page.evaluate("__probe.connections.length") == 1

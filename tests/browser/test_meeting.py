@@ -48,6 +48,8 @@ async def test_two_people_see_and_hear_each_other(new_person: NewPerson, meeting
     await bo.open_and_join(meeting_link)
 
     await asyncio.gather(ada.sees(bo), bo.sees(ada), ada.hears(1), bo.hears(1))
+    assert ada.log == []
+    assert bo.log == []
 
 
 async def test_four_people_see_and_hear_each_other(new_person: NewPerson, meeting_link: str) -> None:

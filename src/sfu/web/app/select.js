@@ -52,7 +52,7 @@ export class DeviceSelects {
       const current = this.#media[name]?.getSettings?.().deviceId ?? chosen[name];
       const options = devices.map(({ deviceId, label }, index) =>
         h("option", { value: deviceId }, label || `${FIELDS[name].label} ${index + 1}`));
-      if (options.length === 0) options.push(h("option", { value: "" }, "Standard device"));
+      if (options.length === 0) options.push(h("option", { value: "" }, "None found"));
       select.replaceChildren(...options);
       select.disabled = devices.length === 0;
       if (devices.some(({ deviceId }) => deviceId === current)) select.value = current;

@@ -113,6 +113,20 @@ fn a_stopped_encoding_is_replaced_and_comes_back() {
 }
 
 #[test]
+fn a_still_screen_that_sends_a_frame_now_and_then_is_not_taken_for_stopped() {
+    let mut call = Call::new(11);
+    call.run(1_000, &[0, 1, 2], &[0]);
+    let plis = call.net.client(call.publisher).plis().len();
+    for _ in 0..10 {
+        call.net.run_for(Micros::from_millis(1_500));
+        call.run(33, &[0], &[0]);
+        call.run(33, &[1, 2], &[0]);
+    }
+    assert_eq!(call.net.client(call.publisher).plis().len(), plis);
+    assert_eq!(call.sources().last(), Some(&3_000));
+}
+
+#[test]
 fn a_goodbye_stops_an_encoding_at_once() {
     let mut call = Call::new(3);
     call.run(1_000, &[0, 1, 2], &[0]);

@@ -56,6 +56,8 @@ pub struct Encoding {
     pub reception: Reception,
     pub clock: SenderClock,
     pub arrived_at: Option<Time>,
+    /// Since when packets have come without a pause of [`STOPPED_AFTER`].
+    flows_since: Time,
     pub nacks_sent: u64,
     pub plis_sent: u64,
     pub keyframes_seen: u64,
@@ -82,6 +84,7 @@ impl Encoding {
             reception: Reception::default(),
             clock: SenderClock::default(),
             arrived_at: None,
+            flows_since: Time(0),
             nacks_sent: 0,
             plis_sent: 0,
             keyframes_seen: 0,
@@ -167,6 +170,9 @@ impl Encoding {
             self.reception.on_recovered(arrival, meta.ext_seq, bytes);
         } else {
             self.reception.on_packet(arrival, meta.ext_seq, meta.rtp_ts, rate, bytes);
+            if !self.is_flowing(arrival) {
+                self.flows_since = arrival;
+            }
             self.arrived_at = Some(arrival);
         }
         let repair = match self.kind {
@@ -193,6 +199,12 @@ impl Encoding {
             gave_up: repair.gave_up,
             rtt_sample: repair.rtt_sample,
         }
+    }
+
+    /// Packets have come steadily for so long that an encoding beside it that was silent meanwhile has
+    /// stopped. (A still screen sends a frame now and then, in all its encodings.)
+    pub fn is_steady(&self, now: Time) -> bool {
+        self.is_flowing(now) && now.since(self.flows_since) >= STOPPED_AFTER
     }
 
     /// Packets came lately.

@@ -6,6 +6,8 @@ use crate::time::{Micros, Time};
 const SENDER_INTERVAL: Micros = Micros::from_millis(500);
 /// A request that brought no keyframe is repeated after this.
 const REPEAT_AFTER: Micros = Micros::from_secs(1);
+/// A sender that answers none of so many is not there; the next packet or request starts anew.
+const MAX_UNANSWERED: u8 = 10;
 /// Requests of one receiver: so far apart, and so many in the window.
 const RECEIVER_INTERVAL: Micros = Micros::from_millis(200);
 const RECEIVER_WINDOW: Micros = Micros::from_secs(10);
@@ -16,6 +18,7 @@ const RECEIVER_BURST: usize = 3;
 pub struct KeyframeRequests {
     due: Option<Time>,
     sent_at: Option<Time>,
+    unanswered: u8,
 }
 
 impl KeyframeRequests {
@@ -24,6 +27,7 @@ impl KeyframeRequests {
     pub fn request(&mut self, now: Time) {
         let allowed = self.sent_at.map_or(now, |sent| now.max(sent + SENDER_INTERVAL));
         self.due = Some(self.due.map_or(allowed, |due| due.min(allowed)));
+        self.unanswered = 0;
     }
 
     /// As [`KeyframeRequests::request`], unless one is under way.
@@ -48,7 +52,8 @@ impl KeyframeRequests {
             return false;
         }
         self.sent_at = Some(now);
-        self.due = Some(now + REPEAT_AFTER);
+        self.unanswered += 1;
+        self.due = (self.unanswered < MAX_UNANSWERED).then(|| now + REPEAT_AFTER);
         true
     }
 }
@@ -96,6 +101,14 @@ mod tests {
         assert!(requests.take_due(ms(1_500)));
         requests.settle();
         assert_eq!(requests.due(), None);
+    }
+
+    #[test]
+    fn a_sender_that_never_answers_is_not_asked_for_ever() {
+        let mut requests = KeyframeRequests::default();
+        requests.request(ms(0));
+        let asked = (0..100).filter(|second| requests.take_due(ms(second * 1_000))).count();
+        assert_eq!((asked, requests.due()), (10, None));
     }
 
     #[test]

@@ -92,8 +92,8 @@ impl Producer {
         self.learning.take(now)
     }
 
-    /// Looks which encodings flow; true when that changed. While nothing at all comes the last state
-    /// stays: then the network is to blame, not an encoding.
+    /// Looks which encodings flow; true when that changed. While nothing comes steadily the last state
+    /// stays: then the network is to blame, or a still picture, not an encoding.
     pub fn refresh_activity(&mut self, now: Time) -> bool {
         let flowing = self.flowing(now);
         let risen = flowing & !self.active;
@@ -102,8 +102,15 @@ impl Producer {
         }
         self.looked_at = now;
         let before = self.active;
-        if flowing != 0 {
+        self.active |= flowing;
+        if self.encodings.iter().any(|encoding| encoding.is_steady(now)) {
             self.active = flowing;
+            for (index, encoding) in self.encodings.iter_mut().enumerate() {
+                if flowing & (1 << index) == 0 {
+                    // It sends nothing, so no keyframe either.
+                    encoding.keyframes.settle();
+                }
+            }
         }
         self.active != before
     }
@@ -118,7 +125,8 @@ impl Producer {
         if let Some(encoding) = self.encoding_mut(index) {
             encoding.arrived_at = None;
         }
-        self.looked_at = Time(0);
+        self.active &= !(1 << index);
+        self.has_news = true;
     }
 
     /// When NACKs or keyframe requests are to be sent.

@@ -175,6 +175,10 @@ fn request_repair(
         let pli = Pli { sender_ssrc: rtcp.ssrc, media_ssrc };
         rtcp.append(out, |writer| write_pli(writer, pli));
         encoding.plis_sent += 1;
+        if !is_consumed {
+            // Asked for once by the control plane; nobody waits for it.
+            encoding.keyframes.settle();
+        }
         out.counters.tx_plis += 1;
     }
 }

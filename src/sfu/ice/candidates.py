@@ -131,6 +131,16 @@ def usable_addresses(found: Iterable[str]) -> list[str]:
     return [str(address) for address in sorted(chosen, key=lambda address: -address.version)]
 
 
+def bind_addresses(listen: Sequence[str], *, interfaces: Sequence[str] | None = None) -> list[str]:
+    """One address for each socket: wildcards become all ``interfaces`` (default: ``local_addresses()``) of their family.
+
+    A socket that is bound to a wildcard answers from the address that the kernel routes by; on a host with several
+    addresses that need not be the one that the client sent its check to, and the client would drop the answer
+    (RFC 8445 §7.2.5.2.1). A family without an interface address is left as it is, for the kernel to judge.
+    """
+    return list(dict.fromkeys(each for ip in listen for each in _expand(ip, interfaces) or [ip]))
+
+
 def host_candidates(
     addresses: Sequence[tuple[str, int]],
     advertised: Sequence[str] = (),

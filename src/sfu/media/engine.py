@@ -19,7 +19,7 @@ from typing import Any
 
 from sfu.dtls.certificate import Certificate
 from sfu.errors import EngineError
-from sfu.ice.candidates import host_candidates
+from sfu.ice.candidates import bind_addresses, host_candidates
 from sfu.media.dispatch import dispatch
 from sfu.media.resync import resync
 from sfu.media.router import Router
@@ -129,7 +129,7 @@ class Engine:
     def _open_shard(self, index: int, shard_factory: ShardFactory) -> ShardLink:
         options = self.options
         port = options.port + index if options.port else 0
-        shard = shard_factory(index, [(host, port) for host in options.listen], options)
+        shard = shard_factory(index, [(host, port) for host in bind_addresses(options.listen)], options)
         return ShardLink(
             index=index,
             port=shard,

@@ -8,6 +8,7 @@ from sfu.errors import WireError
 from sfu.ice.candidates import (
     Candidate,
     CandidateType,
+    bind_addresses,
     candidate_priority,
     host_candidates,
     local_addresses,
@@ -101,3 +102,14 @@ def test_the_machine_has_addresses_and_none_is_link_local() -> None:
     addresses = local_addresses()
     assert addresses
     assert addresses == usable_addresses(addresses)
+
+
+def test_a_wildcard_is_bound_as_one_socket_for_each_address_of_its_family() -> None:
+    interfaces = ["127.0.0.1", "192.0.2.1", "192.0.2.2", "2001:db8::1", "fe80::1%eth0"]
+    assert bind_addresses(["0.0.0.0"], interfaces=interfaces) == ["192.0.2.1", "192.0.2.2"]
+    assert bind_addresses(["::", "192.0.2.2"], interfaces=interfaces) == ["2001:db8::1", "192.0.2.2"]
+    assert bind_addresses(["127.0.0.1", "127.0.0.1"], interfaces=interfaces) == ["127.0.0.1"]
+
+
+def test_a_wildcard_without_an_address_of_its_family_stays_for_the_kernel_to_judge() -> None:
+    assert bind_addresses(["::"], interfaces=["192.0.2.1"]) == ["::"]

@@ -132,7 +132,7 @@ def usable_addresses(found: Iterable[str]) -> list[str]:
 
 
 def bind_addresses(listen: Sequence[str], *, interfaces: Sequence[str] | None = None) -> list[str]:
-    """One address for each socket: wildcards become all ``interfaces`` (default: ``local_addresses()``) of their family.
+    """One address a socket: wildcards become all ``interfaces`` (default: ``local_addresses()``) of their family.
 
     A socket that is bound to a wildcard answers from the address that the kernel routes by; on a host with several
     addresses that need not be the one that the client sent its check to, and the client would drop the answer

@@ -295,12 +295,13 @@ impl World {
         let last_ssrc = last.map(|it| read_mark(it.payload()).ssrc);
         let seq = self.sent[&(mark.ssrc, mark.frame, mark.packet)].seq;
         let is_late = self.disturbed.get(&mark.ssrc).is_some_and(|late| late.contains(&seq));
-        if is_late && last_ssrc == Some(mark.ssrc) && mark.packet > 0 {
+        let is_start = mark.is_keyframe && mark.packet == 0;
+        if is_late && last_ssrc == Some(mark.ssrc) && !is_start {
             // It may fill a place that was kept at the end of what came before the restart.
             return;
         }
         if self.must_restart || last_ssrc != Some(mark.ssrc) {
-            assert!(mark.is_keyframe && mark.packet == 0, "starts with {mark:?}");
+            assert!(is_start, "starts with {mark:?}");
             self.must_restart = false;
         }
     }

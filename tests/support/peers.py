@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import TracebackType
@@ -13,13 +14,15 @@ from typing import Any, Self
 
 import httpx
 import msgpack
-from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.sdp import candidate_from_sdp
 from av import AudioFrame, VideoFrame
 from tests.support.pattern import psnr_db, read_counter
 from tests.support.waiting import until
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 Rewrite = Callable[[str], str]
 """Changes the server's SDP on its way to the peer: a relay puts itself into the candidates."""
@@ -58,8 +61,8 @@ class Seen:
 class Peer:
     """An aiortc connection that watches what it receives, by mid."""
 
-    def __init__(self) -> None:
-        self.pc = RTCPeerConnection()
+    def __init__(self, bundle: RTCBundlePolicy = RTCBundlePolicy.BALANCED) -> None:
+        self.pc = RTCPeerConnection(RTCConfiguration(bundlePolicy=bundle))
         self.seen: dict[str, Seen] = {}
         self._watchers: list[asyncio.Task[None]] = []
         self.pc.on("track", self._watch)
@@ -189,7 +192,7 @@ class Participant(Peer):
     """A participant by join and WebSocket. ``notifications`` has all that came; ``slots`` what they add up to."""
 
     def __init__(self, joined: dict[str, Any], subprotocol: str, rewrite: Rewrite) -> None:
-        super().__init__()
+        super().__init__(RTCBundlePolicy.MAX_BUNDLE)  # aiortc loses transports of a long offer otherwise
         self.joined = joined
         self.id: str = joined["participant_id"]
         self.notifications: list[dict[str, Any]] = []
@@ -221,9 +224,24 @@ class Participant(Peer):
 
     async def answer(self, version: int, sdp: str) -> None:
         """Answers an offer."""
-        await self.pc.setRemoteDescription(RTCSessionDescription(self._rewrite(sdp), "offer"))
+        await self.request("answer", version=version, sdp=await self.answer_sdp(sdp))
+
+    async def answer_sdp(self, offer: str) -> str:
+        """Applies an offer; the answer, not sent yet."""
+        offer = self._rewrite(offer)
+        await self.pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        if self.dtls.state == "new":
+            await self._add_candidates(offer)
         await self.pc.setLocalDescription(await self.pc.createAnswer())
-        await self.request("answer", version=version, sdp=self.pc.localDescription.sdp)
+        return str(self.pc.localDescription.sdp)
+
+    async def _add_candidates(self, offer: str) -> None:
+        """aiortc looks for candidates in the last m-line of a BUNDLE group; the offer has them in the first."""
+        for line in offer.splitlines():
+            if line.startswith("a=candidate:"):
+                candidate = candidate_from_sdp(line.removeprefix("a=candidate:"))
+                candidate.sdpMid = "0"
+                await self.pc.addIceCandidate(candidate)
 
     async def request(self, name: str, **fields: Any) -> dict[str, Any]:
         """One request; its reply. Raises ``SignalingError``."""
@@ -240,14 +258,18 @@ class Participant(Peer):
         return answered
 
     async def _read(self, socket: ClientConnection) -> None:
-        async for frame in socket:
-            message = json.loads(frame) if isinstance(frame, str) else msgpack.unpackb(frame)
-            if "reply" in message:
-                self._replies.pop(message["reply"]).set_result(message)
-                continue
-            self.notifications.append(message)
-            if message["type"] == "slots":
-                self.slots.update((slot["mid"], slot) for slot in message["slots"])
+        with suppress(ConnectionClosed):
+            async for frame in socket:
+                self._take(frame)
+
+    def _take(self, frame: str | bytes) -> None:
+        message = json.loads(frame) if isinstance(frame, str) else msgpack.unpackb(frame)
+        if "reply" in message:
+            self._replies.pop(message["reply"]).set_result(message)
+            return
+        self.notifications.append(message)
+        if message["type"] == "slots":
+            self.slots.update((slot["mid"], slot) for slot in message["slots"])
 
     def shown(self, participant_id: str, source: str) -> Seen | None:
         """What was received on the slot that shows a source now."""
@@ -264,8 +286,6 @@ class Participant(Peer):
         await super().close()
         if self._socket is not None:
             await self._socket.close()
-        if self._reader is not None:
-            await self._reader
 
 
 async def join(
@@ -281,6 +301,8 @@ async def join(
     response = await http.post(f"/meetings/{meeting}/join", json={"name": name})
     assert response.status_code == 200, response.text
     participant = Participant(response.json(), subprotocol, rewrite)
+    if not any(track.kind == "audio" for track in tracks):
+        participant.pc.addTransceiver("audio", "recvonly")  # aiortc starts ICE with the m-line of its first transceiver
     for track in tracks:
         participant.pc.addTransceiver(track, "sendonly")
     await participant.connect_socket()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,14 +44,15 @@ class BodyLimit:
 
         async def watched_send(message: Message) -> None:
             nonlocal answered
+            if received_bytes > self._limit_bytes and not answered:
+                return  # FastAPI turns every failure to read a body into an answer of its own: 400
             answered = True
             await send(message)
 
-        try:
+        with suppress(_TooLong):
             await self._app(scope, counted_receive, watched_send)
-        except _TooLong:
-            if not answered:
-                await self._answer()(scope, receive, send)
+        if received_bytes > self._limit_bytes and not answered:
+            await self._answer()(scope, receive, send)
 
     def _answer(self) -> Response:
         limit = f"at most {self._limit_bytes // 1024} KiB"

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from tests.support.site import Site
+
+from sfu.conference import Meeting
+from sfu.ice.servers import IceServer
+from sfu.plugins.meetings import MeetingsPlugin
+
+
+def client(site: Site, **options: Any) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(site.app(MeetingsPlugin(), **options))
+    return httpx.AsyncClient(transport=transport, base_url="http://sfu.test:8080")
+
+
+@pytest.fixture
+async def http(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(site) as http:
+        yield http
+
+
+def is_problem(response: httpx.Response, status: int, code: str) -> bool:
+    assert response.headers["content-type"].startswith("application/problem+json")
+    body = response.json()
+    assert body["status"] == response.status_code
+    return (response.status_code, body["code"]) == (status, code)
+
+
+async def test_a_meeting_is_created_with_a_link_and_found_again(http: httpx.AsyncClient) -> None:
+    response = await http.post("/meetings", json={"title": " Review "})
+    assert response.status_code == 201
+    created = response.json()
+    assert created == {
+        "id": created["id"],
+        "title": "Review",
+        "join_url": f"http://sfu.test:8080/m/{created['id']}",
+        "created_at": "2026-01-01T00:00:00.000Z",
+    }
+    assert (await http.get(f"/meetings/{created['id']}")).json() == {**created, "participants": 0}
+
+
+async def test_a_meeting_needs_no_body(http: httpx.AsyncClient) -> None:
+    assert (await http.post("/meetings")).json()["title"] == ""
+
+
+async def test_a_chosen_id_is_for_development_only(http: httpx.AsyncClient, site: Site) -> None:
+    assert is_problem(await http.post("/meetings", json={"id": "demo"}), 400, "bad_request")
+    async with client(site, dev=True) as dev:
+        assert (await dev.post("/meetings", json={"id": "demo"})).json()["id"] == "demo"
+        assert is_problem(await dev.post("/meetings", json={"id": "demo"}), 409, "conflict")
+        assert is_problem(await dev.post("/meetings", json={"id": "a b"}), 400, "bad_request")
+
+
+async def test_joining_gives_the_token_the_offer_and_where_to_signal(http: httpx.AsyncClient, meeting: Meeting) -> None:
+    response = await http.post("/meetings/standup/join", json={"name": "Ann", "capabilities": {}})
+    assert response.status_code == 200
+    joined = response.json()
+    assert joined["meeting"] == {"id": "standup", "title": "Stand-up"}
+    assert joined["signaling_url"] == "ws://sfu.test:8080/meetings/standup/signaling"
+    assert joined["ice_servers"] == []
+    assert joined["ingress"] == {"microphone": "0", "camera": "1", "screen": "2", "screen_audio": "3"}
+    assert joined["slots"][0] == {"mid": "4", "kind": "audio"}
+    assert joined["offer"]["version"] == 1
+    assert joined["offer"]["sdp"].startswith("v=0\r\n")
+    attendee = meeting.attendee(joined["token"])
+    assert attendee.id == joined["participant_id"]
+    [view] = (await http.get("/meetings/standup/participants")).json()["participants"]
+    assert view == {
+        "id": attendee.id,
+        "name": "Ann",
+        "joined_at": "2026-01-01T00:00:00.000Z",
+        "connected": False,
+        "sources": {},
+    }
+
+
+async def test_links_are_of_the_public_url_and_ice_servers_of_the_participant(site: Site, meeting: Meeting) -> None:
+    def servers(participant_id: str) -> tuple[IceServer, ...]:
+        return (IceServer(("stun:stun.test",)), IceServer(("turn:turn.test",), participant_id, "secret"))
+
+    async with client(site, public_url="https://meet.test/app", ice_servers=servers) as http:
+        joined = (await http.post("/meetings/standup/join", json={"name": "Ann"})).json()
+        assert joined["signaling_url"] == "wss://meet.test/app/meetings/standup/signaling"
+        assert joined["ice_servers"] == [
+            {"urls": ["stun:stun.test"]},
+            {"urls": ["turn:turn.test"], "username": joined["participant_id"], "credential": "secret"},
+        ]
+        assert (await http.get("/meetings/standup")).json()["join_url"] == "https://meet.test/app/m/standup"
+
+
+async def test_leaving_needs_the_participants_own_token(http: httpx.AsyncClient, meeting: Meeting) -> None:
+    token = meeting.join("Ann").token
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {token}"}):
+        response = await http.post("/meetings/standup/leave", headers=headers)
+        assert is_problem(response, 401, "unauthorized")
+        assert response.headers["www-authenticate"] == "Bearer"
+    left = await http.post("/meetings/standup/leave", headers={"Authorization": f"Bearer {token}"})
+    assert (left.status_code, left.content) == (204, b"")
+    assert meeting.participants == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({}, "name"),
+        ({"name": 5}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": "x" * 65}, "65 characters"),
+        ({"name": "a\u0000"}, "printed"),
+        ({"name": "Ann", "nick": "A"}, "nick"),
+        ([], "body"),
+    ],
+)
+async def test_a_wrong_body_is_a_problem_that_names_the_field(
+    http: httpx.AsyncClient, meeting: Meeting, body: Any, named: str
+) -> None:
+    response = await http.post("/meetings/standup/join", json=body)
+    assert is_problem(response, 400, "bad_request")
+    assert named in response.json()["detail"]
+
+
+async def test_unknown_meetings_are_not_found_but_made_by_joining_in_development(
+    http: httpx.AsyncClient, site: Site
+) -> None:
+    for response in (
+        await http.get("/meetings/nowhere"),
+        await http.get("/meetings/nowhere/participants"),
+        await http.post("/meetings/nowhere/join", json={"name": "Ann"}),
+        await http.post("/meetings/nowhere/leave", headers={"Authorization": "Bearer x"}),
+    ):
+        assert is_problem(response, 404, "meeting_not_found")
+    async with client(site, dev=True) as dev:
+        assert (await dev.post("/meetings/nowhere/join", json={"name": "Ann"})).status_code == 200
+        assert (await dev.get("/meetings/nowhere")).json()["participants"] == 1
+
+
+async def test_a_full_meeting_is_a_conflict(http: httpx.AsyncClient, meeting: Meeting) -> None:
+    for number in range(4):
+        assert (await http.post("/meetings/standup/join", json={"name": str(number)})).status_code == 200
+    assert is_problem(await http.post("/meetings/standup/join", json={"name": "5"}), 409, "meeting_full")
+
+
+async def test_a_body_that_is_too_long_is_not_read(http: httpx.AsyncClient) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 65_536
+
+    assert is_problem(await http.post("/meetings", content=endless()), 413, "bad_request")
+
+
+async def test_every_route_is_in_the_openapi_document(http: httpx.AsyncClient) -> None:
+    paths = (await http.get("/openapi.json")).json()["paths"]
+    assert set(paths) == {
+        "/meetings",
+        "/meetings/{meeting_id}",
+        "/meetings/{meeting_id}/participants",
+        "/meetings/{meeting_id}/join",
+        "/meetings/{meeting_id}/leave",
+    }

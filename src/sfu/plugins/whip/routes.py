@@ -18,7 +18,6 @@ def whip_routes(context: PluginContext) -> APIRouter:
     """Publishing (RFC 9725)."""
     router = APIRouter(prefix="/whip/{meeting_id}", tags=["whip"], route_class=SdpRoute)
     sessions = Sessions(context, "whip", Publisher)
-    sessions.add_endpoint(router, "")
 
     @router.post("", status_code=201, response_class=Response)
     async def publish(request: Request, meeting_id: str, name: str = DEFAULT_NAME) -> Response:
@@ -26,6 +25,7 @@ def whip_routes(context: PluginContext) -> APIRouter:
         sdp = await sessions.offer(request)
         return sessions.created(request, (await sessions.meeting(meeting_id)).join_with_offer(name, sdp))
 
+    sessions.add_preflight(router, "")
     sessions.add_session_routes(router)
     return router
 
@@ -34,8 +34,6 @@ def whep_routes(context: PluginContext) -> APIRouter:
     """Playing (draft-ietf-wish-whep)."""
     router = APIRouter(prefix="/whep/{meeting_id}", tags=["whep"], route_class=SdpRoute)
     sessions = Sessions(context, "whep", Viewer)
-    sessions.add_endpoint(router, "")
-    sessions.add_endpoint(router, "/{participant_id}")
 
     @router.post("", status_code=201, response_class=Response)
     async def play(request: Request, meeting_id: str) -> Response:
@@ -49,6 +47,8 @@ def whep_routes(context: PluginContext) -> APIRouter:
         sdp = await sessions.offer(request)
         return sessions.created(request, (await sessions.meeting(meeting_id)).view_with_offer(sdp, participant_id))
 
+    sessions.add_preflight(router, "")
+    sessions.add_preflight(router, "/{participant_id}")
     sessions.add_session_routes(router)
     return router
 
@@ -83,7 +83,7 @@ class Sessions:
             response.headers.append("Link", link)
         return response
 
-    def add_endpoint(self, router: APIRouter, path: str) -> None:
+    def add_preflight(self, router: APIRouter, path: str) -> None:
         """``OPTIONS`` of an endpoint that takes offers."""
 
         @router.options(path, status_code=204, response_class=Response)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.pattern import PatternTrack, ToneTrack, pitch_hz
-from tests.support.peers import Participant, SignalingError, join, play, publish, untouched
+from tests.support.peers import Participant, Seen, SignalingError, join, play, publish, untouched
 from tests.support.relay import Relay
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
@@ -97,6 +97,24 @@ async def test_a_certificate_that_is_not_the_one_in_the_sdp_closes_the_transport
         with pytest.raises(SignalingError) as caught:
             await mallory.request("publish", source="camera")
         assert caught.value.code == "conflict"
+
+
+async def test_who_can_not_decode_a_codec_is_told_and_gets_no_garbage(server: RunningServer) -> None:
+    meeting = await server.create_meeting()
+    publisher, _ = await publish(server.http, meeting, PatternTrack(), only="video/H264")
+    bob = await join(server.http, meeting, "Bob", codecs=["VP8"])
+    cid = await join(server.http, meeting, "Cid")
+    async with publisher, bob, cid:
+        [camera] = [entry["id"] for entry in bob.welcome["participants"] if entry["name"] == "Camera"]
+        seen = await until(lambda: cid.shown(camera, "camera"), "the camera in a slot of Cid's")
+        assert seen is not None
+        await until(lambda: len(seen.counters), "decoded H264", good=lambda n: n >= 10)
+        assert None not in seen.counters
+        [slot] = await until(
+            lambda: [slot for slot in bob.slots.values() if slot["state"] == "unsupported_codec"], "that Bob is told"
+        )
+        assert (slot["participant_id"], slot["source"], slot["codec"]) == (camera, "camera", "h264")
+        assert bob.shown(camera, "camera") == Seen("video"), "Bob got packets that he can not decode"
 
 
 async def test_a_socket_without_a_known_subprotocol_is_refused(server: RunningServer) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import httpx
 import msgpack
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.sdp import candidate_from_sdp
@@ -161,12 +161,20 @@ async def exchange(
 
 
 async def publish(
-    http: httpx.AsyncClient, meeting: str, *tracks: MediaStreamTrack, name: str = "Camera", **how: Any
+    http: httpx.AsyncClient,
+    meeting: str,
+    *tracks: MediaStreamTrack,
+    name: str = "Camera",
+    only: str | None = None,
+    **how: Any,
 ) -> tuple[Peer, HttpSession]:
-    """A peer that publishes ``tracks`` by WHIP."""
+    """A peer that publishes ``tracks`` by WHIP. ``only``: the MIME type of the one video codec to offer."""
     peer = Peer()
     for track in tracks:
-        peer.pc.addTransceiver(track, "sendonly")
+        transceiver = peer.pc.addTransceiver(track, "sendonly")
+        if only is not None and track.kind == "video":
+            codecs = RTCRtpSender.getCapabilities("video").codecs
+            transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType == only])
     return peer, await exchange(peer, http, f"/whip/{meeting}?name={name}", **how)
 
 
@@ -198,6 +206,8 @@ class Participant(Peer):
         self.notifications: list[dict[str, Any]] = []
         self.slots: dict[str, dict[str, Any]] = {}
         self.welcome: dict[str, Any] = {}
+        self.codecs: list[str] | None = None
+        """Names of the video codecs that this peer has; None: all of aiortc's."""
         self._subprotocol = subprotocol
         self._rewrite = rewrite
         self._socket: ClientConnection | None = None
@@ -232,6 +242,9 @@ class Participant(Peer):
         await self.pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         if self.dtls.state == "new":
             await self._add_candidates(offer)
+        for transceiver in self.pc.getTransceivers():
+            if self.codecs is not None and transceiver.kind == "video":
+                transceiver._codecs = [codec for codec in transceiver._codecs if codec.name in self.codecs]
         await self.pc.setLocalDescription(await self.pc.createAnswer())
         return str(self.pc.localDescription.sdp)
 
@@ -296,11 +309,13 @@ async def join(
     subprotocol: str = "sfu.v1.json",
     rewrite: Rewrite = untouched,
     publishes: bool = True,
+    codecs: list[str] | None = None,
 ) -> Participant:
     """A participant who has joined, answered, and published ``tracks`` as microphone and camera."""
     response = await http.post(f"/meetings/{meeting}/join", json={"name": name})
     assert response.status_code == 200, response.text
     participant = Participant(response.json(), subprotocol, rewrite)
+    participant.codecs = codecs
     if not any(track.kind == "audio" for track in tracks):
         participant.pc.addTransceiver("audio", "recvonly")  # aiortc starts ICE with the m-line of its first transceiver
     for track in tracks:

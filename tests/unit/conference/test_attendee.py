@@ -147,6 +147,17 @@ def test_more_tiles_than_slots_bring_an_offer_with_more_slots(meeting: Meeting) 
     assert len(ann.heard(OfferMade)) == 1, "slots never become fewer"
 
 
+def test_all_forty_nine_tiles_can_be_had_and_their_answer_fits_a_message(meeting: Meeting) -> None:
+    ann = Client(meeting, "Ann")
+    ann.answer()
+    ann.attendee.request_slots(49)
+    answer = answer_to(ann.attendee.offer.sdp)
+    assert 40_000 < len(answer) < 250_000
+    ann.answer()
+    assert len([slot for slot in ann.attendee.slots.views() if slot.kind == "video"]) == 49
+    assert len(ann.attendee.transport.consumers) == 3 + 49
+
+
 def test_fewer_tiles_leave_slots_idle(meeting: Meeting) -> None:
     viewer = Client(meeting, "Ann")
     viewer.answer()

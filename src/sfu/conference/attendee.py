@@ -116,8 +116,10 @@ class Attendee(Participant):
         else:
             self.transport.update_remote(session.remote)
         self._negotiation.settle()
+        before = self.sources.feeds()
         self._apply(session)
-        self.meeting.refresh()
+        # Others have something new to see only if this one published before it answered.
+        self.meeting.refresh(None if before or self.sources.feeds() else self)
         self._negotiate()
 
     def publish(self, source: Source, *, muted: bool = False) -> None:
@@ -140,7 +142,7 @@ class Attendee(Participant):
             raise RemoteError("bad_request", f"video is {video}", f"0 to {most}")
         self._require_transport()
         self._wanted_video = video
-        self.meeting.refresh()
+        self.meeting.refresh(self)
         self._negotiate()
 
     def set_layers(self, mid: str, spatial: int, temporal: int) -> None:

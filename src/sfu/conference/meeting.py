@@ -183,14 +183,14 @@ class Meeting:
         if participant.id in self._participants:
             self._tell(ParticipantUpdated(participant.view()), without=None if tell_itself else participant)
 
-    def refresh(self) -> None:
-        """Tracks or slots changed: lays everything out anew and tells whose slots changed."""
+    def refresh(self, only: Attendee | None = None) -> None:
+        """Tracks or slots changed: lays out anew, for everybody or for one, and tells whose slots changed."""
         tracks = self._tracks()
-        attendees = [member for member in self._participants.values() if isinstance(member, Attendee)]
+        attendees = [only] if only is not None else [a for a in self._participants.values() if isinstance(a, Attendee)]
         feeds = self._choose_feeds(tracks, [attendee.receiver for attendee in attendees])
         for attendee, chosen in zip(attendees, feeds, strict=True):
             attendee.slots.assign(chosen)
-        for viewer in self._viewers.values():
+        for viewer in self._viewers.values() if only is None else ():
             viewer.follow(tracks)
         for attendee in attendees:
             attendee.tell_slots()

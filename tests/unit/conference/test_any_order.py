@@ -1,0 +1,145 @@
+"""A meeting under any sequence of what clients may do: nothing raises but ``RemoteError``, and everybody is told
+the truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.answers import ClientSide, answer_to
+from tests.support.attendee import Client
+from tests.support.clock import VirtualClock
+from tests.support.sim import sim_engine
+
+from sfu.conference import Conference, ConferenceOptions, Meeting, Source
+from sfu.conference.events import OfferMade, ParticipantJoined, ParticipantLeft, ParticipantUpdated, SlotsChanged
+from sfu.conference.layout import choose_feeds
+from sfu.conference.views import ParticipantView, SlotView
+from sfu.errors import RemoteError
+
+ACTIONS = (
+    "join", "answer", "answer_old", "publish", "mute", "unmute", "unpublish", "slots", "restart", "leave",
+    "detach", "attach", "die", "wait", "wait_long", "refuse",
+)  # fmt: skip
+steps = st.lists(
+    st.tuples(st.sampled_from(ACTIONS), st.integers(0, 3), st.sampled_from(Source), st.integers(0, 8)), max_size=40
+)
+
+
+class Mirror:
+    """What a client believes, from its welcome and its notifications alone."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.people: dict[str, ParticipantView] = {}
+        self.slots: dict[str, SlotView] = {}
+        self.welcome()
+
+    def welcome(self) -> None:
+        welcome = self.client.welcome
+        self.people = {view.id: view for view in welcome.participants}
+        self.slots = {slot.mid: slot for slot in welcome.slots}
+
+    def catch_up(self) -> None:
+        for event in self.client.events:
+            match event:
+                case ParticipantJoined(view) | ParticipantUpdated(view):
+                    self.people[view.id] = view
+                case ParticipantLeft(participant_id, _):
+                    del self.people[participant_id]
+                case SlotsChanged(slots):
+                    self.slots.update((slot.mid, slot) for slot in slots)
+                case OfferMade(_, _, places):
+                    for place in places:
+                        self.slots.setdefault(place.mid, SlotView(place.mid, place.kind))
+        self.client.events.clear()
+
+
+def act(meeting: Meeting, clock: VirtualClock, mirrors: list[Mirror], step: tuple[str, int, Source, int]) -> None:
+    action, who, source, number = step
+    if action == "join":
+        mirrors.append(Mirror(Client(meeting, f"P{len(mirrors)}")))
+        return
+    if action in {"wait", "wait_long"}:
+        clock.advance(5 if action == "wait" else 40)
+        return
+    if who >= len(mirrors):
+        return
+    mirror = mirrors[who]
+    client, attendee = mirror.client, mirror.client.attendee
+    match action:
+        case "detach":
+            attendee.detach(client.events.append)
+        case "attach":
+            if attendee.id in meeting.participants:
+                client.events.clear()
+                client.welcome = attendee.attach(client.events.append)
+                mirror.welcome()
+        case _:
+            request(client, action, source, number)
+
+
+def request(client: Client, action: str, source: Source, number: int) -> None:
+    attendee = client.attendee
+    requests = {
+        "answer": lambda: client.answer(send=["0", "1", "2"]),
+        "answer_old": lambda: attendee.answer(attendee.offer.version - 1, answer_to(attendee.offer.sdp)),
+        "refuse": lambda: client.answer(send=["1"], refuse=["7"], client=ClientSide(ufrag="othr")),
+        "publish": lambda: attendee.publish(source, muted=number % 2 == 1),
+        "mute": lambda: attendee.mute(source, muted=True),
+        "unmute": lambda: attendee.mute(source, muted=False),
+        "unpublish": lambda: attendee.unpublish(source),
+        "slots": lambda: attendee.request_slots(number),
+        "restart": attendee.restart_ice,
+        "leave": attendee.leave,
+        "die": lambda: attendee.transport.close("test"),
+    }
+    requests[action]()
+
+
+def check(meeting: Meeting, mirrors: list[Mirror]) -> None:
+    views = {view.id: view for view in meeting.participant_views()}
+    feeds = {(t.participant_id, t.source): t for p in meeting.participants.values() for t in p.sources.feeds()}
+    for mirror in mirrors:
+        attendee = mirror.client.attendee
+        if attendee.id not in meeting.participants:
+            assert not attendee.is_connected
+            continue
+        shown = [slot for slot in attendee.slots._slots if slot.track is not None]
+        [wanted] = choose_feeds(list(feeds.values()), [attendee.receiver])
+        assert sorted(id(slot.track) for slot in shown) == sorted(map(id, (*wanted.audio, *wanted.video)))
+        for slot in shown:
+            assert slot.track is not None
+            assert slot.track.participant_id != attendee.id
+            assert feeds[slot.track.participant_id, slot.track.source] is slot.track
+            assert slot.consumer is not None
+            assert slot.consumer.producer is slot.track.producer
+            assert slot.track.producer is not None
+            assert slot.track.producer.paused is slot.track.muted
+        if attendee.is_connected:
+            mirror.catch_up()
+            assert mirror.people == views
+            assert {slot.mid: slot.view() for slot in attendee.slots._slots} == mirror.slots
+
+
+@given(steps)
+@settings(max_examples=150, deadline=None)
+def test_whatever_the_clients_do_everybody_is_told_the_truth(sequence: list[tuple[str, int, Source, int]]) -> None:
+    engine, _ = sim_engine()
+    clock = VirtualClock()
+    conference = Conference(engine, clock, ConferenceOptions(max_participants=4))
+    meeting = asyncio.run(conference.create_meeting())
+    mirrors = [Mirror(Client(meeting, f"P{number}")) for number in range(3)]
+    for mirror in mirrors[:2]:  # the third has not answered yet
+        mirror.client.answer()
+    for step in sequence:
+        with suppress(RemoteError):
+            act(meeting, clock, mirrors, step)
+        check(meeting, mirrors)
+    conference.close()
+    assert engine.stats().routers == 0
+    assert clock.pending == 0, "a timer outlives the conference"
+    engine.close()

@@ -25,7 +25,9 @@ ACTIONS = (
     "detach", "attach", "die", "wait", "wait_long", "refuse",
 )  # fmt: skip
 steps = st.lists(
-    st.tuples(st.sampled_from(ACTIONS), st.integers(0, 3), st.sampled_from(Source), st.integers(0, 8)), max_size=40
+    st.tuples(st.sampled_from(ACTIONS), st.integers(0, 3), st.sampled_from(Source), st.integers(0, 8)),
+    min_size=15,
+    max_size=40,
 )
 
 
@@ -133,8 +135,9 @@ def test_whatever_the_clients_do_everybody_is_told_the_truth(sequence: list[tupl
     conference = Conference(engine, clock, ConferenceOptions(max_participants=4))
     meeting = asyncio.run(conference.create_meeting())
     mirrors = [Mirror(Client(meeting, f"P{number}")) for number in range(3)]
-    for mirror in mirrors[:2]:  # the third has not answered yet
+    for mirror in mirrors[:2]:
         mirror.client.answer()
+    mirrors[2].client.attendee.publish(Source.CAMERA)  # shown when it answers, which is up to the sequence
     for step in sequence:
         with suppress(RemoteError):
             act(meeting, clock, mirrors, step)

@@ -27,7 +27,7 @@ from sfu.conference.store import MeetingRecord
 from sfu.conference.track import Track
 from sfu.conference.viewer import Viewer
 from sfu.conference.views import ParticipantView, timestamp
-from sfu.errors import RemoteError
+from sfu.errors import EngineError, RemoteError
 from sfu.media.engine import Engine
 from sfu.media.router import Router
 
@@ -211,9 +211,15 @@ class Meeting:
         self._by_token[_digest(participant.token)] = participant
 
     def _media(self) -> Router:
+        """The router to come in by. One that its shard's failure closed is replaced by one on another shard; those who
+        were on the old one have lost their transports and join again. Raises ``RemoteError`` ``internal``.
+        """
+        if self._router is None or self._router.closed:
+            try:
+                self._router = self._engine.create_router()
+            except EngineError as error:
+                raise RemoteError("internal", "the server has no media to offer", error.detail, status=503) from error
         self._cancel_expiry()
-        if self._router is None:
-            self._router = self._engine.create_router()
         return self._router
 
     def _require_running(self) -> None:

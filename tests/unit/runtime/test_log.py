@@ -56,3 +56,17 @@ def test_console_logs_show_exceptions(capfd):
     text = capfd.readouterr().err
     assert "it_failed" in text
     assert "RuntimeError: broken" in text
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_traceback_shows_no_variables(capfd, form):
+    log.configure("debug", form)
+    spelled_backwards = "2retnuh"
+    token = spelled_backwards[::-1]
+    try:
+        raise RuntimeError("broken")
+    except RuntimeError:
+        log.logger("sfu.x").exception("it_failed")
+    text = capfd.readouterr().err
+    assert "Traceback" in text
+    assert token not in text

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from sfu.errors import RemoteError, SfuError
 from sfu.plugins.api import PluginContext
+from sfu.runtime.headers import BrowserHeaders
 from sfu.runtime.limits import BodyLimit
 from sfu.runtime.log import logger
 from sfu.runtime.problem import problem
@@ -37,6 +38,7 @@ def make_app(contexts: Iterable[PluginContext], version: str) -> FastAPI:
         for path, mounted in context.mounts:
             app.mount(path, mounted, name=context.name)
     app.add_middleware(BodyLimit)
+    app.add_middleware(BrowserHeaders)  # the last one is the outermost
     app.add_exception_handler(RemoteError, _remote_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
 
 from sfu.errors import RemoteError, StateError
@@ -45,6 +45,10 @@ async def client():
     @router.get("/crash")
     async def crash() -> None:
         raise ZeroDivisionError
+
+    @router.get("/embeddable")
+    async def embeddable() -> Response:
+        return Response(headers={"Content-Security-Policy": "frame-ancestors https://intranet.example"})
 
     mounted = FastAPI()
     context = SimpleNamespace(name="test", routers=[router], mounts=[("/mounted", mounted)])
@@ -121,3 +125,15 @@ async def test_the_api_describes_itself(client):
     described = (await client.get("/openapi.json")).json()
     assert described["info"]["version"] == "1.2.3"
     assert "/things" in described["paths"]
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/refused", "/nowhere", "/mounted/x"])
+async def test_no_answer_may_be_framed_or_taken_for_another_type_or_tell_where_one_came_from(client, path):
+    headers = (await client.get(path)).headers
+    assert headers["content-security-policy"] == "frame-ancestors 'none'"
+    assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
+
+
+async def test_a_plugin_may_let_its_page_be_framed(client):
+    headers = (await client.get("/embeddable")).headers
+    assert headers.get_list("content-security-policy") == ["frame-ancestors https://intranet.example"]

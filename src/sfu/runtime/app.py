@@ -72,5 +72,7 @@ async def _http_exception(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _internal_error(request: Request, error: Exception) -> JSONResponse:
-    log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+    # The route, not the address: that of a WHIP session is a secret.
+    route = getattr(request.scope.get("route"), "path", "(none)")
+    log.error("request_failed", method=request.method, route=route, exc_info=error)
     return problem(500, "internal", "The server failed", "the reason is in the server's log")

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
+from structlog.testing import capture_logs
 
 from sfu.errors import RemoteError, StateError
 from sfu.runtime.app import make_app
@@ -44,6 +45,10 @@ async def client():
 
     @router.get("/crash")
     async def crash() -> None:
+        raise ZeroDivisionError
+
+    @router.get("/crash/{token}")
+    async def crash_of(token: str) -> None:
         raise ZeroDivisionError
 
     @router.get("/embeddable")
@@ -97,6 +102,13 @@ async def test_a_bug_tells_the_log_and_not_the_client(client, path, capfd):
     response = await client.get(path)
     assert told(response) == (500, "internal")
     assert "transport 5" not in response.text
+
+
+async def test_a_secret_in_an_address_does_not_reach_the_log(client):
+    with capture_logs() as logs:
+        await client.get("/crash/hunter2")
+    assert logs[0]["route"] == "/crash/{token}"
+    assert "hunter2" not in str(logs)
 
 
 async def test_a_body_that_says_it_is_too_long_is_not_read(client):

@@ -53,7 +53,7 @@ class Attendee(Participant):
         self._negotiation.propose(self._local, (*INGRESS.values(), *self.slots.sections))
         self._depart_later(options.resume_window_s, LeaveReason.TIMEOUT)
 
-    # -- what its client hears ---------------------------------------------------------------------------
+    # what its client hears
 
     @property
     def is_connected(self) -> bool:
@@ -105,7 +105,7 @@ class Attendee(Participant):
         if self._listener is not None:
             self._listener(event)
 
-    # -- what its client asks for ------------------------------------------------------------------------
+    # what its client asks for
 
     def answer(self, version: int, sdp: str) -> None:
         """Takes the answer to the offer of that version. Raises ``RemoteError``; the offer then still waits."""
@@ -159,7 +159,7 @@ class Attendee(Participant):
         self._wants_ice_restart = True
         self._negotiate()
 
-    # -- inner -------------------------------------------------------------------------------------------
+    # inner
 
     def tell_slots(self) -> None:
         """Tells the client which slots changed."""

@@ -65,7 +65,7 @@ class Meeting:
         self._is_over = False
         self._expire_later()
 
-    # -- who is in it ------------------------------------------------------------------------------------
+    # who is in it
 
     @property
     def participants(self) -> Mapping[str, Participant]:
@@ -95,7 +95,7 @@ class Meeting:
             raise RemoteError("participant_not_found", "there is no such session", status=404)
         return holder
 
-    # -- coming and going --------------------------------------------------------------------------------
+    # coming and going
 
     def join(self, name: str) -> Attendee:
         """A new attendee with its first offer. Raises ``RemoteError``: ``bad_request``, ``meeting_full``."""
@@ -176,7 +176,7 @@ class Meeting:
         self._close_router()
         self._on_end(self)
 
-    # -- called by those in it ---------------------------------------------------------------------------
+    # called by those in it
 
     def updated(self, participant: Participant, *, tell_itself: bool = True) -> None:
         """A participant's view changed."""
@@ -195,7 +195,7 @@ class Meeting:
         for attendee in attendees:
             attendee.tell_slots()
 
-    # -- inner -------------------------------------------------------------------------------------------
+    # inner
 
     def _tracks(self) -> list[Track]:
         return [track for participant in self._participants.values() for track in participant.sources.feeds()]

@@ -270,7 +270,7 @@ def test_a_codec_that_the_client_lacks_is_named_until_the_feed_changes(meeting: 
     assert bob.shown() == [(ann.id, "camera", "active")]
 
 
-# -- coming, going, coming back ----------------------------------------------------------------------------
+# coming, going, coming back
 
 
 def test_the_welcome_is_the_whole_state(meeting: Meeting) -> None:

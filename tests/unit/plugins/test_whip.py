@@ -268,7 +268,7 @@ async def test_other_methods_on_the_endpoint_are_not_allowed(http: httpx.AsyncCl
     assert "POST" in response.headers["allow"]
 
 
-# -- PATCH -----------------------------------------------------------------------------------------------------
+# PATCH
 
 TRICKLE = "\r\n".join(
     [f"a=ice-ufrag:{UFRAG}", f"a=ice-pwd:{PWD}", "m=audio 9 UDP/TLS/RTP/SAVPF 0", "a=mid:0",
@@ -337,7 +337,7 @@ def test_any_fragment_gives_credentials_or_an_error(text: str) -> None:
         assert fragment.ufrag is None or len(fragment.ufrag) >= 4
 
 
-# -- real clients' offers --------------------------------------------------------------------------------------
+# real clients' offers
 
 
 async def test_the_offer_of_a_browser_is_taken(http: httpx.AsyncClient, meeting: Meeting) -> None:

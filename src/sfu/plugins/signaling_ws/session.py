@@ -63,7 +63,7 @@ class SignalingSession:
         self._rate = RateLimit(clock.now())
         self._greeting = clock.call_later(HELLO_TIMEOUT_S, self._no_hello)
 
-    # -- from the socket ---------------------------------------------------------------------------------
+    # from the socket
 
     def handle_frame(self, frame: Frame) -> None:
         """A message of the client. Total: whatever it is, it is answered, or the socket is closed."""
@@ -84,7 +84,7 @@ class SignalingSession:
         if attendee is not None:
             attendee.detach(self.handle_event)
 
-    # -- from the meeting --------------------------------------------------------------------------------
+    # from the meeting
 
     def handle_event(self, event: Event) -> None:
         """The ``Listener`` of this session."""
@@ -102,7 +102,7 @@ class SignalingSession:
             case Removed():
                 self._close(CLOSE_UNAUTHORIZED, "the media transport was closed for too long; join again")
 
-    # -- inner -------------------------------------------------------------------------------------------
+    # inner
 
     def _handle_message(self, frame: Frame) -> None:
         try:

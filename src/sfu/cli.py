@@ -7,8 +7,10 @@ configuration or the command line is wrong. Errors are one line each on standard
 from __future__ import annotations
 
 import ipaddress
+import os
+import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -184,7 +186,10 @@ def _run(settings: Config, *, dev: bool) -> int:
 
 
 def _announce(url: str) -> None:
-    typer.echo(f"Ready. Open {url}  (Ctrl-C stops)")
+    try:
+        typer.echo(f"Ready. Open {url}  (Ctrl-C stops)")
+    except OSError:  # a full disk, or nobody reads any more: no reason not to serve
+        sys.stdout = _nowhere()
 
 
 def _fail(line: str, status: int) -> NoReturn:
@@ -194,4 +199,18 @@ def _fail(line: str, status: int) -> NoReturn:
 
 def main() -> None:
     """What the ``sfu`` command runs."""
+    _fill_closed_streams()
     app()
+
+
+def _fill_closed_streams() -> None:
+    """Started with a standard descriptor closed, the next socket would get its number, and a client what is written
+    there. A file takes the lowest number that is free, which is the one that is missing.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, _nowhere())
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("r+", encoding="utf-8")

@@ -123,3 +123,20 @@ async def test_what_does_not_stop_is_cut_short_by_the_grace_period_or_a_second_s
         assert await server.ends_with() == 1, server.log
         assert "stop_cut_short" in server.log
         assert reason in server.log
+
+
+@pytest.mark.parametrize("redirections", [">/dev/full 2>/dev/full", "<&- >&- 2>&-"], ids=["disk full", "closed"])
+async def test_it_serves_whatever_became_of_its_output(redirections: str):
+    port, media_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
+    command = f"exec {sys.executable} -m sfu serve --dev --port {port} --media-port {media_port} {redirections}"
+    process = await asyncio.create_subprocess_shell(command)
+    try:
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=6)) as http:
+            assert (await http.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(WAIT_S):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -25,6 +25,8 @@ from sfu.rtp.codecs import CodecName
 
 ENV_PREFIX = "SFU_"
 ENV_DELIMITER = "__"
+MAX_FILE_BYTES = 1024 * 1024
+"""Every key with a comment is some 10 kB; a device or a video named by mistake has no end."""
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - a server is there to be reached; --dev and the host keys narrow it
 
 
@@ -247,12 +249,16 @@ def load(
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
+        if len(text) > MAX_FILE_BYTES:
+            raise _one(str(path), f"is longer than {MAX_FILE_BYTES} bytes", "is it the right file?")
+        return tomllib.loads(text.decode())
     except OSError as error:
         raise _one(str(path), f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise _one(str(path), f"is not UTF-8 text (byte {error.start})") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise _one(str(path), f"is not TOML: {error}") from error
 
 

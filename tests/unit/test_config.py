@@ -139,3 +139,13 @@ def test_a_secret_is_not_shown(tmp_path: Path):
     assert "hunter2" not in repr(load(environment={"SFU_AUTH__WHIP_TOKEN": "hunter2"}))
     (line,) = faults(tmp_path, "[auth]\nwhip_token = ['hunter2']")
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [("a = " + "[" * 100_000, "sfu.toml: is not TOML: "), ("#" * 1_048_577, "sfu.toml: is longer than 1048576 bytes")],
+    ids=["deep", "long"],
+)
+def test_a_file_without_measure_is_one_line_too(tmp_path: Path, text: str, fault: str):
+    (line,) = faults(tmp_path, text)
+    assert line.startswith(fault)

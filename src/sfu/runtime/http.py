@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from sfu.errors import EngineError
 from sfu.media.shard import address_text
+from sfu.runtime.deadline import PunctualHttp
 
 BACKLOG = 1024
 
@@ -51,6 +52,7 @@ class HttpServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 lifespan="off",
+                http=PunctualHttp,
                 server_header=False,
                 ws="websockets-sansio",
                 ws_max_size=MAX_MESSAGE_BYTES,

@@ -1,0 +1,97 @@
+"""The HTTP server on a loopback socket: clients that keep it waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from fastapi import FastAPI, Request, WebSocket
+
+from sfu.runtime import deadline
+from sfu.runtime.http import HttpServer, listen_tcp
+
+WAIT_S = 10.0
+HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+ASK_TO_UPGRADE = (
+    b"GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+class Site:
+    """An application that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+        self.app = FastAPI()
+        self.app.post("/echo")(self.echo)
+        self.app.websocket("/socket")(self.socket)
+
+    async def echo(self, request: Request) -> int:
+        body = await request.body()
+        await self.go_on.wait()
+        return len(body)
+
+    async def socket(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        await self.go_on.wait()
+        await websocket.send_text("still here")
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+@asynccontextmanager
+async def connected(site: Site) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    started = asyncio.Event()
+    with listen_tcp("127.0.0.1", 0) as listener:
+        server = HttpServer(site.app, started.set)
+        serving = asyncio.create_task(server.serve([listener]))
+        await started.wait()
+        reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+        async with asyncio.timeout(WAIT_S):
+            yield reader, writer
+        writer.close()
+        server.should_exit = True
+        await serving
+
+
+async def closed_by_server(reader: asyncio.StreamReader) -> bool:
+    try:
+        return await reader.read() == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HT", HEAD, HEAD + b"abc"], ids=["nothing", "line", "head", "most"])
+async def test_who_does_not_finish_a_request_loses_the_connection(
+    site: Site, said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadline, "REQUEST_TIMEOUT_S", 0.05)
+    async with connected(site) as (reader, writer):
+        writer.write(said)
+        assert await closed_by_server(reader)
+
+
+async def test_each_request_on_a_connection_has_the_time_anew(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.go_on.set()
+    async with connected(site) as (reader, writer):
+        writer.write(HEAD + b"abcd")
+        assert (await reader.readuntil(b"\r\n\r\n4")).startswith(b"HTTP/1.1 200")
+        monkeypatch.setattr(deadline, "REQUEST_TIMEOUT_S", 0.05)
+        writer.write(HEAD + b"abcd" + HEAD)
+        assert (await reader.readuntil(b"\r\n\r\n4")).startswith(b"HTTP/1.1 200")
+        assert await closed_by_server(reader)
+
+
+@pytest.mark.parametrize("asked", [HEAD + b"abcd", ASK_TO_UPGRADE], ids=["answer", "WebSocket"])
+async def test_who_waits_for_us_keeps_the_connection(site: Site, asked: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "REQUEST_TIMEOUT_S", 0.05)
+    async with connected(site) as (reader, writer):
+        writer.write(asked)
+        asyncio.get_running_loop().call_later(0.2, site.go_on.set)
+        assert await reader.readuntil(b"\r\n\r\n4" if asked.startswith(HEAD) else b"still here")

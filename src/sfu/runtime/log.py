@@ -47,7 +47,8 @@ def configure(level: str, form: Literal["console", "json"]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name, quietest in (("asyncio", "WARNING"), ("uvicorn", "WARNING"), ("websockets", "WARNING")):
+    # uvicorn warns of each malformed request, as often as a client likes.
+    for name, quietest in (("asyncio", "WARNING"), ("uvicorn", "ERROR"), ("websockets", "WARNING")):
         logging.getLogger(name).setLevel(max(logging.getLevelName(quietest), root.level))
     structlog.configure(
         processors=[

@@ -70,3 +70,9 @@ def test_a_traceback_shows_no_variables(capfd, form):
     text = capfd.readouterr().err
     assert "Traceback" in text
     assert token not in text
+
+
+def test_malformed_requests_are_not_logged_one_by_one(capfd):
+    log.configure("info", "console")
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    assert not capfd.readouterr().err

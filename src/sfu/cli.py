@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
 
@@ -172,6 +174,7 @@ def _run(settings: Config, *, dev: bool) -> int:
     from sfu.runtime.server import Server
 
     log.configure(settings.log.level, settings.log.format)
+    _allow_descriptors()
 
     async def run() -> int:
         return await Server(settings, dev=dev, announce=_announce).run()
@@ -183,6 +186,15 @@ def _run(settings: Config, *, dev: bool) -> int:
         _fail(str(error), EXIT_WRONG_USE)
     except SfuError as error:
         _fail(str(error), EXIT_FAILED)
+
+
+def _allow_descriptors() -> None:
+    """As many as the system grants: each participant has a socket, and the usual soft limit of 1024 is there for
+    programs that use select(2).
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS grants "infinity" and then less
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _announce(url: str) -> None:

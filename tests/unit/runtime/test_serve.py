@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -83,6 +84,22 @@ async def serving(folder: Path, config: str = "") -> AsyncIterator[Process]:
             await process.wait()
 
 
+@asynccontextmanager
+async def serving_from_shell(*, before: str = "", after: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+    """``sfu serve --dev`` with shell words around it, once it answers."""
+    port, media_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
+    command = f"{before} exec {sys.executable} -m sfu serve --dev --port {port} --media-port {media_port} {after}"
+    process = await asyncio.create_subprocess_shell(command)
+    try:
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=6)) as http:
+            assert (await http.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 async def test_a_stop_tells_participants_and_exits_with_0(tmp_path: Path):
     async with serving(tmp_path) as server, httpx.AsyncClient(base_url=server.url) as http:
         meeting = (await http.post("/meetings", json={})).json()["id"]
@@ -127,16 +144,12 @@ async def test_what_does_not_stop_is_cut_short_by_the_grace_period_or_a_second_s
 
 @pytest.mark.parametrize("redirections", [">/dev/full 2>/dev/full", "<&- >&- 2>&-"], ids=["disk full", "closed"])
 async def test_it_serves_whatever_became_of_its_output(redirections: str):
-    port, media_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
-    command = f"exec {sys.executable} -m sfu serve --dev --port {port} --media-port {media_port} {redirections}"
-    process = await asyncio.create_subprocess_shell(command)
-    try:
-        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=6)) as http:
-            assert (await http.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+    async with serving_from_shell(after=redirections) as process:
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(WAIT_S):
             assert await process.wait() == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+
+
+async def test_it_takes_as_many_descriptors_as_it_may_have():
+    async with serving_from_shell(before="ulimit -S -n 100; ulimit -H -n 5000;") as process:
+        assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (5000, 5000)

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from sfu.errors import RemoteError, SfuError
 from sfu.plugins.api import PluginContext
@@ -42,6 +43,7 @@ def make_app(contexts: Iterable[PluginContext], version: str) -> FastAPI:
     app.add_exception_handler(RemoteError, _remote_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(ClientDisconnect, _client_left)
     app.add_exception_handler(SfuError, _internal_error)
     app.add_exception_handler(Exception, _internal_error)
     return app
@@ -69,6 +71,11 @@ async def _http_exception(_request: Request, error: Exception) -> JSONResponse:
     code = CODES.get(error.status_code, "bad_request" if error.status_code < 500 else "internal")
     headers = dict(error.headers) if error.headers else None
     return problem(error.status_code, code, str(error.detail), str(error.detail), headers)
+
+
+async def _client_left(_request: Request, _error: Exception) -> JSONResponse:
+    """In the middle of its body. Nobody reads this; what matters is that it is no failure of the server."""
+    return problem(400, "bad_request", "The body ended early", "the connection was closed before its end")
 
 
 async def _internal_error(request: Request, error: Exception) -> JSONResponse:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
 from structlog.testing import capture_logs
 
 from sfu.errors import RemoteError, StateError
@@ -50,6 +51,10 @@ async def client():
     @router.get("/crash/{token}")
     async def crash_of(token: str) -> None:
         raise ZeroDivisionError
+
+    @router.get("/left")
+    async def left() -> None:
+        raise ClientDisconnect
 
     @router.get("/embeddable")
     async def embeddable() -> Response:
@@ -102,6 +107,12 @@ async def test_a_bug_tells_the_log_and_not_the_client(client, path, capfd):
     response = await client.get(path)
     assert told(response) == (500, "internal")
     assert "transport 5" not in response.text
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_failure(client):
+    with capture_logs() as logs:
+        assert told(await client.get("/left")) == (400, "bad_request")
+    assert not logs
 
 
 async def test_a_secret_in_an_address_does_not_reach_the_log(client):

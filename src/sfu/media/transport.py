@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sfu.dtls.session import DtlsConnected
 from sfu.errors import RemoteError, StateError
-from sfu.ice.session import IceCredentials, IceSession
+from sfu.ice.session import IceCredentials, IceSession, IceState
 from sfu.ids import ConsumerId, ProducerId, TransportId
 from sfu.media.consumer import Consumer
 from sfu.media.handshake import Handshake, HandshakeCallbacks
@@ -212,7 +212,9 @@ class Transport:
     # Reports of the handshake
 
     def _send_dtls(self, datagram: bytes) -> None:
-        self.link.port.send_dtls(self.id, datagram)
+        # RFC 7675 §5.1: nothing is sent without consent, a goodbye neither.
+        if self._ice.state is not IceState.DISCONNECTED:
+            self.link.port.send_dtls(self.id, datagram)
 
     def _secured(self, secured: DtlsConnected) -> None:
         keys = secured.keys

@@ -135,11 +135,13 @@ def test_a_connected_transport_outlives_the_handshake_timeout(connected):
     assert transport.state == "connected"
 
 
-def test_the_end_of_consent_closes_the_transport(connected):
+def test_the_end_of_consent_closes_the_transport_without_a_goodbye(connected):
     world, transport, _ = connected
+    sent = len(world.shard.told("send_dtls"))
     world.events(("consent_expired", transport.id))
     assert transport.state == "closed"
     assert "consent" in transport.close_reason
+    assert len(world.shard.told("send_dtls")) == sent
     assert world.shard.told("remove_transport") == [[transport.id]]
 
 

@@ -260,6 +260,19 @@ def test_more_than_fifty_messages_a_second_over_five_seconds_are_too_many(
     assert talk.closed == (4429, "too many messages")
 
 
+def test_requests_that_concern_everybody_are_refused_sooner_and_cost_no_socket(
+    talk: Talk, clock: VirtualClock, meeting: Meeting
+) -> None:
+    talk.hello(meeting.join("Ann").token)
+    talk.request("publish", source="microphone")
+    replies = [talk.request("mute", source="microphone", muted=number % 2 == 0) for number in range(50)]
+    assert [reply["type"] for reply in replies[:48]] == ["reply"] * 48
+    assert [reply.get("code") for reply in replies[48:]] == ["rate_limited"] * 2
+    clock.advance(1)
+    assert talk.request("mute", source="microphone", muted=True)["type"] == "reply"
+    assert talk.closed is None
+
+
 def test_a_client_that_reads_too_slowly_loses_its_socket(
     talk: Talk, conference: Conference, clock: VirtualClock, meeting: Meeting
 ) -> None:

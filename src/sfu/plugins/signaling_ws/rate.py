@@ -13,11 +13,11 @@ class RateLimit:
         self._level = RATE_PER_S * WINDOW_S
         self._filled_at = now
 
-    def allow(self, now: float) -> bool:
-        """Whether one more message is within the limit."""
+    def allow(self, now: float, cost: float = 1.0) -> bool:
+        """Whether one more message, or one that counts as ``cost`` messages, is within the limit."""
         self._level = min(RATE_PER_S * WINDOW_S, self._level + (now - self._filled_at) * RATE_PER_S)
         self._filled_at = now
-        if self._level < 1:
+        if self._level < cost:
             return False
-        self._level -= 1
+        self._level -= cost
         return True

@@ -117,25 +117,35 @@ RequestModel = TypeVar("RequestModel", bound=Request)
 
 @dataclass(frozen=True, slots=True)
 class RequestType:
-    """What a type's fields are, and what is done with them. The handler may raise ``RemoteError``."""
+    """What a type's fields are, and what is done with them. The handler may raise ``RemoteError``.
+
+    ``cost`` is how many messages it counts as within the rate limit.
+    """
 
     model: type[Request]
     handle: Callable[[Attendee, Any], None]
+    cost: float = 1.0
 
 
-def _type(model: type[RequestModel], handle: Callable[[Attendee, RequestModel], None]) -> RequestType:
-    return RequestType(model, handle)
+FOR_ALL = 5.0
+"""Cost of a request that makes work for everybody in the meeting (a layout, a message to each), or a negotiation."""
+
+
+def _type(
+    model: type[RequestModel], handle: Callable[[Attendee, RequestModel], None], cost: float = 1.0
+) -> RequestType:
+    return RequestType(model, handle, cost)
 
 
 REQUESTS: dict[str, RequestType] = {
     "hello": _type(Hello, _hello),
-    "answer": _type(Answer, _answer),
-    "publish": _type(Publish, _publish),
-    "unpublish": _type(Unpublish, _unpublish),
-    "mute": _type(Mute, _mute),
-    "slots": _type(Slots, _slots),
+    "answer": _type(Answer, _answer, FOR_ALL),
+    "publish": _type(Publish, _publish, FOR_ALL),
+    "unpublish": _type(Unpublish, _unpublish, FOR_ALL),
+    "mute": _type(Mute, _mute, FOR_ALL),
+    "slots": _type(Slots, _slots, FOR_ALL),
     "layers": _type(Layers, _layers),
-    "restart_ice": _type(RestartIce, _restart_ice),
+    "restart_ice": _type(RestartIce, _restart_ice, FOR_ALL),
     "ping": _type(Ping, _ping),
     "leave": _type(Leave, _leave),
 }

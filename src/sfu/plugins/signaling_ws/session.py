@@ -12,7 +12,7 @@ from sfu.conference.events import Event, MeetingEnded, Removed, Replaced
 from sfu.errors import RemoteError, SfuError, WireError
 from sfu.plugins.signaling_ws.outbox import Closing, Outbox
 from sfu.plugins.signaling_ws.rate import RateLimit
-from sfu.plugins.signaling_ws.requests import Hello, parse_fields, request_type
+from sfu.plugins.signaling_ws.requests import Hello, RequestType, parse_fields, request_type
 from sfu.plugins.signaling_ws.wire import MAX_MESSAGE_BYTES, NOTIFICATIONS, EventEncoder, Frame, Wire
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ class SignalingSession:
         try:
             name = message.get("type")
             kind = request_type(name)
+            self._charge(kind)
             kind.handle(attendee, parse_fields(str(name), kind.model, message))
         except RemoteError as error:
             return _error(request_id, error)
@@ -155,6 +156,11 @@ class SignalingSession:
             self._log.exception("request_failed", type=message.get("type"), participant=attendee.id)
             return _error(request_id, RemoteError("internal", "the server failed on this request", status=500))
         return {"type": "reply", "reply": request_id}
+
+    def _charge(self, kind: RequestType) -> None:
+        """What the request costs beyond the one message that it is. Raises ``RemoteError`` ``rate_limited``."""
+        if not self._rate.allow(self._clock.now(), kind.cost - 1):
+            raise RemoteError("rate_limited", "too many requests that concern everybody", "wait a second", status=429)
 
     def _send(self, message: dict[str, Any]) -> None:
         self.outbox.put(self._wire.encode(message))

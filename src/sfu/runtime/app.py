@@ -28,7 +28,8 @@ def make_app(contexts: Iterable[PluginContext], version: str) -> FastAPI:
         title="sfu",
         version=version,
         summary="Video meetings through a selective forwarding unit",
-        docs_url="/docs",
+        # FastAPI's page would load its script from elsewhere, into an origin that may use the camera.
+        docs_url=None,
         redoc_url=None,
     )
     contexts = tuple(contexts)

@@ -135,6 +135,8 @@ class MeetingSection(Section):
 
     max_meetings: int = Field(1000, ge=1, le=100_000, description="meetings at a time")
     max_participants: int = Field(100, ge=1, le=10_000, description="participants in one meeting")
+    max_viewers: int = Field(100, ge=0, le=10_000, description="WHEP receivers in one meeting")
+    empty_meeting_s: float = Field(3600.0, ge=1, le=604_800, description="seconds that an empty meeting lives")
     resume_window_s: float = Field(
         30.0, ge=0, le=3600, description="seconds that a lost signaling socket may stay away"
     )

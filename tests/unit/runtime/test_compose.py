@@ -30,10 +30,12 @@ def test_the_engine_gets_its_addresses_ports_and_cpus():
 
 def test_the_conference_gets_its_limits_and_the_order_of_codecs():
     config = config_of(
-        meeting={"max_participants": 7, "video_slots_initial": 2}, codecs={"video": ["av1", "vp8"], "audio": ["opus"]}
+        meeting={"max_participants": 7, "video_slots_initial": 2, "max_viewers": 5, "empty_meeting_s": 60},
+        codecs={"video": ["av1", "vp8"], "audio": ["opus"]},
     )
     options = compose.conference_options(config)
     assert (options.max_participants, options.video_slots_initial, options.audio_slots) == (7, 2, 3)
+    assert (options.max_viewers, options.empty_meeting_s) == (5, 60)
     assert options.codecs.video == (CodecName.AV1, CodecName.VP8)
 
 

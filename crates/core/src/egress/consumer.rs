@@ -1,7 +1,7 @@
 //! One outgoing RTP stream: whose media it carries, how far it may go up, what was sent.
 
 use crate::command::{CodecId, ConsumerOptions, Kind, LayerLimit};
-use crate::egress::continuity::{LastSent, Pictures};
+use crate::egress::continuity::{LastSent, Pictures, Stay};
 use crate::egress::retransmit::Repair;
 use crate::ids::ConsumerId;
 use crate::ingress::keyframe::ReceiverLimit;
@@ -42,6 +42,7 @@ pub struct Consumer {
     pub(super) outgoing: Option<Outgoing>,
     pub(super) unsupported: Option<CodecId>,
     pub(super) last: Option<LastSent>,
+    pub(super) stay: Stay,
     pub(super) pictures: Pictures,
     /// A keyframe was passed over because its timestamp came too early.
     pub(super) has_passed_over: bool,
@@ -95,6 +96,7 @@ impl Consumer {
             outgoing: None,
             unsupported: None,
             last: None,
+            stay: Stay::default(),
             pictures: Pictures::default(),
             has_passed_over: false,
             told: None,

@@ -24,6 +24,32 @@ pub struct LastSent {
     pub marker: bool,
 }
 
+/// The time at one source, and what closed the one before.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stay {
+    /// Its first outgoing number, and that of the stay before.
+    begins_at: u64,
+    former_begins_at: u64,
+    /// Outgoing timestamp of the last packet of the stay before.
+    former_ts: u32,
+}
+
+impl Stay {
+    /// Another stay begins at this outgoing number, after `last`.
+    pub fn next(&mut self, begins_at: u64, last: Option<LastSent>) {
+        let former_ts = last.map_or(self.former_ts, |last| last.out_ts);
+        *self = Self { begins_at, former_begins_at: self.begins_at, former_ts };
+    }
+
+    /// Whether a packet that comes late may still go to the place that was kept for it. A frame that is
+    /// newer than all that was sent before the present source took over would get the timestamp and the
+    /// picture id of a frame of this one.
+    pub fn admits(&self, ext_seq: u64, out_ts: u32) -> bool {
+        let is_newer = out_ts.wrapping_sub(self.former_ts).cast_signed() > 0;
+        ext_seq >= self.begins_at || (ext_seq >= self.former_begins_at && !is_newer)
+    }
+}
+
 /// When a packet was sampled, as well as it is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Instant {
@@ -149,6 +175,16 @@ mod tests {
     fn timestamps_rise_by_being_pushed_at_most_75_ms_ahead() {
         assert_eq!(start(instant(1_000, Some(950)), instant(1_010, Some(880))), Start::At(1_090));
         assert_eq!(start(instant(1_000, Some(950)), instant(1_010, Some(870))), Start::TooEarly(1_090));
+    }
+
+    #[test]
+    fn a_late_packet_of_the_source_before_is_let_in_unless_its_frame_is_newer_than_what_was_sent() {
+        let mut stay = Stay::default();
+        stay.next(10, None);
+        stay.next(20, Some(last(1_000)));
+        assert!(stay.admits(20, 5_000) && stay.admits(19, 1_000) && stay.admits(10, 999));
+        assert!(!stay.admits(19, 1_001));
+        assert!(!stay.admits(9, 900), "two sources ago");
     }
 
     fn vp8(picture_id: u16) -> FrameMarks {

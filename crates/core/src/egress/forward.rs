@@ -41,7 +41,7 @@ impl Consumer {
         if self.current == Some(fresh.encoding) {
             if self.map.expected().is_some_and(|expected| fresh.ext_seq < expected) {
                 self.fill(source, &cached, link, out);
-            } else if !self.changes_codec(&cached) {
+            } else if !self.changes_codec(&cached) && !self.begins_anew(encoding, fresh.ext_seq) {
                 self.forward(feed, encoding, &cached, link, out);
             } else {
                 self.current = None;
@@ -53,6 +53,12 @@ impl Consumer {
             self.fill(source, &cached, link, out);
         }
         0
+    }
+
+    /// The sender goes on under another SSRC: nothing of what the present mapping adds is right any more.
+    fn begins_anew(&self, encoding: &Encoding, ext_seq: u64) -> bool {
+        let first = encoding.first_ext_seq();
+        ext_seq >= first && self.map.expected().is_some_and(|expected| expected < first)
     }
 
     fn changes_codec(&self, cached: &Cached<'_>) -> bool {
@@ -114,7 +120,11 @@ impl Consumer {
             encoding.clock.sampled_at_us(rtp_ts, encoding.clock_rate_hz(), &producer.clock_offset)
         };
         let source = Source { producer: feed.key, encoding };
-        let before = Instant { arrival: last.arrival, sampled_at_us: sampled(former, last.rtp_ts) };
+        // The reports of another SSRC say nothing of the last one's timestamps.
+        let is_anew = former == source
+            && feed.producer.encoding(encoding).is_some_and(|encoding| self.begins_anew(encoding, meta.ext_seq));
+        let sampled_before = if is_anew { None } else { sampled(former, last.rtp_ts) };
+        let before = Instant { arrival: last.arrival, sampled_at_us: sampled_before };
         let after = Instant { arrival: meta.arrival, sampled_at_us: sampled(source, meta.rtp_ts) };
         let is_simulcast_switch = former.producer == feed.key && self.current.is_some();
         match next_timestamp(last, before, after, self.kind, outgoing.clock_rate_hz) {
@@ -131,6 +141,7 @@ impl Consumer {
             Mapping { ts_offset, max_tid: self.gate.max_tid(), max_sid: self.gate.spatial(), ..Mapping::default() };
         self.pictures.start(&cached.meta.marks, frame_number(cached), &mut mapping);
         self.map.start(source, cached.meta.ext_seq, skipped, mapping);
+        self.stay.next(self.map.next_out(), self.last);
         self.former = self.current;
         self.current = Some(source.encoding);
         self.outgoing = Some(outgoing);
@@ -215,14 +226,17 @@ impl Consumer {
     }
 
     /// A packet that comes late goes to the place that was kept for it. When it is of a layer that
-    /// was not forwarded, padding goes there, so that the subscriber does not wait for it.
+    /// was not forwarded, or too late for its stay, padding goes there, so that the subscriber does not
+    /// wait for it.
     fn fill(&mut self, source: Source, cached: &Cached<'_>, link: &mut Link<'_>, out: &mut Outbox<'_>) {
         let meta = cached.meta;
         let Some((ext_seq, mapping)) = self.map.late(source, meta.ext_seq) else {
             out.drop(DropReason::ConsumerLate);
             return;
         };
-        let admitted = self.gate.admits_late(meta.rtp_ts, &meta.marks, mapping.max_tid, mapping.max_sid);
+        let timestamp = meta.rtp_ts.wrapping_add(mapping.ts_offset);
+        let admitted = self.stay.admits(ext_seq, timestamp)
+            && self.gate.admits_late(meta.rtp_ts, &meta.marks, mapping.max_tid, mapping.max_sid);
         // A packet of another codec than goes out now would get a wrong payload type.
         let is_fit = self.payload(cached, &mapping).is_some() && !self.changes_codec(cached);
         if is_fit && admitted {
@@ -231,7 +245,6 @@ impl Consumer {
             self.note_sent(cached, ext_seq, &mapping, marker);
             self.send_media(cached, ext_seq, &mapping, marker, link, out);
         } else if self.map.give_up(source, meta.ext_seq).is_some() {
-            let timestamp = meta.rtp_ts.wrapping_add(mapping.ts_offset);
             self.map.mark_sent(ext_seq);
             self.send_padding(ext_seq, timestamp, link, out);
         }

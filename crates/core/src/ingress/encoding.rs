@@ -112,6 +112,11 @@ impl Encoding {
         }
     }
 
+    /// Extended numbers of the present SSRC are not below this.
+    pub fn first_ext_seq(&self) -> u64 {
+        self.seq_base
+    }
+
     /// Stores a packet, unless it was here before.
     pub fn accept(
         &mut self,

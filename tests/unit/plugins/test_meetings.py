@@ -123,7 +123,7 @@ async def test_a_wrong_body_is_a_problem_that_names_the_field(
     assert named in response.json()["detail"]
 
 
-async def test_unknown_meetings_are_not_found_but_made_by_joining_in_development(
+async def test_unknown_meetings_are_not_found_but_made_by_opening_them_in_development(
     http: httpx.AsyncClient, site: Site
 ) -> None:
     for response in (
@@ -136,6 +136,7 @@ async def test_unknown_meetings_are_not_found_but_made_by_joining_in_development
     async with client(site, dev=True) as dev:
         assert (await dev.post("/meetings/nowhere/join", json={"name": "Ann"})).status_code == 200
         assert (await dev.get("/meetings/nowhere")).json()["participants"] == 1
+        assert (await dev.get("/meetings/elsewhere")).json()["participants"] == 0
 
 
 async def test_a_full_meeting_is_a_conflict(http: httpx.AsyncClient, meeting: Meeting) -> None:

@@ -29,7 +29,7 @@ log     := $(VENV)/setup.log
 # Shows what a set-up step printed only when it failed.
 quietly  = { $(1); } > $(log) 2>&1 || { cat $(log); exit 1; }
 
-.PHONY: help serve build test test-rust test-python bench lint fmt lock clean all
+.PHONY: help serve build test test-rust test-python bench guard lint fmt lock clean all
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -50,6 +50,9 @@ test-python: $(native) $(test_deps) ## Runs the tests of the Python package (PYT
 
 bench: ## Measures the stops of the packet path (BENCH_ARGS=… chooses)
 	cargo bench --package sfu-core --locked --quiet --bench packet_path -- $(BENCH_ARGS)
+
+guard: ## Compares the instructions of a forwarded packet with bench/instructions.toml
+	scripts/instruction-guard
 
 lint: $(native) $(lint_deps) ## Checks style, types, import directions and the native interface
 	cargo fmt --all --check

@@ -1,4 +1,6 @@
 //! What the stops of a media packet cost, apart and together: `make bench`, or `cargo bench -p sfu-core [-- filter]`.
+//!
+//! Times vary with the machine and with what else it does; `make guard` counts instructions, which do not.
 
 mod support;
 

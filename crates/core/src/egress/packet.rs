@@ -135,7 +135,8 @@ pub fn send(
     let space = tx.reserve(SPACE).ok_or(Unsent::ArenaFull)?;
     let room = SPACE - MAX_OVERHEAD;
     let plain = space.get_mut(..room).ok_or(Unsent::Unfit)?;
-    let mut len = write_header(plain, link, shape, passed)?;
+    let header_len = write_header(plain, link, shape, passed)?;
+    let mut len = header_len;
     if let Some(osn) = shape.osn {
         put(plain, len, &osn.to_be_bytes()).map_err(RtpError::from)?;
         len += OSN_LEN;
@@ -145,7 +146,8 @@ pub fn send(
         put(plain, len, &[1]).map_err(RtpError::from)?;
         len += 1;
     }
-    let len = link.srtp.protect_rtp(space, len, shape.ext_seq).map_err(|_| Unsent::Unfit)?;
+    let (srtp, ssrc) = (link.srtp, shape.fields.ssrc);
+    let len = srtp.protect_written(space, header_len, len, ssrc, shape.ext_seq).map_err(|_| Unsent::Unfit)?;
     if len > MAX_DATAGRAM {
         return Err(Unsent::Unfit);
     }

@@ -47,10 +47,31 @@ impl SrtpEgress {
         if header.seq != ext_seq as u16 {
             return Err(SrtpError::Malformed);
         }
+        self.protect_written(buffer, header.header_len(), len, header.ssrc, ext_seq)
+    }
+
+    /// As [`SrtpEgress::protect_rtp`], for the fan-out, which wrote the header just now and need not read it again:
+    /// `header_len` bytes with the low bits of `ext_seq` and this SSRC.
+    pub(crate) fn protect_written(
+        &self,
+        buffer: &mut [u8],
+        header_len: usize,
+        len: usize,
+        ssrc: u32,
+        ext_seq: u64,
+    ) -> Result<usize, SrtpError> {
+        debug_assert_eq!(
+            buffer.get(..len).map(|packet| RtpHeader::parse_protected(packet).map(|header| (
+                header.header_len(),
+                header.ssrc,
+                header.seq
+            ))),
+            Some(Ok((header_len, ssrc, ext_seq as u16))),
+        );
         if ext_seq >= RTP_INDICES {
             return Err(SrtpError::KeyExhausted);
         }
-        self.rtp.seal_rtp(buffer, header.header_len(), len, header.ssrc, ext_seq)
+        self.rtp.seal_rtp(buffer, header_len, len, ssrc, ext_seq)
     }
 
     /// Protects the RTCP compound in `buffer[..len]` in place and returns its new length; the buffer

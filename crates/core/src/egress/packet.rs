@@ -116,9 +116,14 @@ impl<'a> Payload<'a> {
 
     fn write(&self, space: &mut [u8], at: usize) -> Result<usize, RtpError> {
         put(space, at, self.bytes)?;
-        for patch in &self.patches {
-            let value = patch.value.get(..usize::from(patch.len)).unwrap_or_default();
-            put(space, at + usize::from(patch.at), value)?;
+        for &Patch { at: offset, len, value: [first, second] } in &self.patches {
+            let place = at + usize::from(offset);
+            // Of lengths known here, so that no call of memcpy is made for a byte or two.
+            match len {
+                0 => {}
+                1 => put(space, place, &[first])?,
+                _ => put(space, place, &[first, second])?,
+            }
         }
         Ok(at + self.bytes.len())
     }

@@ -170,8 +170,7 @@ impl Consumer {
         out: &mut Outbox<'_>,
     ) {
         let meta = cached.meta;
-        let payload = self.payload(cached, &self.map.mapping());
-        if payload.is_none() {
+        if !self.has_payload(cached) {
             self.map.skip(meta.ext_seq);
             return;
         }
@@ -238,7 +237,7 @@ impl Consumer {
         let admitted = self.stay.admits(ext_seq, timestamp)
             && self.gate.admits_late(meta.rtp_ts, &meta.marks, mapping.max_tid, mapping.max_sid);
         // A packet of another codec than goes out now would get a wrong payload type.
-        let is_fit = self.payload(cached, &mapping).is_some() && !self.changes_codec(cached);
+        let is_fit = self.has_payload(cached) && !self.changes_codec(cached);
         if is_fit && admitted {
             let marker = meta.marker || (meta.marks.ends_layer_frame && meta.marks.sid == mapping.max_sid);
             self.map.mark_sent(ext_seq);
@@ -248,6 +247,11 @@ impl Consumer {
             self.map.mark_sent(ext_seq);
             self.send_padding(ext_seq, timestamp, link, out);
         }
+    }
+
+    fn has_payload(&self, cached: &Cached<'_>) -> bool {
+        let strips = self.outgoing.is_some_and(|outgoing| outgoing.strips_redundancy);
+        cached.meta.payload_len > 0 && (!strips || Payload::primary(cached).is_some())
     }
 
     /// The payload as the subscriber gets it; `None` for padding.

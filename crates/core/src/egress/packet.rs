@@ -10,7 +10,7 @@ use crate::srtp::MAX_OVERHEAD;
 use crate::time::Time;
 use crate::transmit::{MAX_DATAGRAM, TxArena};
 use crate::transport::Link;
-use crate::transport::maps::ExtensionIds;
+use crate::transport::maps::SendMap;
 use crate::wire::put;
 
 /// Room for a packet while it is written.
@@ -168,8 +168,8 @@ fn write_header(
     shape: &Shape<'_>,
     passed: &Passed<'_>,
 ) -> Result<usize, RtpError> {
-    let ids = link.send_map.ids;
-    let mut writer = HeaderWriter::new(space, &shape.fields, form(ids, shape, passed))?;
+    let ids = &link.send_map.ids;
+    let mut writer = HeaderWriter::new(space, &shape.fields, form(link.send_map, shape, passed))?;
     let mut push = |id: u8, value: &[u8]| match (id, value) {
         (0, _) | (_, []) => Ok(()),
         _ => writer.push(id, value).map(|_| ()),
@@ -199,7 +199,7 @@ fn write_header(
 }
 
 /// One-byte elements where all fit (RFC 8285 §4.2), else two-byte ones.
-fn form(ids: ExtensionIds, shape: &Shape<'_>, passed: &Passed<'_>) -> ExtensionForm {
+fn form(map: &SendMap, shape: &Shape<'_>, passed: &Passed<'_>) -> ExtensionForm {
     let longest = shape.mid.len().max(passed.capture_time.len()).max(passed.dependency_descriptor.len());
-    if ids.fit_one_byte() && longest <= 16 { ExtensionForm::OneByte } else { ExtensionForm::TwoByte }
+    if map.needs_two_bytes || longest > 16 { ExtensionForm::TwoByte } else { ExtensionForm::OneByte }
 }

@@ -62,11 +62,11 @@ pub struct ExtensionIds {
 }
 
 impl ExtensionIds {
-    /// No id needs the two-byte form (RFC 8285 §4.2: 1 to 14).
-    pub fn fit_one_byte(&self) -> bool {
+    /// An id needs the two-byte form (RFC 8285 §4.2: above 14).
+    fn need_two_bytes(self) -> bool {
         let small = [self.mid, self.abs_send_time, self.transport_cc, self.audio_level];
         let large = [self.video_orientation, self.playout_delay, self.capture_time, self.dependency_descriptor];
-        small.iter().chain(&large).all(|&id| id <= 14)
+        small.iter().chain(&large).any(|&id| id > 14)
     }
 }
 
@@ -75,6 +75,8 @@ impl ExtensionIds {
 pub struct SendMap {
     payload_types: Vec<PayloadType>,
     pub ids: ExtensionIds,
+    /// An id needs the two-byte form of extensions (RFC 8285 §4.3).
+    pub needs_two_bytes: bool,
 }
 
 /// How one codec goes out.
@@ -106,7 +108,7 @@ impl SendMap {
                 ExtensionKind::Rid | ExtensionKind::RepairedRid => {}
             }
         }
-        Self { payload_types: map.payload_types, ids }
+        Self { payload_types: map.payload_types, ids, needs_two_bytes: ids.need_two_bytes() }
     }
 
     /// `None` when the subscriber cannot decode this codec.

@@ -21,6 +21,7 @@ from typing_extensions import disjoint_base
 __all__ = [
     "DEBUG_BUILD",
     "DtlsSession",
+    "LoadGen",
     "Shard",
     "SimShard",
     "SrtpContext",
@@ -161,6 +162,44 @@ class DtlsSession:
     def protocol_version(self) -> str | None:
         """ "DTLS 1.2" | "DTLS 1.3" once known."""
     def close(self) -> None: ...
+
+_MediaStream: TypeAlias = tuple[str, int, int]
+"""(mid, pt, ssrc)"""
+
+@final
+class LoadGen:
+    """Many WebRTC clients on a thread of their own, for ``sfu bench``; the server uses none of it.
+
+    It checks connectivity and consent, and has SRTP, media and RTCP; signaling and DTLS are the caller's. OSError when
+    its thread has failed, ValueError for a peer that there is not.
+    """
+
+    def __new__(cls) -> Self: ...
+    @property
+    def event_fd(self) -> int:
+        """Becomes readable when events wait; ``poll_events`` clears it."""
+    def add_peer(self, remote: _Address, local_ufrag: str, local_pwd: str, remote_ufrag: str, remote_pwd: str) -> int:
+        """Opens a socket and starts checks towards ``remote``; the peer's number, counted from 0."""
+    def send_dtls(self, peer: int, datagram: bytes) -> bool:
+        """False when the socket did not take it."""
+    def set_srtp_keys(
+        self, peer: int, profile: str, send_key: bytes, send_salt: bytes, receive_key: bytes, receive_salt: bytes
+    ) -> None: ...
+    def publish(self, peer: int, video: _MediaStream | None, video_kbps: int, audio: _MediaStream | None) -> None:
+        """Starts to send: VP8 frames 30 times a second in packets of 1,200 bytes, Opus 50 times of 160 bytes."""
+    def poll_events(self) -> list[tuple[Any, ...]]:
+        """("connected", peer): the server answered a check; ("dtls", peer, datagram: bytes)"""
+    def reset(self) -> None:
+        """Counts from here on."""
+    def report(self) -> dict[str, Any]:
+        """What all peers counted since the last reset:
+
+        {"elapsed_us", "published", "published_bytes", "packets", "bytes", "lost", "duplicates", "sampled", "damaged",
+         "unsent", "keyframe_requests", "streams", "silent_streams", "connected", "late_us",
+         "latency_us": {"p50", "p90", "p99", "p99_9", "max"}}
+        """
+    def close(self) -> None:
+        """Stops the thread and joins it. Idempotent."""
 
 # The fast parsers and ciphers, for differential tests against their readable twins.
 # ValueError names what is wrong with the bytes.

@@ -1,4 +1,4 @@
-"""The command line: ``sfu serve``, ``sfu check-config``, ``sfu --version``.
+"""The command line: ``sfu serve``, ``sfu check-config``, ``sfu bench``, ``sfu --version``.
 
 Exit status: 0 stopped as asked; 1 could not start (a port in use, say) or a stop was cut short; 2 the
 configuration or the command line is wrong. Errors are one line each on standard error.
@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
+from sfu.bench.cli import app as bench_app
 from sfu.config import Config, load
 from sfu.config_report import ConfigErrors
 from sfu.errors import ConfigError, SfuError
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(bench_app, name="bench")
 
 
 def _version(wanted: bool) -> None:

@@ -10,6 +10,7 @@ mod commands;
 mod convert;
 mod dtls;
 mod error;
+mod loadgen;
 mod oracle;
 mod oracle_rtcp;
 mod report;
@@ -26,6 +27,8 @@ mod _native {
     use crate::commands::Commands;
     #[pymodule_export]
     use crate::dtls::DtlsSession;
+    #[pymodule_export]
+    use crate::loadgen::LoadGen;
     #[pymodule_export]
     use crate::oracle::{SrtpContext, parse_rtp, parse_stun};
     #[pymodule_export]

@@ -1,0 +1,169 @@
+//! All peers, and what they count together.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+
+use sfu_core::srtp::SrtpError;
+use sfu_core::time::{Micros, Time};
+use sfu_io::BATCH;
+use sfu_io::clock::Clock;
+use sfu_io::sys::Receiver;
+
+use crate::peer::{Credentials, Keys, Outcome, Peer, Totals};
+use crate::source::Source;
+
+/// How often peers are asked whether a check or a report is due.
+const TIMERS: Micros = Micros::from_millis(5);
+/// Batches taken from one socket before the others have their turn.
+const BATCHES_PER_TURN: usize = 4;
+
+/// What the caller has to act upon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The server answered a connectivity check: DTLS may start.
+    Connected(u32),
+    Dtls(u32, Vec<u8>),
+}
+
+/// What was counted since the last reset.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub totals: Totals,
+    pub elapsed: Micros,
+    pub lost: u64,
+    pub duplicates: u64,
+    /// Streams that subscribers have, and those of them on which nothing came.
+    pub streams: u64,
+    pub silent_streams: u64,
+    /// Peers whom the server consents to at the moment.
+    pub connected: u64,
+    /// The longest that the generator itself was late with a frame.
+    pub late_us: u64,
+}
+
+pub struct Engine {
+    clock: Clock,
+    peers: Vec<Peer>,
+    receiver: Receiver,
+    totals: Totals,
+    since: Time,
+    next_timers: Time,
+    events: VecDeque<Event>,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        let clock = Clock::start();
+        Self {
+            clock,
+            peers: Vec::new(),
+            receiver: Receiver::new(true),
+            totals: Totals::default(),
+            since: clock.now(),
+            next_timers: clock.now(),
+            events: VecDeque::new(),
+        }
+    }
+}
+
+impl Engine {
+    /// Opens a peer; its number is how many there were. Its checks start at once.
+    pub fn add_peer(&mut self, remote: SocketAddr, credentials: &Credentials) -> io::Result<u32> {
+        let number = self.peers.len() as u32;
+        self.peers.push(Peer::open(number, remote, credentials, self.clock.now())?);
+        self.next_timers = self.clock.now();
+        Ok(number)
+    }
+
+    pub fn peer(&self, number: u32) -> Option<&Peer> {
+        self.peers.get(number as usize)
+    }
+
+    /// From now on RTCP is sent, and media counted and sampled.
+    pub fn set_keys(&mut self, number: u32, keys: &Keys) -> Option<Result<(), SrtpError>> {
+        Some(self.peers.get_mut(number as usize)?.set_keys(keys))
+    }
+
+    /// Starts to publish; `source` makes the streams at the given time.
+    pub fn publish(&mut self, number: u32, source: impl FnOnce(Time) -> Source) -> Option<()> {
+        let now = self.clock.now();
+        self.peers.get_mut(number as usize)?.source = Some(source(now));
+        Some(())
+    }
+
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Takes what waits at a peer's socket; true when there may be more.
+    pub fn receive(&mut self, number: usize) -> bool {
+        let Some(peer) = self.peers.get_mut(number) else { return false };
+        for _ in 0..BATCHES_PER_TURN {
+            let Ok(messages) = self.receiver.receive(peer.socket()) else { return false };
+            let arrivals = self.clock.arrivals();
+            for datagram in self.receiver.datagrams() {
+                let at = arrivals.time_of(datagram.stamp);
+                match peer.handle(arrivals.now, at, datagram.source, datagram.bytes, &mut self.totals) {
+                    Outcome::Nothing => {}
+                    Outcome::Connected => self.events.push_back(Event::Connected(number as u32)),
+                    Outcome::Dtls(bytes) => self.events.push_back(Event::Dtls(number as u32, bytes)),
+                }
+            }
+            if messages < BATCH {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Does what is due; how long until something is due again.
+    pub fn handle_timeout(&mut self) -> Micros {
+        let now = self.clock.now();
+        let mut next = now + TIMERS;
+        for peer in &mut self.peers {
+            while peer.source.as_ref().and_then(Source::next).is_some_and(|at| at <= now) {
+                peer.publish(&self.clock, &mut self.totals);
+            }
+            next = peer.source.as_ref().and_then(Source::next).map_or(next, |at| next.min(at));
+        }
+        if now >= self.next_timers {
+            self.next_timers = now + TIMERS;
+            let unix_us = now.0.saturating_add_signed(self.clock.unix_offset_us());
+            self.peers.iter_mut().for_each(|peer| peer.handle_timeout(now, unix_us));
+        }
+        next.min(self.next_timers).since(self.clock.now())
+    }
+
+    /// Counts from here on.
+    pub fn reset(&mut self) {
+        self.since = self.clock.now();
+        self.totals = Totals::default();
+        for peer in &mut self.peers {
+            peer.sink.reset();
+            if let Some(source) = &mut peer.source {
+                source.late_us = 0;
+            }
+        }
+    }
+
+    pub fn report(&self) -> Report {
+        let now = self.clock.now();
+        let mut report = Report { totals: self.totals.clone(), elapsed: now.since(self.since), ..Report::default() };
+        for peer in &self.peers {
+            report.connected += u64::from(peer.is_connected(now));
+            report.late_us = peer.source.as_ref().map_or(0, |source| source.late_us).max(report.late_us);
+            for stream in peer.sink.streams() {
+                report.streams += 1;
+                report.silent_streams += u64::from(stream.received() == 0);
+                report.lost += stream.lost();
+                report.duplicates += stream.duplicates();
+            }
+        }
+        report
+    }
+}

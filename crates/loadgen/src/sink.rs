@@ -1,0 +1,166 @@
+//! What a subscriber makes of what it gets: continuity of each stream, latency of a sample, reports as a browser sends.
+
+use sfu_core::rtcp::{FeedbackFields, ReportBlock, write_cname, write_receiver_report, write_transport_feedback};
+use sfu_core::rtp::RtpHeader;
+use sfu_core::rtp::seq::SeqUnwrapper;
+use sfu_core::time::{Micros, Time};
+use sfu_core::wire::{NoRoom, Writer, u16_at};
+
+use crate::continuity::Continuity;
+use crate::source::TRANSPORT_CC_ID;
+
+/// Streams of one subscriber; a server that sends more is not believed to.
+const MAX_STREAMS: usize = 64;
+/// One packet in so many is decrypted, and everything in the first second.
+const SAMPLE: u32 = 16;
+const SAMPLE_ALL: Micros = Micros::from_secs(1);
+/// Arrivals between two feedback messages; at 100 ms these are 40,000 packets a second.
+const MAX_ARRIVALS: usize = 4_096;
+const CNAME: &[u8] = b"bench";
+
+#[derive(Debug)]
+pub struct Sink {
+    ssrc: u32,
+    streams: Vec<(u32, Continuity)>,
+    packets: u32,
+    first: Option<Time>,
+    transport: SeqUnwrapper,
+    arrivals: Vec<(u64, u64)>,
+    next_base: Option<u64>,
+    feedback_count: u8,
+}
+
+impl Sink {
+    /// `phase` puts the samples of each subscriber at other packets.
+    pub fn new(ssrc: u32, phase: u32) -> Self {
+        Self {
+            ssrc,
+            streams: Vec::new(),
+            packets: phase,
+            first: None,
+            transport: SeqUnwrapper::default(),
+            arrivals: Vec::new(),
+            next_base: None,
+            feedback_count: 0,
+        }
+    }
+
+    /// Notes a packet that came at `at`; whether it is to be decrypted.
+    pub fn add(&mut self, at: Time, packet: &[u8], header: &RtpHeader) -> bool {
+        if let Some((_, stream)) = self.streams.iter_mut().find(|(ssrc, _)| *ssrc == header.ssrc) {
+            stream.add(header.seq);
+        } else if self.streams.len() < MAX_STREAMS {
+            self.streams.push((header.ssrc, Continuity::starting_with(header.seq)));
+        }
+        if let Some(seq) = header.extension(packet, TRANSPORT_CC_ID).and_then(|value| u16_at(value, 0))
+            && self.arrivals.len() < MAX_ARRIVALS
+        {
+            self.arrivals.push((self.transport.unwrap_seq(seq), at.0));
+        }
+        self.packets = self.packets.wrapping_add(1);
+        let first = *self.first.get_or_insert(at);
+        at.since(first) < SAMPLE_ALL || self.packets.is_multiple_of(SAMPLE)
+    }
+
+    pub fn streams(&self) -> impl Iterator<Item = &Continuity> {
+        self.streams.iter().map(|(_, stream)| stream)
+    }
+
+    /// Counts from here on.
+    pub fn reset(&mut self) {
+        self.streams.iter_mut().for_each(|(_, stream)| stream.reset());
+    }
+
+    /// Writes a receiver report with the name of this peer; its length.
+    pub fn report(&mut self, buffer: &mut [u8]) -> Result<usize, NoRoom> {
+        let blocks: Vec<ReportBlock> = self
+            .streams
+            .iter_mut()
+            .map(|(ssrc, stream)| ReportBlock {
+                ssrc: *ssrc,
+                fraction_lost: stream.interval(),
+                cumulative_lost: stream.lost().min(0x7F_FFFF) as i32,
+                highest_seq: stream.highest_for_report(),
+                ..ReportBlock::default()
+            })
+            .collect();
+        let mut writer = Writer::new(buffer);
+        write_receiver_report(&mut writer, self.ssrc, &blocks)?;
+        write_cname(&mut writer, self.ssrc, CNAME)?;
+        Ok(writer.len())
+    }
+
+    /// Writes what arrived since the last feedback; its length, or 0 when nothing did.
+    pub fn feedback(&mut self, buffer: &mut [u8]) -> Result<usize, NoRoom> {
+        self.arrivals.sort_unstable();
+        self.arrivals.dedup_by_key(|(number, _)| *number);
+        let Some((oldest, _)) = self.arrivals.first() else { return Ok(0) };
+        let base = self.next_base.map_or(*oldest, |next| next.min(*oldest));
+        let media_ssrc = self.streams.first().map_or(0, |(ssrc, _)| *ssrc);
+        let fields = FeedbackFields { sender_ssrc: self.ssrc, media_ssrc, feedback_count: self.feedback_count };
+        self.feedback_count = self.feedback_count.wrapping_add(1);
+        let mut writer = Writer::new(buffer);
+        let told = write_transport_feedback(&mut writer, fields, base, &self.arrivals)?;
+        self.next_base = told.checked_sub(1).and_then(|last| self.arrivals.get(last)).map(|(number, _)| number + 1);
+        self.arrivals.drain(..told);
+        Ok(writer.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sfu_core::rtcp::{Compound, Packet};
+    use sfu_core::rtp::{HeaderFields, HeaderWriter};
+
+    fn give(sink: &mut Sink, ms: u64, seq: u16) -> bool {
+        let mut packet = [0u8; 64];
+        let fields = HeaderFields { marker: false, pt: 96, seq, timestamp: 0, ssrc: 5, has_padding: false };
+        let len = HeaderWriter::write(&mut packet, &fields, &[(TRANSPORT_CC_ID, &seq.to_be_bytes())]).unwrap();
+        let header = RtpHeader::parse(&packet[..len]).unwrap();
+        sink.add(Time(ms * 1_000), &packet[..len], &header)
+    }
+
+    #[test]
+    fn the_first_second_is_decrypted_whole_and_then_one_packet_in_sixteen() {
+        let mut sink = Sink::new(1, 3);
+        assert!((0..100).all(|seq| give(&mut sink, u64::from(seq) * 10, seq)));
+        let sampled = (100..260).filter(|seq| give(&mut sink, u64::from(*seq) * 10, *seq)).count();
+        assert_eq!(sampled, 10);
+    }
+
+    #[test]
+    fn feedback_tells_of_every_packet_once_and_of_the_gaps() {
+        let mut sink = Sink::new(1, 0);
+        let mut buffer = [0; 1_200];
+        let mut told = Vec::new();
+        for batch in [vec![0u16, 1, 3], vec![5, 4, 6], vec![]] {
+            for seq in batch {
+                give(&mut sink, u64::from(seq), seq);
+            }
+            let len = sink.feedback(&mut buffer).unwrap();
+            if len == 0 {
+                continue;
+            }
+            for packet in Compound::parse(&buffer[..len]).unwrap().packets() {
+                let Ok(Packet::TransportFeedback(feedback)) = packet else { panic!("not feedback") };
+                told.extend(feedback.arrivals().map(|arrival| format!("{arrival:?}")));
+            }
+        }
+        assert_eq!(told.len(), 7, "{told:?}");
+    }
+
+    #[test]
+    fn a_report_tells_what_was_lost() {
+        let mut sink = Sink::new(1, 0);
+        for seq in [10, 11, 13, 14] {
+            give(&mut sink, 0, seq);
+        }
+        let mut buffer = [0; 256];
+        let len = sink.report(&mut buffer).unwrap();
+        let compound = Compound::parse(&buffer[..len]).unwrap();
+        let Some(Ok(Packet::ReceiverReport(report))) = compound.packets().next() else { panic!("no report") };
+        let block = report.blocks().next().unwrap();
+        assert_eq!((block.ssrc, block.cumulative_lost, block.fraction_lost, block.highest_seq), (5, 1, 51, 14));
+    }
+}

@@ -1,0 +1,127 @@
+//! The thread of the generator: waits for its sockets and timers. Whoever calls works on the same engine meanwhile.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use mio::event::Event as Ready;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use sfu_core::time::Micros;
+use sfu_io::sys::Notifier;
+
+use crate::engine::{Engine, Event};
+use crate::peer::Credentials;
+
+/// Sockets that are told to be ready at once.
+const READY: usize = 1_024;
+const WAKE: Token = Token(usize::MAX);
+
+struct Shared {
+    engine: Mutex<Engine>,
+    stop: AtomicBool,
+    events: Notifier,
+}
+
+/// The thread failed: its panic is on standard error.
+#[derive(Clone, Copy, Debug)]
+pub struct Failed;
+
+pub struct LoadThread {
+    shared: Arc<Shared>,
+    registry: Registry,
+    waker: Waker,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl LoadThread {
+    pub fn start() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let waker = Waker::new(&registry, WAKE)?;
+        let shared = Arc::new(Shared {
+            engine: Mutex::new(Engine::default()),
+            stop: AtomicBool::new(false),
+            events: Notifier::new()?,
+        });
+        let for_thread = Arc::clone(&shared);
+        let thread = Builder::new().name("sfu-loadgen".to_owned()).spawn(move || run(&for_thread, poll))?;
+        Ok(Self { shared, registry, waker, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Works on the engine between two turns of the thread.
+    pub fn engine(&self) -> Result<MutexGuard<'_, Engine>, Failed> {
+        self.shared.engine.lock().map_err(|_| Failed)
+    }
+
+    /// As [`Engine::add_peer`].
+    pub fn add_peer(&self, remote: SocketAddr, credentials: &Credentials) -> io::Result<u32> {
+        let mut engine = self.engine().map_err(|_| io::Error::other("the load generator's thread failed"))?;
+        let number = engine.add_peer(remote, credentials)?;
+        if let Some(peer) = engine.peer(number) {
+            let fd = peer.socket().as_raw_fd();
+            self.registry.register(&mut SourceFd(&fd), Token(number as usize), Interest::READABLE)?;
+        }
+        self.waker.wake()?;
+        Ok(number)
+    }
+
+    /// Takes what happened since the last call.
+    pub fn poll_events(&self) -> Result<Vec<Event>, Failed> {
+        self.shared.events.clear();
+        let mut engine = self.engine()?;
+        Ok(std::iter::from_fn(|| engine.poll_event()).collect())
+    }
+
+    /// Readable when events wait.
+    pub fn event_fd(&self) -> RawFd {
+        self.shared.events.as_raw_fd()
+    }
+
+    /// Stops the thread and joins it. Idempotent.
+    pub fn close(&self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        let _ = self.waker.wake();
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread {
+            // A panic was told by the hook, and every later call says that the thread failed.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for LoadThread {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn run(shared: &Shared, mut poll: Poll) {
+    let mut ready = Events::with_capacity(READY);
+    // Sockets that had more than their turn allowed: readiness is told once only.
+    let mut unfinished: Vec<usize> = Vec::new();
+    let mut wait = Micros(0);
+    while !shared.stop.load(Ordering::SeqCst) {
+        let timeout = if unfinished.is_empty() { Duration::from_micros(wait.0) } else { Duration::ZERO };
+        match poll.poll(&mut ready, Some(timeout)) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return,
+            _ => {}
+        }
+        let Ok(mut engine) = shared.engine.lock() else { return };
+        let mut numbers = std::mem::take(&mut unfinished);
+        numbers.extend(ready.iter().map(Ready::token).filter(|token| *token != WAKE).map(|token| token.0));
+        for number in numbers {
+            if engine.receive(number) {
+                unfinished.push(number);
+            }
+        }
+        wait = engine.handle_timeout();
+        if engine.has_events() {
+            shared.events.raise();
+        }
+    }
+}

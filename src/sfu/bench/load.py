@@ -1,0 +1,149 @@
+"""The clients of a run: joins them one by one or many at once, and passes DTLS between OpenSSL and the generator."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sfu._native import LoadGen
+from sfu.bench import whip
+from sfu.bench.dtls import ClientContext, DtlsClient, DtlsError
+from sfu.dtls.srtp import SrtpProfile
+
+JOIN_TIMEOUT_S = 20.0
+_UFRAG_BYTES, _PWD_BYTES = 6, 18
+"""RFC 8839 §5.4: at least 4 and 22 characters; base64 makes 8 and 24 of these."""
+
+
+class JoinError(Exception):
+    """A client could not join. The text is for people."""
+
+
+@dataclass(slots=True)
+class _Joining:
+    """A client between its answer and its keys."""
+
+    dtls: DtlsClient
+    keys_set: asyncio.Future[None]
+    timer: asyncio.TimerHandle | None = field(default=None)
+
+
+class Load:
+    """Owns the generator. Use it in one event loop, and close it."""
+
+    def __init__(self, profile: SrtpProfile) -> None:
+        self._context = ClientContext(profile)
+        self._generator = LoadGen()
+        self._joining: dict[int, _Joining] = {}
+        self._early: dict[int, list[tuple[Any, ...]]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._generator.event_fd, self._handle_events)
+        self._clients = 0
+        self.join_times_s: list[float] = []
+
+    async def publish(self, url: str, *, video_kbps: int, audio: bool) -> None:
+        """Joins by WHIP and starts to send. JoinError when it does not come about."""
+        local, peer = await self._join(url, "sendonly", audio=audio)
+        video_stream = (whip.VIDEO_MID, whip.VIDEO_PT, local.video_ssrc)
+        audio_stream = (whip.AUDIO_MID, whip.AUDIO_PT, local.audio_ssrc) if audio else None
+        self._generator.publish(peer, video_stream, video_kbps, audio_stream)
+
+    async def subscribe(self, url: str, *, audio: bool) -> None:
+        """Joins by WHEP. JoinError when it does not come about."""
+        await self._join(url, "recvonly", audio=audio)
+
+    def reset(self) -> None:
+        """Counts from here on."""
+        self._generator.reset()
+
+    def report(self) -> dict[str, Any]:
+        """See ``LoadGen.report``."""
+        return self._generator.report()
+
+    def close(self) -> None:
+        """Idempotent. The server finds out when consent expires."""
+        self._loop.remove_reader(self._generator.event_fd)
+        for joining in self._joining.values():
+            _cancel_timer(joining)
+        self._generator.close()
+
+    async def _join(
+        self, url: str, direction: Literal["sendonly", "recvonly"], *, audio: bool
+    ) -> tuple[whip.Local, int]:
+        """From the offer to the keys; its time counts."""
+        start = time.monotonic()
+        local = self._new_client()
+        offer = whip.offer(local, direction, audio=audio)
+        try:
+            answer = whip.parse_answer(await asyncio.to_thread(whip.post, url, offer))
+            peer = self._generator.add_peer(answer.address, local.ufrag, local.pwd, answer.ufrag, answer.pwd)
+            keys_set: asyncio.Future[None] = self._loop.create_future()
+            self._joining[peer] = _Joining(DtlsClient(self._context, answer.fingerprint), keys_set)
+            for event in self._early.pop(peer, []):
+                self._handle(event)
+            await asyncio.wait_for(keys_set, JOIN_TIMEOUT_S)
+        except TimeoutError:
+            raise JoinError(f"{url}: no media connection within {JOIN_TIMEOUT_S:.0f} s") from None
+        except (whip.SignalingError, DtlsError) as error:
+            raise JoinError(str(error)) from error
+        self.join_times_s.append(time.monotonic() - start)
+        return local, peer
+
+    def _new_client(self) -> whip.Local:
+        self._clients += 1
+        fingerprint = self._context.fingerprint
+        return whip.Local(
+            secrets.token_urlsafe(_UFRAG_BYTES).replace("-", "+").replace("_", "/"),
+            secrets.token_urlsafe(_PWD_BYTES).replace("-", "+").replace("_", "/"),
+            f"{fingerprint.algorithm} {fingerprint.value}",
+            audio_ssrc=0x1000_0000 + 2 * self._clients,
+            video_ssrc=0x1000_0001 + 2 * self._clients,
+        )
+
+    def _handle_events(self) -> None:
+        for event in self._generator.poll_events():
+            self._handle(event)
+
+    def _handle(self, event: tuple[Any, ...]) -> None:
+        """Events of a peer that is not known yet wait: the generator's thread may be faster than ``_join``."""
+        peer: int = event[1]
+        joining = self._joining.get(peer)
+        if joining is None:
+            self._early.setdefault(peer, []).append(event)
+            return
+        try:
+            match event:
+                case ("connected", _):
+                    self._send(peer, joining, joining.dtls.start())
+                case ("dtls", _, bytes(datagram)):
+                    self._send(peer, joining, joining.dtls.handle_datagram(datagram))
+        except DtlsError as error:
+            if not joining.keys_set.done():
+                joining.keys_set.set_exception(error)
+
+    def _send(self, peer: int, joining: _Joining, datagrams: list[bytes]) -> None:
+        """Keys go to the generator before the last flight goes out: media may follow at once."""
+        keys = joining.dtls.keys()
+        if keys is not None and not joining.keys_set.done():
+            self._generator.set_srtp_keys(
+                peer, keys.profile, keys.send_key, keys.send_salt, keys.receive_key, keys.receive_salt
+            )
+            joining.keys_set.set_result(None)
+        for datagram in datagrams:
+            self._generator.send_dtls(peer, datagram)
+        _cancel_timer(joining)
+        timeout_s = joining.dtls.timeout_s()
+        if timeout_s is not None and not joining.keys_set.done():
+            joining.timer = self._loop.call_later(timeout_s, self._handle_timeout, peer, joining)
+
+    def _handle_timeout(self, peer: int, joining: _Joining) -> None:
+        self._send(peer, joining, joining.dtls.handle_timeout())
+
+
+def _cancel_timer(joining: _Joining) -> None:
+    if joining.timer is not None:
+        joining.timer.cancel()
+        joining.timer = None

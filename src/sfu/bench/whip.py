@@ -1,0 +1,112 @@
+"""Signaling of the clients: offers by WHIP and WHEP over HTTP, and what an answer says that a client needs.
+
+Written for this purpose and apart from ``sfu.sdp``, so that a fault there is not met by the same fault here.
+"""
+
+from __future__ import annotations
+
+import re
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Literal
+
+VIDEO_PT, AUDIO_PT = 96, 111
+VIDEO_MID, AUDIO_MID = "1", "0"
+_EXTENSIONS = (
+    "a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid",
+    "a=extmap:2 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+)
+"""The numbers are those of ``crates/loadgen/src/source.rs``."""
+_TIMEOUT_S = 20.0
+_MAX_ANSWER_BYTES = 262_144
+
+
+class SignalingError(Exception):
+    """The server refused, or its answer cannot be used. The text is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """What an offer says of a client."""
+
+    ufrag: str
+    pwd: str
+    fingerprint: str
+    """As in ``a=fingerprint``."""
+    audio_ssrc: int
+    video_ssrc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Where the server is and how it shows who it is."""
+
+    address: tuple[str, int]
+    ufrag: str
+    pwd: str
+    fingerprint: tuple[str, str]
+
+
+def offer(local: Local, direction: Literal["sendonly", "recvonly"], *, audio: bool) -> str:
+    """Opus and VP8, no retransmission: what is lost stays lost and is counted."""
+    transport = [
+        "c=IN IP4 0.0.0.0",
+        "a=rtcp-mux",
+        "a=rtcp-rsize",
+        f"a=ice-ufrag:{local.ufrag}",
+        f"a=ice-pwd:{local.pwd}",
+        f"a=fingerprint:{local.fingerprint}",
+        "a=setup:active",
+        f"a={direction}",
+        *_EXTENSIONS,
+    ]
+    lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0"]
+    lines.append(f"a=group:BUNDLE {AUDIO_MID} {VIDEO_MID}" if audio else f"a=group:BUNDLE {VIDEO_MID}")
+    if audio:
+        lines += [f"m=audio 9 UDP/TLS/RTP/SAVPF {AUDIO_PT}", *transport, f"a=mid:{AUDIO_MID}"]
+        lines += [f"a=rtpmap:{AUDIO_PT} opus/48000/2", f"a=rtcp-fb:{AUDIO_PT} transport-cc"]
+        lines += [f"a=ssrc:{local.audio_ssrc} cname:bench"] if direction == "sendonly" else []
+    lines += [f"m=video 9 UDP/TLS/RTP/SAVPF {VIDEO_PT}", *transport, f"a=mid:{VIDEO_MID}"]
+    lines += [f"a=rtpmap:{VIDEO_PT} VP8/90000", f"a=rtcp-fb:{VIDEO_PT} transport-cc"]
+    lines += [f"a=rtcp-fb:{VIDEO_PT} nack pli", f"a=rtcp-fb:{VIDEO_PT} ccm fir"]
+    lines += [f"a=ssrc:{local.video_ssrc} cname:bench"] if direction == "sendonly" else []
+    return "\r\n".join(lines) + "\r\n"
+
+
+def parse_answer(sdp: str) -> Answer:
+    """SignalingError that names what is missing."""
+    candidate = re.search(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", sdp, re.MULTILINE | re.IGNORECASE)
+    if candidate is None:
+        raise SignalingError("the answer has no UDP host candidate")
+    for line in re.findall(r"^m=.*$", sdp, re.MULTILINE):
+        if line.split(" ")[1] == "0":
+            raise SignalingError(f"the server refuses {line.strip()}")
+    algorithm, _, value = _attribute(sdp, "fingerprint").partition(" ")
+    if algorithm not in {"sha-256", "sha-384", "sha-512"}:
+        raise SignalingError(f"the answer has a fingerprint of {algorithm}")
+    return Answer(
+        (candidate[1], int(candidate[2])), _attribute(sdp, "ice-ufrag"), _attribute(sdp, "ice-pwd"), (algorithm, value)
+    )
+
+
+def post(url: str, sdp: str) -> str:
+    """The answer to an offer. Blocks: call it in a thread. SignalingError when there is none."""
+    headers = {"Content-Type": "application/sdp"}
+    request = urllib.request.Request(url, sdp.encode(), headers)  # noqa: S310 - checked by `fanout`
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
+            body: bytes = response.read(_MAX_ANSWER_BYTES)
+    except urllib.error.HTTPError as error:
+        detail = error.read(1_000).decode(errors="replace")
+        raise SignalingError(f"POST {url}: {error.code} {detail}") from error
+    except OSError as error:
+        raise SignalingError(f"POST {url}: {error}") from error
+    return body.decode(errors="replace")
+
+
+def _attribute(sdp: str, name: str) -> str:
+    found = re.search(rf"^a={name}:([^\r\n]+)", sdp, re.MULTILINE)
+    if found is None:
+        raise SignalingError(f"the answer has no a={name}")
+    return found[1].strip()

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from tests.support.server import RunningServer
+from typer.testing import CliRunner
+
+from sfu.bench.fanout import Options, run
+from sfu.bench.target import usage_of
+from sfu.cli import app
+from sfu.dtls.srtp import SrtpProfile
+
+pytestmark = pytest.mark.e2e
+
+
+def silently(what: str, done: float, total: float) -> None:
+    """No progress is shown."""
+
+
+@pytest.mark.parametrize("srtp", ["gcm", "cm"])
+def test_a_short_run_against_our_own_server_loses_nothing_and_its_numbers_are_plausible(
+    srtp: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+    processors = os.sched_getaffinity(0)
+    try:
+        outcome = CliRunner().invoke(
+            app, ["bench", "fanout", "--subscribers", "10", "--duration", "2", "--srtp", srtp, "--out", str(out)]
+        )
+    finally:
+        os.sched_setaffinity(0, processors)
+    assert outcome.exit_code == 0, outcome.output
+    assert "forwarded packets/s" in outcome.output
+    result = json.loads(out.read_text())
+    assert result["lost"] == result["duplicates"] == result["damaged"] == result["silent_streams"] == 0
+    # 5 packets 30 times a second and 50 of audio, to 10.
+    assert result["packets_per_s"] == pytest.approx(2_000, rel=0.1)
+    assert result["packets"] == pytest.approx(10 * result["published"], rel=0.05)
+    assert result["mbit_per_s"] == pytest.approx(1_500 * 1_216 * 8 / 1e6 + 500 * 200 * 8 / 1e6, rel=0.1)
+    assert 0.5 < result["cpu_us_per_packet"] < 200
+    latency = result["latency_us"]
+    assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["p99_9"] <= latency["max"]
+    assert 0 < result["join_ms"]["p50"] <= result["join_ms"]["max"] < 10_000
+    assert 0 < result["rss_bytes_per_subscriber"] < 2**21
+
+
+async def test_a_running_server_is_measured_without_its_cost(server: RunningServer) -> None:
+    options = Options(
+        publishers=2,
+        subscribers=4,
+        video_kbps=300,
+        audio=False,
+        duration_s=1,
+        profile=SrtpProfile.AEAD_AES_128_GCM,
+        url=server.url,
+        pin=False,
+    )
+    result = await run(options, silently)
+    assert (result.lost, result.damaged, result.silent_streams) == (0, 0, 0)
+    assert result.packets_per_s == pytest.approx(4 * 30, rel=0.2)
+    assert result.cpu_us_per_packet is result.rss_bytes is None
+
+
+def test_a_server_that_is_not_there_is_told_in_one_line() -> None:
+    outcome = CliRunner().invoke(app, ["bench", "fanout", "--no-pin", "--url", "http://127.0.0.1:9"])
+    assert outcome.exit_code == 1
+    assert "refused" in outcome.output
+    assert len(outcome.output.strip().splitlines()) == 1
+
+
+def test_a_process_uses_time_and_memory() -> None:
+    before = usage_of(os.getpid())
+    sum(number * number for number in range(200_000))
+    after = usage_of(os.getpid())
+    assert 0 < after.cpu_s - before.cpu_s < 5
+    assert after.rss_bytes > 2**20

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from sfu.bench.whip import Local, SignalingError, offer, parse_answer
+
+LOCAL = Local("ufra", "p" * 22, "sha-256 AB", audio_ssrc=10, video_ssrc=11)
+LINES = [
+    "v=0",
+    "m=audio 40000 UDP/TLS/RTP/SAVPF 111",
+    "a=candidate:1 1 udp 2130706431 192.0.2.1 40000 typ host",
+    "a=ice-ufrag:serv",
+    "a=ice-pwd:server0password00000000",
+    "a=fingerprint:sha-256 AB:CD",
+    "m=video 40000 UDP/TLS/RTP/SAVPF 96",
+]
+ANSWER = "\r\n".join(LINES)
+
+
+def test_a_publisher_names_its_streams_and_a_subscriber_has_none() -> None:
+    assert "a=ssrc:11 cname:bench" in offer(LOCAL, "sendonly", audio=True)
+    assert "a=ssrc" not in offer(LOCAL, "recvonly", audio=True)
+
+
+def test_without_audio_there_is_no_line_of_it() -> None:
+    assert "m=audio" not in offer(LOCAL, "sendonly", audio=False)
+    assert "a=group:BUNDLE 1\r\n" in offer(LOCAL, "sendonly", audio=False)
+
+
+def test_an_answer_says_where_the_server_is_and_who() -> None:
+    answer = parse_answer(ANSWER)
+    assert answer.address == ("192.0.2.1", 40000)
+    assert (answer.ufrag, answer.pwd) == ("serv", "server0password00000000")
+    assert answer.fingerprint == ("sha-256", "AB:CD")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("typ host", "typ relay", "no UDP host candidate"),
+        ("m=video 40000", "m=video 0", "refuses m=video"),
+        ("a=ice-pwd", "a=x", "no a=ice-pwd"),
+        ("sha-256", "md5", "fingerprint of md5"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_is_told_why(old: str, new: str, complaint: str) -> None:
+    with pytest.raises(SignalingError, match=complaint):
+        parse_answer(ANSWER.replace(old, new))

@@ -1,5 +1,6 @@
 //! Properties of what a subscriber gets, whatever happens on the way: loss, reordering, duplicates,
-//! switches, pauses, layer changes.
+//! switches, pauses, layer changes. Longer than other files, because the world, its random steps and
+//! what must hold after each are read together.
 
 mod support;
 

@@ -9,29 +9,8 @@ use sfu_core::rtcp::{Packet, ReportBlock, write_nack};
 use sfu_core::rtp::{HeaderFields, RtpHeader};
 use sfu_core::time::Micros;
 use sfu_core::wire::Writer;
-use support::media::{Opus, Vp8, read_mark};
+use support::media::{Opus, Vp8, publish_seconds, read_mark, send_frame, single};
 use support::{EXT_AUDIO_LEVEL, EXT_MID, Net, OUT_EXT_SHIFT};
-
-fn single(ssrc: u32) -> Vec<EncodingOptions> {
-    vec![EncodingOptions { ssrc: Some(Ssrc(ssrc)), rtx_ssrc: Some(Ssrc(ssrc + 1)), ..EncodingOptions::default() }]
-}
-
-/// Sends a frame now, as one batch.
-fn send_frame(net: &mut Net, from: TransportId, frame: &[support::media::Sent]) {
-    for sent in frame {
-        let bytes = net.client(from).protect(&sent.bytes);
-        net.send_at(net.now, from, bytes);
-    }
-    net.run_for(Micros(0));
-}
-
-fn publish_seconds(net: &mut Net, from: TransportId, video: &mut Vp8, seconds: u32) {
-    for number in 0..seconds * 30 {
-        let frame = video.frame(number == 0, 0, false);
-        send_frame(net, from, &frame);
-        net.run_for(Micros(33_333));
-    }
-}
 
 #[test]
 fn one_publisher_reaches_every_subscriber_whole_and_in_order() {

@@ -4,32 +4,10 @@ mod support;
 
 use sfu_core::command::{EncodingOptions, Kind};
 use sfu_core::event::Event;
-use sfu_core::ids::{Ssrc, TransportId};
 use sfu_core::rtp::{HeaderFields, RtpHeader};
 use sfu_core::time::Micros;
-use support::media::Vp8;
+use support::media::{Vp8, publish_seconds, send_frame, single};
 use support::{EXT_MID, Net, RED_PT, VP8};
-
-fn single(ssrc: u32) -> Vec<EncodingOptions> {
-    vec![EncodingOptions { ssrc: Some(Ssrc(ssrc)), rtx_ssrc: Some(Ssrc(ssrc + 1)), ..EncodingOptions::default() }]
-}
-
-/// Sends a frame now, as one batch.
-fn send_frame(net: &mut Net, from: TransportId, frame: &[support::media::Sent]) {
-    for sent in frame {
-        let bytes = net.client(from).protect(&sent.bytes);
-        net.send_at(net.now, from, bytes);
-    }
-    net.run_for(Micros(0));
-}
-
-fn publish_seconds(net: &mut Net, from: TransportId, video: &mut Vp8, seconds: u32) {
-    for number in 0..seconds * 30 {
-        let frame = video.frame(number == 0, 0, false);
-        send_frame(net, from, &frame);
-        net.run_for(Micros(33_333));
-    }
-}
 
 #[test]
 fn a_subscriber_without_the_codec_is_told_of_once_and_gets_nothing() {

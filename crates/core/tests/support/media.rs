@@ -2,9 +2,12 @@
 //! so that a test can tell where it came from.
 
 use sfu_core::codec::vp8::Vp8Descriptor;
+use sfu_core::command::EncodingOptions;
+use sfu_core::ids::{Ssrc, TransportId};
 use sfu_core::rtp::HeaderFields;
+use sfu_core::time::Micros;
 
-use super::{EXT_MID, EXT_TRANSPORT_CC, OPUS_PT, VP8_PT, rtp};
+use super::{EXT_MID, EXT_TRANSPORT_CC, Net, OPUS_PT, VP8_PT, rtp};
 
 /// One VP8 stream. Frames are made one after the other; each has `packets` packets.
 #[derive(Clone, Debug)]
@@ -164,5 +167,28 @@ impl Opus {
         let elements: [(u8, &[u8]); 3] =
             [(EXT_MID, self.mid.as_bytes()), (EXT_TRANSPORT_CC, &number), (super::EXT_AUDIO_LEVEL, &[0x85])];
         rtp(&fields, &elements, &payload)
+    }
+}
+
+/// One encoding, known by its SSRC; retransmissions under the next.
+pub fn single(ssrc: u32) -> Vec<EncodingOptions> {
+    vec![EncodingOptions { ssrc: Some(Ssrc(ssrc)), rtx_ssrc: Some(Ssrc(ssrc + 1)), ..EncodingOptions::default() }]
+}
+
+/// Sends a frame now, as one batch.
+pub fn send_frame(net: &mut Net, from: TransportId, frame: &[Sent]) {
+    for sent in frame {
+        let bytes = net.client(from).protect(&sent.bytes);
+        net.send_at(net.now, from, bytes);
+    }
+    net.run_for(Micros(0));
+}
+
+/// Thirty frames a second, the first a keyframe.
+pub fn publish_seconds(net: &mut Net, from: TransportId, video: &mut Vp8, seconds: u32) {
+    for number in 0..seconds * 30 {
+        let frame = video.frame(number == 0, 0, false);
+        send_frame(net, from, &frame);
+        net.run_for(Micros(33_333));
     }
 }

@@ -6,6 +6,7 @@ only sends) are the two kinds.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from sfu.clock import Timer
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from sfu.conference.meeting import Meeting
 
 
-class Participant:
+class Participant(ABC):
     """``token`` proves to the server that a request comes from this participant's client.
 
     Leaves its meeting once, by ``Meeting.remove``; after that nothing calls it any more.
@@ -38,16 +39,17 @@ class Participant:
         transport.on_state = self._on_transport
 
     @property
+    @abstractmethod
     def is_connected(self) -> bool:
         """Whether its client is there now."""
-        raise NotImplementedError
 
     def view(self) -> ParticipantView:
         """What the others are told."""
         return ParticipantView(self.id, self.name, self.joined_at, self.is_connected, self.sources.views())
 
+    @abstractmethod
     def notify(self, event: Event) -> None:
-        """Tells its client, when it has a way to listen."""
+        """Tells its client, where that has a way to listen."""
 
     def leave(self) -> None:
         """Leaves because it wants to. Idempotent."""

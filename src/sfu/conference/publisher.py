@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sfu.conference.client_offer import ClientOffer
-from sfu.conference.events import LeaveReason
+from sfu.conference.events import Event, LeaveReason
 from sfu.conference.participant import Participant
 from sfu.conference.track import Source
 from sfu.errors import RemoteError
@@ -45,6 +45,9 @@ class Publisher(Participant):
     def is_connected(self) -> bool:
         """Whether its media transport is connected."""
         return self.transport.state is TransportState.CONNECTED
+
+    def notify(self, event: Event) -> None:
+        """Nothing: its client has no way to listen."""
 
     def _on_transport(self, transport: Transport, state: TransportState, detail: str) -> None:
         super()._on_transport(transport, state, detail)

@@ -17,6 +17,7 @@
     )
 )]
 
+pub mod bwe;
 pub mod codec;
 pub mod command;
 pub mod event;

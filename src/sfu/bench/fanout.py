@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ WARM_UP_S = 1.5
 
 Progress = Callable[[str, float, float], None]
 """Told (what happens, how much of it is done, of how much)."""
+Serve = Callable[[int | None], AbstractAsyncContextManager[Target]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,13 @@ class Result:
         return asdict(self)
 
 
-async def run(options: Options, progress: Progress) -> Result:
-    """Measures once. TargetError, JoinError when it cannot."""
+async def run(options: Options, progress: Progress, serve: Serve | None = None) -> Result:
+    """Measures once. TargetError, JoinError when it cannot.
+
+    ``serve`` starts another server than ours on the processor that it is told.
+    """
     server_cpu, load_cpu = _processors() if options.pin else (None, None)
-    async with _target(options.url, server_cpu) as target:
+    async with _target(options.url, server_cpu) if serve is None else serve(server_cpu) as target:
         if load_cpu is not None:
             os.sched_setaffinity(0, {load_cpu})
         load = Load(options.profile)
@@ -102,7 +106,7 @@ async def _measure(options: Options, target: Target, load: Load, progress: Progr
     run_id = secrets.token_hex(4)
     meetings = [f"bench-{run_id}-{number}" for number in range(options.publishers)]
     for meeting in meetings:
-        await load.publish(f"{target.url}/whip/{meeting}", video_kbps=options.video_kbps, audio=options.audio)
+        await load.publish(target.publisher(meeting), video_kbps=options.video_kbps, audio=options.audio)
     before_joins, joins_start = target.usage(), time.monotonic()
     already = len(load.join_times_s)
     await _join_subscribers(options, target, load, meetings, progress)
@@ -128,7 +132,7 @@ async def _join_subscribers(
         nonlocal joined
         async with places:
             meeting = meetings[number % len(meetings)]
-            await load.subscribe(f"{target.url}/whep/{meeting}", audio=options.audio)
+            await load.subscribe(target.subscriber(meeting), audio=options.audio)
         joined += 1
         progress("joining", joined, options.subscribers)
 

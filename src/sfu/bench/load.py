@@ -44,16 +44,16 @@ class Load:
         self._clients = 0
         self.join_times_s: list[float] = []
 
-    async def publish(self, url: str, *, video_kbps: int, audio: bool) -> None:
-        """Joins by WHIP and starts to send. JoinError when it does not come about."""
-        local, peer = await self._join(url, "sendonly", audio=audio)
+    async def publish(self, exchange: whip.Exchange, *, video_kbps: int, audio: bool) -> None:
+        """Joins and starts to send. JoinError when it does not come about."""
+        local, peer = await self._join(exchange, "sendonly", audio=audio)
         video_stream = (whip.VIDEO_MID, whip.VIDEO_PT, local.video_ssrc)
         audio_stream = (whip.AUDIO_MID, whip.AUDIO_PT, local.audio_ssrc) if audio else None
         self._generator.publish(peer, video_stream, video_kbps, audio_stream)
 
-    async def subscribe(self, url: str, *, audio: bool) -> None:
-        """Joins by WHEP. JoinError when it does not come about."""
-        await self._join(url, "recvonly", audio=audio)
+    async def subscribe(self, exchange: whip.Exchange, *, audio: bool) -> None:
+        """Joins to receive. JoinError when it does not come about."""
+        await self._join(exchange, "recvonly", audio=audio)
 
     def reset(self) -> None:
         """Counts from here on."""
@@ -71,14 +71,14 @@ class Load:
         self._generator.close()
 
     async def _join(
-        self, url: str, direction: Literal["sendonly", "recvonly"], *, audio: bool
+        self, exchange: whip.Exchange, direction: Literal["sendonly", "recvonly"], *, audio: bool
     ) -> tuple[whip.Local, int]:
         """From the offer to the keys; its time counts."""
         start = time.monotonic()
         local = self._new_client()
         offer = whip.offer(local, direction, audio=audio)
         try:
-            answer = whip.parse_answer(await asyncio.to_thread(whip.post, url, offer))
+            answer = whip.parse_answer(await exchange(offer))
             peer = self._generator.add_peer(answer.address, local.ufrag, local.pwd, answer.ufrag, answer.pwd)
             keys_set: asyncio.Future[None] = self._loop.create_future()
             self._joining[peer] = _Joining(DtlsClient(self._context, answer.fingerprint), keys_set)
@@ -86,7 +86,7 @@ class Load:
                 self._handle(event)
             await asyncio.wait_for(keys_set, JOIN_TIMEOUT_S)
         except TimeoutError:
-            raise JoinError(f"{url}: no media connection within {JOIN_TIMEOUT_S:.0f} s") from None
+            raise JoinError(f"no media connection within {JOIN_TIMEOUT_S:.0f} s") from None
         except (whip.SignalingError, DtlsError) as error:
             raise JoinError(str(error)) from error
         self.join_times_s.append(time.monotonic() - start)

@@ -16,6 +16,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sfu.bench.whip import Exchange, exchange_at
+
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
@@ -49,6 +51,14 @@ class Target:
     def usage(self) -> Usage | None:
         """Now; None when the process is not known."""
         return None if self.pid is None else usage_of(self.pid)
+
+    def publisher(self, meeting: str) -> Exchange:
+        """How a publisher of this meeting joins."""
+        return exchange_at(f"{self.url}/whip/{meeting}")
+
+    def subscriber(self, meeting: str) -> Exchange:
+        """How a subscriber of this meeting joins."""
+        return exchange_at(f"{self.url}/whep/{meeting}")
 
 
 def usage_of(pid: int) -> Usage:

@@ -5,9 +5,11 @@ Written for this purpose and apart from ``sfu.sdp``, so that a fault there is no
 
 from __future__ import annotations
 
+import asyncio
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +22,10 @@ _EXTENSIONS = (
 """The numbers are those of ``crates/loadgen/src/source.rs``."""
 _TIMEOUT_S = 20.0
 _MAX_ANSWER_BYTES = 262_144
+
+
+Exchange = Callable[[str], Awaitable[str]]
+"""The server's answer to an offer, both SDP. SignalingError when there is none."""
 
 
 class SignalingError(Exception):
@@ -88,6 +94,15 @@ def parse_answer(sdp: str) -> Answer:
     return Answer(
         (candidate[1], int(candidate[2])), _attribute(sdp, "ice-ufrag"), _attribute(sdp, "ice-pwd"), (algorithm, value)
     )
+
+
+def exchange_at(url: str) -> Exchange:
+    """By WHIP or WHEP."""
+
+    async def exchange(sdp: str) -> str:
+        return await asyncio.to_thread(post, url, sdp)
+
+    return exchange
 
 
 def post(url: str, sdp: str) -> str:

@@ -1,0 +1,1 @@
+"""What is measured beside the server: kept figures, and other servers under the same load."""

@@ -9,16 +9,23 @@ use crate::egress::forward::Feed;
 use crate::ingress::producer::Producer;
 use crate::outbox::Outbox;
 use crate::slab::{Key, Slab};
+use crate::transmit::TxArena;
 use crate::transport::Transport;
 
+/// What the arena holds when it is time to hand it over: enough for a call into the kernel to be worth it, little enough
+/// that what was written is still in the second-level cache when the kernel copies it.
+pub const PART_BYTES: usize = 128 << 10;
+
 /// Forwards what came for this producer with the present batch. True when its sender is to be asked
-/// for a keyframe.
+/// for a keyframe. `send` gets the arena whenever it holds enough, so that the first subscriber does not wait for the last
+/// one's encryption.
 pub fn fan_out(
     key: Key,
     producers: &mut Slab<Producer>,
     consumers: &mut Slab<Consumer>,
     transports: &mut Slab<Transport>,
     out: &mut Outbox<'_>,
+    send: &mut dyn FnMut(&mut TxArena),
 ) -> bool {
     let Some(producer) = producers.get_mut(key) else { return false };
     let has_news = std::mem::take(&mut producer.has_news);
@@ -43,6 +50,9 @@ pub fn fan_out(
         }
         if has_changed {
             needed |= consumer.needs_keyframe(producer);
+        }
+        if out.tx.total_bytes() >= PART_BYTES {
+            send(out.tx);
         }
     }
     let Some(producer) = producers.get_mut(key) else { return false };

@@ -144,20 +144,32 @@ impl Shard {
 
     /// Takes one batch of datagrams (up to 64) and leaves everything to be sent in `tx`.
     pub fn handle(&mut self, now: Time, datagrams: &mut [Datagram<'_>], tx: &mut TxArena) {
+        self.handle_in_parts(now, datagrams, tx, &mut |_| {});
+    }
+
+    /// As [`Shard::handle`], but during a wide fan-out `send` gets the arena whenever it holds enough to be sent, to empty
+    /// it. What is left in `tx` at the end comes after.
+    pub fn handle_in_parts(
+        &mut self,
+        now: Time,
+        datagrams: &mut [Datagram<'_>],
+        tx: &mut TxArena,
+        send: &mut dyn FnMut(&mut TxArena),
+    ) {
         for datagram in datagrams {
             if let Err(reason) = self.receive(now, datagram, tx) {
                 self.drops.add(reason);
             }
         }
-        self.fan_out_touched(now, tx);
+        self.fan_out_touched(now, tx, send);
         self.settle_touched(now, tx);
     }
 
-    fn fan_out_touched(&mut self, now: Time, tx: &mut TxArena) {
+    fn fan_out_touched(&mut self, now: Time, tx: &mut TxArena, send: &mut dyn FnMut(&mut TxArena)) {
         let mut touched = std::mem::take(&mut self.touched_producers);
         for key in touched.drain(..) {
             let mut out = outbox!(self, now, tx);
-            let asks = fan_out(key, &mut self.producers, &mut self.consumers, &mut self.transports, &mut out);
+            let asks = fan_out(key, &mut self.producers, &mut self.consumers, &mut self.transports, &mut out, send);
             if asks && let Some(producer) = self.producers.get(key) {
                 self.touch(producer.transport);
             }

@@ -13,7 +13,7 @@ use crate::BATCH;
 use crate::stats::IoStats;
 use crate::sys::{self, Socket};
 
-/// Full buffers: wait so often and so long in one pass over the arena, then drop. Longer would hold up receiving.
+/// Full buffers: wait so often and so long in one pass over a batch, then drop. Longer would hold up receiving.
 const MAX_WAITS: u32 = 4;
 const WAIT: Duration = Duration::from_micros(500);
 /// Errors that concern an earlier packet are reported once; more in a row are about this one.
@@ -53,12 +53,16 @@ pub struct Sender {
 }
 
 impl Sender {
+    /// What is sent from now on may wait for the kernel's buffers anew: once for all parts of a batch.
+    pub fn begin(&mut self) {
+        self.waits_left = MAX_WAITS;
+    }
+
     /// Sends everything in the arena; what the kernel does not take is gone.
     pub fn send(&mut self, sockets: &mut [Socket], tx: &TxArena, stats: &mut IoStats) {
         if tx.is_empty() {
             return;
         }
-        self.waits_left = MAX_WAITS;
         let mut batch: Vec<Train<'_>> = Vec::with_capacity(BATCH);
         for train in tx.trains() {
             let full = batch.len() == BATCH || batch.first().is_some_and(|first| first.socket != train.socket);

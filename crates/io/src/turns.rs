@@ -142,9 +142,13 @@ impl<'a> Runner<'a> {
         self.stats.received += datagrams.len() as u64;
         // Receive offload may have given more datagrams than messages.
         for batch in datagrams.chunks_mut(BATCH) {
-            self.shard.handle(arrivals.now, batch, &mut self.tx);
-            self.sender.send(&mut self.sockets, &self.tx, &mut self.stats);
-            self.tx.clear();
+            self.sender.begin();
+            let mut send = |tx: &mut TxArena| {
+                self.sender.send(&mut self.sockets, tx, &mut self.stats);
+                tx.clear();
+            };
+            self.shard.handle_in_parts(arrivals.now, batch, &mut self.tx, &mut send);
+            send(&mut self.tx);
         }
         Ok(messages)
     }
@@ -158,6 +162,7 @@ impl<'a> Runner<'a> {
     }
 
     fn transmit(&mut self) {
+        self.sender.begin();
         self.sender.send(&mut self.sockets, &self.tx, &mut self.stats);
         self.tx.clear();
     }

@@ -178,8 +178,18 @@ class LoadGen:
     @property
     def event_fd(self) -> int:
         """Becomes readable when events wait; ``poll_events`` clears it."""
-    def add_peer(self, remote: _Address, local_ufrag: str, local_pwd: str, remote_ufrag: str, remote_pwd: str) -> int:
-        """Opens a socket and starts checks towards ``remote``; the peer's number, counted from 0."""
+    def add_peer(
+        self,
+        remote: _Address,
+        local_ufrag: str,
+        local_pwd: str,
+        remote_ufrag: str,
+        remote_pwd: str,
+        group: int = 0,
+    ) -> int:
+        """Opens a socket and starts checks towards ``remote``; the peer's number, counted from 0. ``group``: 0 or 1."""
+    def remove_peer(self, peer: int) -> None:
+        """Closes its socket; what it counted is forgotten. The server is not told."""
     def send_dtls(self, peer: int, datagram: bytes) -> bool:
         """False when the socket did not take it."""
     def set_srtp_keys(
@@ -191,12 +201,12 @@ class LoadGen:
         """("connected", peer): the server answered a check; ("dtls", peer, datagram: bytes)"""
     def reset(self) -> None:
         """Counts from here on."""
-    def report(self) -> dict[str, Any]:
-        """What all peers counted since the last reset:
+    def report(self, group: int = 0) -> dict[str, Any]:
+        """What a group's peers counted since the last reset:
 
         {"elapsed_us", "published", "published_bytes", "packets", "bytes", "lost", "duplicates", "sampled", "damaged",
          "unsent", "keyframe_requests", "streams", "silent_streams", "connected", "late_us",
-         "latency_us": {"p50", "p90", "p99", "p99_9", "max"}}
+         "latency_us": {"p50", "p90", "p99", "p99_9", "max"}, "latency_counts": [(microseconds, count)]}
         """
     def close(self) -> None:
         """Stops the thread and joins it. Idempotent."""

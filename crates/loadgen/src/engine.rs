@@ -11,12 +11,16 @@ use sfu_io::clock::Clock;
 use sfu_io::sys::Receiver;
 
 use crate::peer::{Credentials, Keys, Outcome, Peer, Totals};
-use crate::source::Source;
+use crate::source::{FRAME, Source};
 
 /// How often peers are asked whether a check or a report is due.
 const TIMERS: Micros = Micros::from_millis(5);
 /// Batches taken from one socket before the others have their turn.
 const BATCHES_PER_TURN: usize = 4;
+/// Peers are counted in groups: those that are watched, and those that only disturb them.
+pub const GROUPS: usize = 2;
+/// The golden ratio's fraction spreads any number of publishers evenly over the interval of a frame.
+const STAGGER: f64 = 0.618_033_988_749_895;
 
 /// What the caller has to act upon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +48,14 @@ pub struct Report {
 
 pub struct Engine {
     clock: Clock,
-    peers: Vec<Peer>,
+    /// By number; `None` has left.
+    peers: Vec<Option<Peer>>,
+    /// Numbers of the peers that publish, so that nobody else is asked each turn.
+    publishers: Vec<usize>,
+    /// How many began to publish.
+    began: u32,
     receiver: Receiver,
-    totals: Totals,
+    totals: [Totals; GROUPS],
     since: Time,
     next_timers: Time,
     events: VecDeque<Event>,
@@ -58,8 +67,10 @@ impl Default for Engine {
         Self {
             clock,
             peers: Vec::new(),
+            publishers: Vec::new(),
+            began: 0,
             receiver: Receiver::new(true),
-            totals: Totals::default(),
+            totals: Default::default(),
             since: clock.now(),
             next_timers: clock.now(),
             events: VecDeque::new(),
@@ -68,27 +79,46 @@ impl Default for Engine {
 }
 
 impl Engine {
-    /// Opens a peer; its number is how many there were. Its checks start at once.
-    pub fn add_peer(&mut self, remote: SocketAddr, credentials: &Credentials) -> io::Result<u32> {
+    /// Opens a peer; its number is how many there were. Its checks start at once. A `group` from [`GROUPS`] on is the
+    /// last.
+    pub fn add_peer(&mut self, remote: SocketAddr, credentials: &Credentials, group: usize) -> io::Result<u32> {
         let number = self.peers.len() as u32;
-        self.peers.push(Peer::open(number, remote, credentials, self.clock.now())?);
+        let group = group.min(GROUPS - 1);
+        self.peers.push(Some(Peer::open(number, remote, credentials, group, self.clock.now())?));
         self.next_timers = self.clock.now();
         Ok(number)
     }
 
+    /// Closes the peer's socket; what it counted is forgotten. The server is not told.
+    pub fn remove_peer(&mut self, number: u32) -> Option<()> {
+        self.peers.get_mut(number as usize)?.take()?;
+        self.publishers.retain(|publisher| *publisher != number as usize);
+        Some(())
+    }
+
     pub fn peer(&self, number: u32) -> Option<&Peer> {
-        self.peers.get(number as usize)
+        self.peers.get(number as usize)?.as_ref()
+    }
+
+    fn peer_mut(&mut self, number: u32) -> Option<&mut Peer> {
+        self.peers.get_mut(number as usize)?.as_mut()
     }
 
     /// From now on RTCP is sent, and media counted and sampled.
     pub fn set_keys(&mut self, number: u32, keys: &Keys) -> Option<Result<(), SrtpError>> {
-        Some(self.peers.get_mut(number as usize)?.set_keys(keys))
+        Some(self.peer_mut(number)?.set_keys(keys))
     }
 
-    /// Starts to publish; `source` makes the streams at the given time.
+    /// Starts to publish; `source` makes the streams at the given time. Publishers' frames do not fall together: each
+    /// has a place of its own in the interval of a frame, the same in each run.
     pub fn publish(&mut self, number: u32, source: impl FnOnce(Time) -> Source) -> Option<()> {
-        let now = self.clock.now();
-        self.peers.get_mut(number as usize)?.source = Some(source(now));
+        let next_frame = Time(self.clock.now().0.next_multiple_of(FRAME.0));
+        let place = (f64::from(self.began) * STAGGER).fract() * FRAME.0 as f64;
+        self.peer_mut(number)?.source = Some(source(next_frame + Micros(place as u64)));
+        self.began += 1;
+        if !self.publishers.contains(&(number as usize)) {
+            self.publishers.push(number as usize);
+        }
         Some(())
     }
 
@@ -102,13 +132,14 @@ impl Engine {
 
     /// Takes what waits at a peer's socket; true when there may be more.
     pub fn receive(&mut self, number: usize) -> bool {
-        let Some(peer) = self.peers.get_mut(number) else { return false };
+        let Some(Some(peer)) = self.peers.get_mut(number) else { return false };
+        let totals = &mut self.totals[peer.group];
         for _ in 0..BATCHES_PER_TURN {
             let Ok(messages) = self.receiver.receive(peer.socket()) else { return false };
             let arrivals = self.clock.arrivals();
             for datagram in self.receiver.datagrams() {
                 let at = arrivals.time_of(datagram.stamp);
-                match peer.handle(arrivals.now, at, datagram.source, datagram.bytes, &mut self.totals) {
+                match peer.handle(arrivals.now, at, datagram.source, datagram.bytes, totals) {
                     Outcome::Nothing => {}
                     Outcome::Connected => self.events.push_back(Event::Connected(number as u32)),
                     Outcome::Dtls(bytes) => self.events.push_back(Event::Dtls(number as u32, bytes)),
@@ -123,27 +154,35 @@ impl Engine {
 
     /// Does what is due; how long until something is due again.
     pub fn handle_timeout(&mut self) -> Micros {
+        let next_media = self.publish_due();
         let now = self.clock.now();
-        let mut next = now + TIMERS;
-        for peer in &mut self.peers {
-            while peer.source.as_ref().and_then(Source::next).is_some_and(|at| at <= now) {
-                peer.publish(&self.clock, &mut self.totals);
-            }
-            next = peer.source.as_ref().and_then(Source::next).map_or(next, |at| next.min(at));
-        }
         if now >= self.next_timers {
             self.next_timers = now + TIMERS;
             let unix_us = now.0.saturating_add_signed(self.clock.unix_offset_us());
-            self.peers.iter_mut().for_each(|peer| peer.handle_timeout(now, unix_us));
+            self.peers.iter_mut().flatten().for_each(|peer| peer.handle_timeout(now, unix_us));
         }
-        next.min(self.next_timers).since(self.clock.now())
+        next_media.map_or(self.next_timers, |at| at.min(self.next_timers)).since(self.clock.now())
+    }
+
+    /// Sends the media that is due; when the next is.
+    pub fn publish_due(&mut self) -> Option<Time> {
+        let now = self.clock.now();
+        let mut next = None;
+        for number in &self.publishers {
+            let Some(Some(peer)) = self.peers.get_mut(*number) else { continue };
+            while peer.source.as_ref().and_then(Source::next).is_some_and(|at| at <= now) {
+                peer.publish(&self.clock, &mut self.totals[peer.group]);
+            }
+            next = peer.source.as_ref().and_then(Source::next).into_iter().chain(next).min();
+        }
+        next
     }
 
     /// Counts from here on.
     pub fn reset(&mut self) {
         self.since = self.clock.now();
-        self.totals = Totals::default();
-        for peer in &mut self.peers {
+        self.totals = Default::default();
+        for peer in self.peers.iter_mut().flatten() {
             peer.sink.reset();
             if let Some(source) = &mut peer.source {
                 source.late_us = 0;
@@ -151,10 +190,12 @@ impl Engine {
         }
     }
 
-    pub fn report(&self) -> Report {
+    /// Of one group of peers.
+    pub fn report(&self, group: usize) -> Report {
         let now = self.clock.now();
-        let mut report = Report { totals: self.totals.clone(), elapsed: now.since(self.since), ..Report::default() };
-        for peer in &self.peers {
+        let totals = self.totals.get(group).cloned().unwrap_or_default();
+        let mut report = Report { totals, elapsed: now.since(self.since), ..Report::default() };
+        for peer in self.peers.iter().flatten().filter(|peer| peer.group == group) {
             report.connected += u64::from(peer.is_connected(now));
             report.late_us = peer.source.as_ref().map_or(0, |source| source.late_us).max(report.late_us);
             for stream in peer.sink.streams() {

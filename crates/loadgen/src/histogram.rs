@@ -34,6 +34,12 @@ impl Histogram {
         self.max_us
     }
 
+    /// The buckets that are not empty: (largest value, count), values rising. The last bucket's value is the largest.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
+        let filled = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        filled.map(|(bucket, count)| (top_of(bucket).min(self.max_us), *count))
+    }
+
     /// The value that `share` (0 to 1) of what was added does not exceed; 0 when nothing was.
     pub fn percentile_us(&self, share: f64) -> u64 {
         let wanted = (share * self.count as f64).ceil().max(1.0) as u64;
@@ -82,6 +88,18 @@ mod tests {
             assert!((expected..=expected + expected / STEPS).contains(&value), "{share}: {value}");
         }
         assert_eq!((histogram.count(), histogram.max_us()), (10_000, 10_000));
+    }
+
+    #[test]
+    fn the_buckets_hold_all_that_was_added_in_rising_order() {
+        let mut histogram = Histogram::default();
+        for us in [3, 3, 70, 5_000, 71] {
+            histogram.add(us);
+        }
+        let buckets: Vec<_> = histogram.buckets().collect();
+        assert!(buckets.is_sorted());
+        assert_eq!(buckets.iter().map(|(_, count)| count).sum::<u64>(), 5);
+        assert_eq!((buckets[0], buckets[buckets.len() - 1]), ((3, 2), (5_000, 1)));
     }
 
     #[test]

@@ -81,13 +81,21 @@ pub struct Peer {
     srtp: Option<Srtp>,
     pub source: Option<Source>,
     pub sink: Sink,
+    /// Whose totals it adds to.
+    pub group: usize,
     next_feedback: Time,
     next_report: Time,
 }
 
 impl Peer {
     /// `number` makes tie-breaker, SSRC and the rhythm of reports its own.
-    pub fn open(number: u32, remote: SocketAddr, credentials: &Credentials, now: Time) -> io::Result<Self> {
+    pub fn open(
+        number: u32,
+        remote: SocketAddr,
+        credentials: &Credentials,
+        group: usize,
+        now: Time,
+    ) -> io::Result<Self> {
         let any: SocketAddr = match remote {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -103,6 +111,7 @@ impl Peer {
             srtp: None,
             source: None,
             sink: Sink::new(0x4000_0000 | number, number),
+            group,
             next_feedback: now + phase,
             next_report: now + phase,
         })

@@ -16,7 +16,8 @@ pub const TRANSPORT_CC_ID: u8 = 2;
 pub const VIDEO_PACKET: usize = 1_200;
 const AUDIO_PAYLOAD: usize = 160;
 const FRAMES_PER_SECOND: u64 = 30;
-const FRAME: Micros = Micros(1_000_000 / FRAMES_PER_SECOND);
+/// From one frame to the next.
+pub const FRAME: Micros = Micros(1_000_000 / FRAMES_PER_SECOND);
 const AUDIO_FRAME: Micros = Micros::from_millis(20);
 const VIDEO_TICKS: u32 = 90_000 / FRAMES_PER_SECOND as u32;
 /// 20 ms of Opus' 48 kHz.

@@ -19,6 +19,8 @@ use crate::peer::Credentials;
 
 /// Sockets that are told to be ready at once.
 const READY: usize = 1_024;
+/// Sockets that are read before publishers have their turn: some 100 microseconds.
+const BETWEEN_SENDING: usize = 32;
 const WAKE: Token = Token(usize::MAX);
 
 struct Shared {
@@ -59,9 +61,9 @@ impl LoadThread {
     }
 
     /// As [`Engine::add_peer`].
-    pub fn add_peer(&self, remote: SocketAddr, credentials: &Credentials) -> io::Result<u32> {
+    pub fn add_peer(&self, remote: SocketAddr, credentials: &Credentials, group: usize) -> io::Result<u32> {
         let mut engine = self.engine().map_err(|_| io::Error::other("the load generator's thread failed"))?;
-        let number = engine.add_peer(remote, credentials)?;
+        let number = engine.add_peer(remote, credentials, group)?;
         if let Some(peer) = engine.peer(number) {
             let fd = peer.socket().as_raw_fd();
             self.registry.register(&mut SourceFd(&fd), Token(number as usize), Interest::READABLE)?;
@@ -114,10 +116,10 @@ fn run(shared: &Shared, mut poll: Poll) {
         let Ok(mut engine) = shared.engine.lock() else { return };
         let mut numbers = std::mem::take(&mut unfinished);
         numbers.extend(ready.iter().map(Ready::token).filter(|token| *token != WAKE).map(|token| token.0));
-        for number in numbers {
-            if engine.receive(number) {
-                unfinished.push(number);
-            }
+        for some in numbers.chunks(BETWEEN_SENDING) {
+            unfinished.extend(some.iter().copied().filter(|number| engine.receive(*number)));
+            // A burst to thousands of sockets takes milliseconds; publishers are not to be late by as much.
+            engine.publish_due();
         }
         wait = engine.handle_timeout();
         if engine.has_events() {

@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
-use sfu_loadgen::engine::Engine;
+use sfu_loadgen::engine::{Engine, GROUPS};
 use sfu_loadgen::peer::Peer;
 use sfu_loadgen::source::Source;
 use sfu_loadgen::{Credentials, Event, Keys, LoadThread, Report, StreamOptions, VideoOptions};
@@ -36,6 +36,14 @@ impl LoadGen {
     }
 }
 
+fn known_group(group: usize) -> PyResult<usize> {
+    if group < GROUPS {
+        Ok(group)
+    } else {
+        Err(value_error(format!("group is {group}, accepted are 0..{}", GROUPS - 1)))
+    }
+}
+
 fn unknown(peer: u32) -> PyErr {
     value_error(format!("there is no peer {peer}"))
 }
@@ -52,6 +60,8 @@ impl LoadGen {
         self.thread.event_fd()
     }
 
+    #[pyo3(signature = (remote, local_ufrag, local_pwd, remote_ufrag, remote_pwd, group=0))]
+    #[allow(clippy::too_many_arguments)] // Both sides' credentials.
     fn add_peer(
         &self,
         py: Python<'_>,
@@ -60,10 +70,16 @@ impl LoadGen {
         local_pwd: String,
         remote_ufrag: String,
         remote_pwd: String,
+        group: usize,
     ) -> PyResult<u32> {
+        let group = known_group(group)?;
         let remote = address(&remote)?;
         let credentials = Credentials { local_ufrag, local_pwd, remote_ufrag, remote_pwd };
-        Ok(py.detach(|| self.thread.add_peer(remote, &credentials))?)
+        Ok(py.detach(|| self.thread.add_peer(remote, &credentials, group))?)
+    }
+
+    fn remove_peer(&self, py: Python<'_>, peer: u32) -> PyResult<()> {
+        self.with(py, |engine| engine.remove_peer(peer))?.ok_or_else(|| unknown(peer))
     }
 
     fn send_dtls(&self, py: Python<'_>, peer: u32, datagram: &[u8]) -> PyResult<bool> {
@@ -119,8 +135,10 @@ impl LoadGen {
         self.with(py, Engine::reset)
     }
 
-    fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        report(py, &self.with(py, |engine| engine.report())?)
+    #[pyo3(signature = (group=0))]
+    fn report<'py>(&self, py: Python<'py>, group: usize) -> PyResult<Bound<'py, PyDict>> {
+        let group = known_group(group)?;
+        report(py, &self.with(py, |engine| engine.report(group))?)
     }
 
     fn close(&self, py: Python<'_>) {
@@ -158,5 +176,6 @@ fn report<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>>
     }
     latency.set_item("max", totals.latency.max_us())?;
     dictionary.set_item("latency_us", latency)?;
+    dictionary.set_item("latency_counts", totals.latency.buckets().collect::<Vec<_>>())?;
     Ok(dictionary)
 }

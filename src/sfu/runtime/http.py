@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -24,6 +25,10 @@ KEEP_ALIVE_S = 5
 PING_INTERVAL_S = 15.0
 PING_TIMEOUT_S = 15.0
 """A socket whose other end went without a word is noticed within 30 s, the resume window."""
+TICK_S = 1.0
+"""The Date header counts seconds."""
+FAREWELL_S = 0.1
+"""Sockets whose owners said goodbye close by themselves, with the owners' reasons; after this uvicorn closes the rest."""
 
 
 def listen_tcp(host: str, port: int) -> socket.socket:
@@ -46,6 +51,7 @@ class HttpServer(uvicorn.Server):
     """Serves ``app`` on sockets that somebody else opened and closes."""
 
     def __init__(self, app: ASGIApp, on_started: Callable[[], None]) -> None:
+        self._exit = asyncio.Event()
         super().__init__(
             uvicorn.Config(
                 app,
@@ -67,6 +73,26 @@ class HttpServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals are the composition's."""
         yield
+
+    @property
+    def should_exit(self) -> bool:
+        """Set to end the server."""
+        return self._exit.is_set()
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        if value:
+            self._exit.set()
+        else:
+            self._exit.clear()
+
+    async def main_loop(self) -> None:
+        """As uvicorn has it, which looks ten times a second whether to exit: here the wish to exit wakes it."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._exit.wait()
+        await asyncio.sleep(FAREWELL_S)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn has it, then tells that it is done."""

@@ -6,7 +6,8 @@ from collections import deque
 
 from sfu.clock import Clock, Timer
 
-TICK_S = 0.25
+TICK_S = 0.5
+"""Each tick wakes a thread that may have nothing else to do. Stalls that last longer are all seen."""
 WINDOW_S = 15.0
 """A usual scrape interval, so that a stall between two scrapes is seen."""
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from fastapi import FastAPI, Request, WebSocket
 
-from sfu.runtime import deadline
+from sfu.runtime import deadline, http
 from sfu.runtime.http import HttpServer, listen_tcp
 
 WAIT_S = 10.0
@@ -65,6 +65,18 @@ async def closed_by_server(reader: asyncio.StreamReader) -> bool:
         return await reader.read() == b""
     except ConnectionResetError:
         return True
+
+
+async def test_the_wish_to_exit_does_not_wait_for_a_tick(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "TICK_S", 1000 * WAIT_S)
+    with listen_tcp("127.0.0.1", 0) as listener:
+        started = asyncio.Event()
+        server = HttpServer(site.app, started.set)
+        serving = asyncio.create_task(server.serve([listener]))
+        async with asyncio.timeout(WAIT_S):
+            await started.wait()
+            server.should_exit = True
+            await serving
 
 
 @pytest.mark.parametrize("said", [b"", b"GET / HT", HEAD, HEAD + b"abc"], ids=["nothing", "line", "head", "most"])

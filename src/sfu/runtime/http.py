@@ -28,7 +28,7 @@ PING_TIMEOUT_S = 15.0
 TICK_S = 1.0
 """The Date header counts seconds."""
 FAREWELL_S = 0.1
-"""Sockets whose owners said goodbye close by themselves, with the owners' reasons; after this uvicorn closes the rest."""
+"""Sockets whose owners said goodbye close by themselves, with the owners' reasons; uvicorn then closes the rest."""
 
 
 def listen_tcp(host: str, port: int) -> socket.socket:

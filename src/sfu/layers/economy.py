@@ -1,0 +1,47 @@
+"""Encodings that nobody consumes need not be sent. Pure: who is told, and how, is not decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+OFF_AFTER_S = 5.0
+"""How long nobody must have wanted an encoding: longer than a switch between layouts, and than a second thought of the
+layer selection, since coming back costs a keyframe."""
+
+
+def wanted_encodings(spatial_layers: Iterable[int], encodings: int) -> int:
+    """Bits of the encodings that consumers with these targets need, the lowest quality in bit 0; 0: no consumer.
+
+    While there is any consumer the lowest encoding is wanted too: it is where everybody goes who has to go down at
+    once, and to come by then would be a freeze.
+    """
+    top = encodings - 1
+    wanted = 0
+    for spatial in spatial_layers:
+        wanted |= 1 | 1 << min(spatial, top)
+    return wanted
+
+
+class Economy:
+    """Which encodings of one producer its client should send."""
+
+    __slots__ = ("_unwanted_since", "active", "encodings")
+
+    def __init__(self, encodings: int) -> None:
+        self.encodings = encodings
+        self.active = (1 << encodings) - 1
+        """Bits of those that should be sent; at first all are."""
+        self._unwanted_since: dict[int, float] = {}
+
+    def update(self, now: float, wanted: int) -> bool:
+        """``wanted``: bits of those that somebody wants. On at once, off after ``OFF_AFTER_S``. True: it changed."""
+        before = self.active
+        for index in range(self.encodings):
+            bit = 1 << index
+            if wanted & bit:
+                self._unwanted_since.pop(index, None)
+                self.active |= bit
+            elif self.active & bit and now - self._unwanted_since.setdefault(index, now) >= OFF_AFTER_S:
+                del self._unwanted_since[index]
+                self.active &= ~bit
+        return self.active != before

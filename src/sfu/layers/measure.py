@@ -1,0 +1,143 @@
+"""From what the data plane counts of a producer, once a second, to a ladder that changes only when it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sfu.layers.ladder import Ladder, Layer
+
+TEMPORAL_LAYERS = 4
+"""Rates are numbered spatial * 4 + temporal."""
+
+WIRE_OVERHEAD = 1.05
+"""Headers of UDP and IP and the SRTP tag, 44 bytes, on packets of some 1,000."""
+
+RISE, FALL = 0.5, 0.2
+"""Weight of a new rate in the smoothed one. What needs more is believed sooner than what needs less."""
+
+MATERIAL = 0.15
+"""Rates, sizes and frame rates that moved by less leave the ladder as it is: each new ladder makes work for every
+subscriber of the producer."""
+
+HOLD_S = 3.0
+"""A layer that is not seen for so long is not there: in a still picture a temporal layer may skip a second."""
+
+FULL_PIXELS = 1280 * 720
+FULL_BPS = 1_500_000
+FULL_FPS = 30.0
+"""A camera's best encoding as long as nothing is known of it."""
+
+SIZE_EXPONENT = 0.8
+"""Browsers give half the width and height a third of the rate: 1.5 Mbit/s, 500 and 160 kbit/s at 720, 360 and 180."""
+
+Coordinate = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingReport:
+    """One encoding, as the data plane sees it. ``rates_bps``: what a consumer that is limited to a layer gets, at
+    ``spatial * 4 + temporal``; 0 where there is no layer. ``withheld``: it is off because nobody wanted it.
+    """
+
+    sent: bool
+    rates_bps: Sequence[int] = ()
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    withheld: bool = False
+
+
+@dataclass(slots=True)
+class _Known:
+    rate_bps: float
+    seen_at: float
+
+
+class LadderMeter:
+    """Of one producer with ``encodings`` encodings."""
+
+    def __init__(self, encodings: int) -> None:
+        self._count = encodings
+        self._known: dict[Coordinate, _Known] = {}
+        self._pixels: dict[int, int] = {}
+        self._fps: dict[int, float] = {}
+        self.ladder = Ladder(())
+
+    def update(self, now: float, reports: Sequence[EncodingReport]) -> Ladder:
+        """The ladder from now on; the same object while nothing material changed."""
+        layers: list[Layer] = []
+        missing = False
+        for index, report in enumerate(reports):
+            if report.sent:
+                self._measure(now, index, report)
+            if report.sent or report.withheld:
+                layers += self._layers(now, index, report)
+            else:
+                missing = True
+                self._forget(index)
+        if self._is_material(layers, missing):
+            self.ladder = Ladder(layers, incomplete=missing)
+        return self.ladder
+
+    def _measure(self, now: float, index: int, report: EncodingReport) -> None:
+        if report.width and report.height:
+            self._pixels[index] = report.width * report.height
+        if report.fps:
+            self._fps[index] = report.fps
+        for place, rate in enumerate(report.rates_bps):
+            if rate <= 0:
+                continue
+            spatial, temporal = divmod(place, TEMPORAL_LAYERS)
+            coordinate = (index if self._count > 1 else spatial, temporal)
+            known = self._known.get(coordinate)
+            if known is None:
+                self._known[coordinate] = _Known(rate, now)
+            else:
+                known.rate_bps += (RISE if rate > known.rate_bps else FALL) * (rate - known.rate_bps)
+                known.seen_at = now
+
+    def _layers(self, now: float, index: int, report: EncodingReport) -> list[Layer]:
+        mine = [key for key in self._known if self._count == 1 or key[0] == index]
+        if report.sent:
+            fresh = [key for key in mine if now - self._known[key].seen_at <= HOLD_S]
+            mine = fresh or mine
+        if not mine:
+            return [self._assumed(index)]
+        top_spatial = max(spatial for spatial, _ in mine)
+        top_temporal = max(temporal for _, temporal in mine)
+        fps = self._fps.get(index, FULL_FPS)
+        return [
+            Layer(
+                spatial,
+                temporal,
+                int(self._known[spatial, temporal].rate_bps * WIRE_OVERHEAD),
+                # Each spatial layer of SVC has twice the width and height of the one below.
+                self._size(index) >> (2 * (top_spatial - spatial) if self._count == 1 else 0),
+                fps / (1 << (top_temporal - temporal)),
+            )
+            for spatial, temporal in mine
+        ]
+
+    def _size(self, index: int) -> int:
+        return self._pixels.get(index) or FULL_PIXELS >> (2 * (self._count - 1 - index))
+
+    def _assumed(self, index: int) -> Layer:
+        pixels = self._size(index)
+        rate = FULL_BPS * (pixels / FULL_PIXELS) ** SIZE_EXPONENT
+        return Layer(index, 0, int(rate), pixels, self._fps.get(index, FULL_FPS))
+
+    def _forget(self, index: int) -> None:
+        for key in [key for key in self._known if self._count == 1 or key[0] == index]:
+            del self._known[key]
+
+    def _is_material(self, layers: Sequence[Layer], missing: bool) -> bool:
+        old = {(layer.spatial, layer.temporal): layer for layer in self.ladder.layers}
+        if self.ladder.incomplete != missing or old.keys() != {(layer.spatial, layer.temporal) for layer in layers}:
+            return True
+        return any(_moved(old[layer.spatial, layer.temporal], layer) for layer in layers)
+
+
+def _moved(old: Layer, new: Layer) -> bool:
+    pairs = ((old.bitrate_bps, new.bitrate_bps), (old.pixels, new.pixels), (old.fps, new.fps))
+    return any(abs(after - before) > MATERIAL * before for before, after in pairs)

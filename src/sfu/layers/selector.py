@@ -1,0 +1,237 @@
+"""The layer policy that comes with the server: down at once, up only on evidence.
+
+It spends the estimate by ``plan``. What makes it calm is what it remembers of each subscriber:
+
+* Less is given as soon as the estimate does not carry what is sent. For ``WINDOW_S`` after that nobody gets more, but
+  for what was paused and may come back.
+* More is given when the estimate is ``MARGIN`` above what would be sent. Once the network has taken something back, the
+  estimate at that moment is the ``ceiling``: above it, the lowest estimate of the last two windows of ``WINDOW_S`` must
+  be ``CAREFUL`` above; for lowest layers (back from audio alone) the estimate of the moment is enough, with the same
+  margin. So an estimate that swings by a tenth makes at most the first mistake.
+* The ceiling is forgotten when the network has shown to be a better one, or after ``CEILING_S``.
+* Whom the bandwidth goes to changes at once when the wishes do. When only measured rates have shifted, nobody has to
+  give for another one more often than every ``RESHUFFLE_S``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sfu.layers.ladder import Rungs
+from sfu.layers.model import PAUSED_BY_NETWORK, PAUSED_BY_USER, WAITING, Allocation, Choice, Demand, Priority, Reason
+from sfu.layers.plan import NEVER, Filling, Plan
+from sfu.layers.policy import Subscriber
+
+MARGIN = 1.1
+"""An estimate must be so much above what would be sent: keyframes and the encoders' own swings fit in."""
+
+CAREFUL = 1.1 / 0.9
+"""The same after the network took something back: an estimate anywhere within 10 % of the truth then never gives what
+it has to take back at the other end of its swing."""
+
+RELIEF = 0.95
+"""When something has to go, so much of the estimate is spent on more than lowest layers: the queue drains, and an
+estimate that creeps down costs one switch and not five."""
+
+BETTER = 1.3
+"""Both windows so much above the ceiling: the network is another one, or what took from it is gone."""
+
+WINDOW_S = 2.5
+"""Signal's rule: allocate against the lowest target of the last two such windows."""
+
+CEILING_S = 600.0
+"""How long a network that took something back is remembered: then it is tried once more with the usual margin."""
+
+UNLIMITED = NEVER >> 1
+"""The estimate while there is none."""
+
+RESHUFFLE_S = 60.0
+"""One visible change a minute is what a steady link may show."""
+
+PLANS_KEPT = 4096
+"""Subscribers who want the same of the same sources share a plan of some 5 kB."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is remembered of one subscriber."""
+
+    estimate_bps: int = UNLIMITED
+    window_since: float = float("-inf")
+    window_bps: int = UNLIMITED
+    last_window_bps: int = UNLIMITED
+    ceiling_bps: int | None = None
+    ceiling_since: float = 0.0
+    demands: Sequence[Demand] | None = None
+    shape: tuple[object, ...] | None = None
+    audio_bps: int = 0
+    plan: Plan = field(default_factory=lambda: Plan(()))
+    rungs: tuple[Rungs, ...] = ()
+    filling: Filling = field(default=Filling((), 0, NEVER, NEVER))
+    calm_until: float = float("-inf")
+    reshuffle_at: float = float("-inf")
+    wants_reshuffle: bool = False
+    allocation: Allocation = field(default=Allocation((), 0, 0))
+
+    def observe(self, now: float, estimate_bps: int) -> None:
+        """Keeps the lowest estimate of this window and the one before. Between two calls it was the earlier one."""
+        if now - self.window_since >= WINDOW_S:
+            long_ago = now - self.window_since >= 2 * WINDOW_S
+            self.last_window_bps = self.estimate_bps if long_ago else self.window_bps
+            self.window_bps = self.estimate_bps
+            self.window_since = now
+        self.window_bps = min(self.window_bps, estimate_bps)
+        self.estimate_bps = estimate_bps
+
+    @property
+    def lowest_bps(self) -> int:
+        """The lowest estimate of the last two windows."""
+        return min(self.window_bps, self.last_window_bps)
+
+    def forget_ceiling(self, now: float) -> None:
+        """Forgets it when the time has come."""
+        if self.ceiling_bps is not None and (
+            now - self.ceiling_since >= CEILING_S or self.lowest_bps > BETTER * self.ceiling_bps
+        ):
+            self.ceiling_bps = None
+
+    def budgets(self) -> tuple[int, int]:
+        """What may be given where nothing is yet: in lowest layers, and in all."""
+        estimate = self.estimate_bps
+        if estimate >= UNLIMITED:
+            return UNLIMITED, UNLIMITED
+        if self.ceiling_bps is None:
+            budget = int(estimate / MARGIN)
+            return budget, budget
+        raises = max(int(min(estimate, self.ceiling_bps) / MARGIN), int(self.lowest_bps / CAREFUL))
+        return max(raises, int(estimate / CAREFUL)), raises
+
+
+class StandardPolicy:
+    """See the module. Deterministic; keeps plans that several subscribers share, and nothing else."""
+
+    def __init__(self) -> None:
+        self._plans: OrderedDict[tuple[tuple[Rungs, Priority], ...], Plan] = OrderedDict()
+
+    def select(
+        self,
+        now: float,
+        estimate_bps: int | None,
+        audio_bps: int,
+        demands: Sequence[Demand],
+        subscriber: Subscriber,
+    ) -> Allocation:
+        """See ``LayerPolicy``."""
+        memory = subscriber.memory
+        if not isinstance(memory, Memory):
+            memory = subscriber.memory = Memory()
+        memory.observe(now, UNLIMITED if estimate_bps is None else estimate_bps)
+        memory.forget_ceiling(now)
+        if demands is not memory.demands or audio_bps != memory.audio_bps:
+            self._take(now, demands, audio_bps, memory)
+        else:
+            _follow(now, memory)
+        return memory.allocation
+
+    def _take(self, now: float, demands: Sequence[Demand], audio_bps: int, memory: Memory) -> None:
+        """Wishes, ladders or audio may have changed."""
+        pairs = tuple((_PAUSED if demand.wish.paused else demand.rungs, demand.wish.priority) for demand in demands)
+        shape = tuple(
+            (demand.key, rungs.shape, priority) for demand, (rungs, priority) in zip(demands, pairs, strict=True)
+        )
+        plan = self._plan(pairs)
+        is_same = shape == memory.shape
+        before = memory.filling
+        memory.demands, memory.shape, memory.audio_bps, memory.plan = demands, shape, audio_bps, plan
+        memory.rungs = tuple(rungs for rungs, _ in pairs)
+        if is_same:
+            used = sum(
+                rungs.costs[level] for rungs, level in zip(memory.rungs, before.levels, strict=True) if level >= 0
+            )
+            memory.filling = Filling(before.levels, used, 0, 0)
+            _follow(now, memory)
+        else:
+            # What was sent until now is carried, whomever it goes to.
+            carried = max(0, min(before.used_bps, memory.estimate_bps - audio_bps))
+            base_bps, raise_bps = (max(carried, budget - audio_bps) for budget in memory.budgets())
+            memory.filling = plan.fill(base_bps, raise_bps)
+            memory.wants_reshuffle = False
+        _publish(memory)
+
+    def _plan(self, pairs: tuple[tuple[Rungs, Priority], ...]) -> Plan:
+        plan = self._plans.get(pairs)
+        if plan is None:
+            plan = self._plans[pairs] = Plan(pairs)
+            if len(self._plans) > PLANS_KEPT:
+                self._plans.popitem(last=False)
+        else:
+            self._plans.move_to_end(pairs)
+        return plan
+
+
+def _follow(now: float, memory: Memory) -> None:
+    """The estimate changed, or measured rates, or time passed."""
+    filling, plan = memory.filling, memory.plan
+    room = memory.estimate_bps - memory.audio_bps
+    base_bps, raise_bps = (budget - memory.audio_bps for budget in memory.budgets())
+    if now < memory.calm_until:
+        raise_bps = min(raise_bps, filling.used_bps)
+    if filling.used_bps > max(room, 0):
+        _reduce(now, memory, room)
+    elif (
+        base_bps >= filling.next_base_bps
+        or raise_bps >= filling.next_raise_bps
+        or (memory.wants_reshuffle and now >= memory.reshuffle_at)
+    ):
+        used = filling.used_bps
+        wanted = plan.fill(max(used, base_bps), max(used, raise_bps))
+        is_raise = all(new >= old for new, old in zip(wanted.levels, filling.levels, strict=True))
+        brings_back = any(new >= 0 > old for new, old in zip(wanted.levels, filling.levels, strict=True))
+        if is_raise or brings_back or now >= memory.reshuffle_at:
+            memory.wants_reshuffle = False
+            if not is_raise:
+                memory.reshuffle_at = now + RESHUFFLE_S
+        else:
+            memory.wants_reshuffle = True
+            wanted = plan.add(filling.levels, used, base_bps, raise_bps)
+        memory.filling = wanted
+    if memory.filling is not filling:
+        _publish(memory)
+
+
+def _reduce(now: float, memory: Memory, room: int) -> None:
+    """The network does not carry what is sent: nobody gets more, somebody less."""
+    plan, held = memory.plan, memory.filling.levels
+    memory.ceiling_bps, memory.ceiling_since = memory.estimate_bps, now
+    memory.calm_until, memory.reshuffle_at, memory.wants_reshuffle = now + WINDOW_S, now + RESHUFFLE_S, True
+    filling = plan.fill(room, int(room * RELIEF), held)
+    # Where the thresholds for more lie is worked out by the next call, with the careful margins.
+    memory.filling = Filling(filling.levels, filling.used_bps, 0, 0)
+
+
+def _publish(memory: Memory) -> None:
+    """Puts the filling into the words of an allocation; the same object when it says the same."""
+    plan = memory.plan
+    choices = tuple(map(_choice, memory.rungs, memory.filling.levels))
+    margin = MARGIN if memory.ceiling_bps is None else CAREFUL
+    allocation = Allocation(
+        choices,
+        memory.audio_bps + memory.filling.used_bps,
+        int(margin * (memory.audio_bps + plan.wished_bps)) + 1 if plan.wished_bps else memory.audio_bps,
+    )
+    if allocation != memory.allocation:
+        memory.allocation = allocation
+
+
+def _choice(rungs: Rungs, level: int) -> Choice:
+    if level >= 0:
+        return rungs.choices[level]
+    if rungs is _PAUSED:
+        return PAUSED_BY_USER
+    return PAUSED_BY_NETWORK if rungs.choices else WAITING
+
+
+_PAUSED = Rungs((), Reason.USER)
+"""Of a source that its subscriber has paused."""

@@ -4,8 +4,10 @@
 //! SRTP, media and RTCP from the keys on. It takes wire formats and ciphers from `sfu-core` and nothing that forwards:
 //! loss is told by gaps in sequence numbers, contents by decrypting a sample with the peer's own keys.
 
+pub mod aead;
 pub mod continuity;
 pub mod engine;
+pub mod floor;
 pub mod histogram;
 pub mod ice;
 pub mod peer;

@@ -10,6 +10,7 @@ mod commands;
 mod convert;
 mod dtls;
 mod error;
+mod floor;
 mod loadgen;
 mod oracle;
 mod oracle_rtcp;
@@ -27,6 +28,8 @@ mod _native {
     use crate::commands::Commands;
     #[pymodule_export]
     use crate::dtls::DtlsSession;
+    #[pymodule_export]
+    use crate::floor::measure_floor;
     #[pymodule_export]
     use crate::loadgen::LoadGen;
     #[pymodule_export]

@@ -4,6 +4,7 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use sfu_loadgen::engine::{Engine, GROUPS};
+use sfu_loadgen::histogram::Histogram;
 use sfu_loadgen::peer::Peer;
 use sfu_loadgen::source::Source;
 use sfu_loadgen::{Credentials, Event, Keys, LoadThread, Report, StreamOptions, VideoOptions};
@@ -14,7 +15,7 @@ use crate::error::value_error;
 type PyStream = (String, u8, u32);
 
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999)];
-const MAX_KBPS: u32 = 100_000;
+pub const MAX_KBPS: u32 = 100_000;
 
 #[pyclass(module = "sfu._native", frozen)]
 pub struct LoadGen {
@@ -170,12 +171,17 @@ fn report<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>>
     for (name, number) in numbers {
         dictionary.set_item(name, number)?;
     }
-    let latency = PyDict::new(py);
-    for (name, share) in PERCENTILES {
-        latency.set_item(name, totals.latency.percentile_us(share))?;
-    }
-    latency.set_item("max", totals.latency.max_us())?;
-    dictionary.set_item("latency_us", latency)?;
+    dictionary.set_item("latency_us", latency(py, &totals.latency)?)?;
     dictionary.set_item("latency_counts", totals.latency.buckets().collect::<Vec<_>>())?;
     Ok(dictionary)
+}
+
+/// Percentiles and the largest, in microseconds.
+pub fn latency<'py>(py: Python<'py>, histogram: &Histogram) -> PyResult<Bound<'py, PyDict>> {
+    let latency = PyDict::new(py);
+    for (name, share) in PERCENTILES {
+        latency.set_item(name, histogram.percentile_us(share))?;
+    }
+    latency.set_item("max", histogram.max_us())?;
+    Ok(latency)
 }

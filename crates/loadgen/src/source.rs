@@ -8,9 +8,13 @@ use sfu_core::rtp::{HeaderFields, HeaderWriter};
 use sfu_core::time::{Micros, Time};
 use sfu_core::wire::{NoRoom, Writer, u64_at};
 
-/// Ids of RFC 8285 that the offers give: mid and the transport-wide sequence number.
+/// Ids of RFC 8285 that the offers give, the same as our server's: mid, audio level (RFC 6464) and the transport-wide
+/// sequence number.
 pub const MID_ID: u8 = 1;
-pub const TRANSPORT_CC_ID: u8 = 2;
+pub const AUDIO_LEVEL_ID: u8 = 4;
+pub const TRANSPORT_CC_ID: u8 = 6;
+/// Somebody speaks, at -30 dBov.
+const AUDIO_LEVEL: u8 = 0x80 | 0x1E;
 
 /// Length of a video packet before SRTP.
 pub const VIDEO_PACKET: usize = 1_200;
@@ -50,11 +54,12 @@ struct Stream {
     packets: u32,
     octets: u32,
     next: Time,
+    is_audio: bool,
 }
 
 impl Stream {
-    fn new(options: StreamOptions, now: Time) -> Self {
-        Self { options, seq: 0, timestamp: 0, packets: 0, octets: 0, next: now }
+    fn new(options: StreamOptions, is_audio: bool, now: Time) -> Self {
+        Self { options, seq: 0, timestamp: 0, packets: 0, octets: 0, next: now, is_audio }
     }
 
     /// Writes one packet: header, `head` of the payload, filling up to `payload_len`, stamp.
@@ -78,8 +83,13 @@ impl Stream {
             ssrc: options.ssrc,
             has_padding: false,
         };
-        let extensions = [(MID_ID, options.mid.as_bytes()), (TRANSPORT_CC_ID, &transport_seq.to_be_bytes())];
-        let header_len = HeaderWriter::write(packet, &fields, &extensions).unwrap_or(0);
+        let extensions: [(u8, &[u8]); 3] = [
+            (MID_ID, options.mid.as_bytes()),
+            (TRANSPORT_CC_ID, &transport_seq.to_be_bytes()),
+            (AUDIO_LEVEL_ID, &[AUDIO_LEVEL]),
+        ];
+        let extensions = &extensions[..if self.is_audio { 3 } else { 2 }];
+        let header_len = HeaderWriter::write(packet, &fields, extensions).unwrap_or(0);
         packet.truncate(header_len);
         packet.extend_from_slice(head);
         packet.resize(header_len + payload_len(header_len) - STAMP, 0xA5);
@@ -124,8 +134,8 @@ impl Source {
         let kbps = video.as_ref().map_or(0, |video| u64::from(video.kbps));
         let frame_bytes = kbps * 1_000 / 8 / FRAMES_PER_SECOND;
         Self {
-            video: video.map(|video| Stream::new(video.stream, now)),
-            audio: audio.map(|audio| Stream::new(audio, now)),
+            video: video.map(|video| Stream::new(video.stream, false, now)),
+            audio: audio.map(|audio| Stream::new(audio, true, now)),
             // As many whole packets as come nearest to the rate.
             packets_per_frame: ((frame_bytes as usize + VIDEO_PACKET / 2) / VIDEO_PACKET).max(1),
             keyframe_wanted: true,
@@ -239,6 +249,7 @@ mod tests {
             let mid: &[u8] = if header.ssrc == 20 { b"1" } else { b"0" };
             assert_eq!(header.extension(packet, MID_ID), Some(mid));
             assert_eq!(header.extension(packet, TRANSPORT_CC_ID), Some(&(index as u16).to_be_bytes()[..]));
+            assert_eq!(header.extension(packet, AUDIO_LEVEL_ID).is_some(), header.ssrc == 10);
             assert!(stamp_of(header.payload(packet)).is_some_and(|at| at < Time(1_000_000)));
             assert!(header.ssrc == 10 || packet.len() == VIDEO_PACKET);
         }

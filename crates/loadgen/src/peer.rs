@@ -252,12 +252,15 @@ impl Peer {
         let mut buffer = [0; MAX_RTCP + MAX_OVERHEAD];
         if now >= self.next_report {
             self.next_report = now + REPORT;
-            let plain = &mut buffer[..MAX_RTCP];
-            let len = match &self.source {
-                Some(source) => source.report(plain, now, unix_us),
-                None => self.sink.report(plain),
-            };
-            self.send_rtcp(&mut buffer, len.unwrap_or(0));
+            if let Some(source) = &self.source {
+                let len = source.report(&mut buffer[..MAX_RTCP], now, unix_us);
+                self.send_rtcp(&mut buffer, len.unwrap_or(0));
+            }
+            // Who only publishes has nothing to report on.
+            if self.source.is_none() || self.sink.streams().next().is_some() {
+                let len = self.sink.report(&mut buffer[..MAX_RTCP]);
+                self.send_rtcp(&mut buffer, len.unwrap_or(0));
+            }
         }
         if now >= self.next_feedback {
             self.next_feedback = now + FEEDBACK;

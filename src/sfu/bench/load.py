@@ -47,9 +47,13 @@ class Load:
     async def publish(self, exchange: whip.Exchange, *, video_kbps: int, audio: bool) -> None:
         """Joins and starts to send. JoinError when it does not come about."""
         local, peer = await self._join(exchange, "sendonly", audio=audio)
-        video_stream = (whip.VIDEO_MID, whip.VIDEO_PT, local.video_ssrc)
-        audio_stream = (whip.AUDIO_MID, whip.AUDIO_PT, local.audio_ssrc) if audio else None
-        self._generator.publish(peer, video_stream, video_kbps, audio_stream)
+        self.send(peer, local, (whip.VIDEO_MID, whip.AUDIO_MID if audio else None), video_kbps)
+
+    def send(self, peer: int, local: whip.Local, mids: tuple[str, str | None], video_kbps: int) -> None:
+        """Starts to send on ``mids``: that of video, that of audio or None."""
+        video_mid, audio_mid = mids
+        audio = None if audio_mid is None else (audio_mid, whip.AUDIO_PT, local.audio_ssrc)
+        self._generator.publish(peer, (video_mid, whip.VIDEO_PT, local.video_ssrc), video_kbps, audio)
 
     async def subscribe(self, exchange: whip.Exchange, *, audio: bool) -> None:
         """Joins to receive. JoinError when it does not come about."""
@@ -75,24 +79,33 @@ class Load:
     ) -> tuple[whip.Local, int]:
         """From the offer to the keys; its time counts."""
         start = time.monotonic()
-        local = self._new_client()
+        local = self.new_client()
         offer = whip.offer(local, direction, audio=audio)
         try:
             answer = whip.parse_answer(await exchange(offer))
-            peer = self._generator.add_peer(answer.address, local.ufrag, local.pwd, answer.ufrag, answer.pwd)
-            keys_set: asyncio.Future[None] = self._loop.create_future()
-            self._joining[peer] = _Joining(DtlsClient(self._context, answer.fingerprint), keys_set)
-            for event in self._early.pop(peer, []):
-                self._handle(event)
-            await asyncio.wait_for(keys_set, JOIN_TIMEOUT_S)
-        except TimeoutError:
-            raise JoinError(f"no media connection within {JOIN_TIMEOUT_S:.0f} s") from None
-        except (whip.SignalingError, DtlsError) as error:
+        except whip.SignalingError as error:
             raise JoinError(str(error)) from error
+        peer = await self.connect(local, answer)
         self.join_times_s.append(time.monotonic() - start)
         return local, peer
 
-    def _new_client(self) -> whip.Local:
+    async def connect(self, local: whip.Local, remote: whip.Answer) -> int:
+        """ICE and DTLS towards a server that knows ``local``; the peer's number once it has keys. JoinError."""
+        peer = self._generator.add_peer(remote.address, local.ufrag, local.pwd, remote.ufrag, remote.pwd)
+        keys_set: asyncio.Future[None] = self._loop.create_future()
+        self._joining[peer] = _Joining(DtlsClient(self._context, remote.fingerprint), keys_set)
+        for event in self._early.pop(peer, []):
+            self._handle(event)
+        try:
+            await asyncio.wait_for(keys_set, JOIN_TIMEOUT_S)
+        except TimeoutError:
+            raise JoinError(f"no media connection within {JOIN_TIMEOUT_S:.0f} s") from None
+        except DtlsError as error:
+            raise JoinError(str(error)) from error
+        return peer
+
+    def new_client(self) -> whip.Local:
+        """Credentials and SSRCs that no other client has."""
         self._clients += 1
         fingerprint = self._context.fingerprint
         return whip.Local(

@@ -47,6 +47,28 @@ def test_a_short_run_against_our_own_server_loses_nothing_and_its_numbers_are_pl
     assert 0 < result["rss_bytes_per_subscriber"] < 2**21
 
 
+def test_the_floor_is_measured_beside_the_server_and_lies_below_it(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    processors = os.sched_getaffinity(0)
+    try:
+        outcome = CliRunner().invoke(
+            app, ["bench", "fanout", "--subscribers", "20", "--duration", "1", "--floor", "--out", str(out)]
+        )
+    finally:
+        os.sched_setaffinity(0, processors)
+    assert outcome.exit_code == 0, outcome.output
+    assert "server / floor" in outcome.output
+    result = json.loads(out.read_text())
+    floor = result["floor"]
+    # Two measurements of a second: 5 packets 30 times and 50 of audio, to 20.
+    assert floor["packets"] == pytest.approx(2 * 200 * 20, rel=0.15)
+    assert floor["lost"] == 0
+    assert 0 < floor["aead_us_per_packet"] < 20
+    assert 0 < floor["bare_us_per_packet"] < 100
+    assert floor["us_per_packet"] == pytest.approx(floor["bare_us_per_packet"] + floor["aead_us_per_packet"])
+    assert result["cost_to_floor"] == pytest.approx(result["cpu_us_per_packet"] / floor["us_per_packet"])
+
+
 async def test_a_running_server_is_measured_without_its_cost(server: RunningServer) -> None:
     options = Options(
         publishers=2,

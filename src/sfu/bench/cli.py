@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from sfu.bench.fanout import Options, Result
+    from collections.abc import Awaitable, Callable
+
+    from sfu.bench.fanout import Progress, Result
+    from sfu.dtls.srtp import SrtpProfile
 
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
@@ -28,6 +31,13 @@ class Srtp(StrEnum):
 
     GCM = "gcm"
     CM = "cm"
+
+    @property
+    def profile(self) -> SrtpProfile:
+        """What the clients offer."""
+        from sfu.dtls.srtp import SrtpProfile
+
+        return SrtpProfile.AEAD_AES_128_GCM if self is Srtp.GCM else SrtpProfile.AES128_CM_HMAC_SHA1_80
 
 
 @app.callback()
@@ -49,20 +59,30 @@ def fanout(  # noqa: PLR0917 - options, all given by name
         str | None, typer.Option(metavar="URL", help="A running server with WHIP and WHEP; else one is started.")
     ] = None,
     pin: Annotated[bool, typer.Option(help="Server and clients on a processor each.")] = True,
+    floor: Annotated[
+        bool, typer.Option(help="Measure before and after what a bare reflector and the cipher alone cost here.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON to this file too.")] = None,
 ) -> None:
     """Forward few publishers to many subscribers: cost per packet, loss, latency, memory, join time."""
-    if url is not None and not url.startswith(("http://", "https://")):
-        _fail(f"--url takes http:// or https://, not {url}", EXIT_WRONG_USE)
+    _check_url(url)
     try:
-        from sfu.bench.fanout import Options
-        from sfu.dtls.srtp import SrtpProfile
+        from sfu.bench import fanout as scenario
+        from sfu.bench import floor as beside
     except ImportError as error:
         _fail(f"{error}: the clients need OpenSSL, pip install 'sfu[bench]'", EXIT_FAILED)
-    profile = SrtpProfile.AEAD_AES_128_GCM if srtp is Srtp.GCM else SrtpProfile.AES128_CM_HMAC_SHA1_80
-    options = Options(publishers, subscribers, video_kbps, audio, duration, profile, url, pin)
-    result = _run(options)
+    options = scenario.Options(publishers, subscribers, video_kbps, audio, duration, srtp.profile, url, pin)
+    run = beside.run if floor else scenario.run
+    _report(_run(lambda progress: run(options, progress)), as_json=as_json, out=out)
+
+
+def _check_url(url: str | None) -> None:
+    if url is not None and not url.startswith(("http://", "https://")):
+        _fail(f"--url takes http:// or https://, not {url}", EXIT_WRONG_USE)
+
+
+def _report(result: Result, *, as_json: bool, out: Path | None) -> None:
     text = json.dumps(result.as_dict(), indent=2)
     if out is not None:
         try:
@@ -77,22 +97,27 @@ def fanout(  # noqa: PLR0917 - options, all given by name
         show(result)
 
 
-def _run(options: Options) -> Result:
+def _run(scenario: Callable[[Progress], Awaitable[Result]]) -> Result:
     """Shows progress on standard error when somebody looks at it."""
     from rich.console import Console
     from rich.progress import Progress
 
-    from sfu.bench.fanout import run
+    from sfu.bench.floor import FloorError
     from sfu.bench.load import JoinError
     from sfu.bench.target import TargetError
 
     try:
         with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
             task = bar.add_task("starting", total=None)
-            return asyncio.run(
-                run(options, lambda what, done, total: bar.update(task, description=what, completed=done, total=total))
-            )
-    except (JoinError, TargetError) as error:
+
+            def show(what: str, done: float, total: float) -> None:
+                bar.update(task, description=what, completed=done, total=total)
+
+            async def run() -> Result:
+                return await scenario(show)
+
+            return asyncio.run(run())
+    except (FloorError, JoinError, TargetError) as error:
         _fail(str(error), EXIT_FAILED)
 
 

@@ -65,6 +65,10 @@ class Result:
     joins_per_s: float
     generator_late_us: int
     """The longest that the generator was late with a frame; latency is counted from the true time of sending."""
+    floor: dict[str, Any] | None = None
+    """See ``sfu.bench.floor.Floor``; None when it was not measured."""
+    cost_to_floor: float | None = None
+    """The server's cost per packet divided by the floor's."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

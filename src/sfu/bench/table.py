@@ -30,6 +30,7 @@ def rows(result: Result) -> list[tuple[str, str]]:
         ("forwarded packets/s", f"{result.packets_per_s:,.0f}"),
         ("forwarded Mbit/s", f"{result.mbit_per_s:,.1f}"),
         ("server CPU us per forwarded packet", _number(result.cpu_us_per_packet, 2)),
+        *_floor(result),
         ("server CPU, % of one processor", _number(result.cpu_share, 1, scale=100)),
         ("lost packets", loss),
         ("duplicates", f"{result.duplicates:,}"),
@@ -44,6 +45,19 @@ def rows(result: Result) -> list[tuple[str, str]]:
         ("joins/s", f"{result.joins_per_s:.0f}"),
         ("keyframe requests", f"{result.keyframe_requests:,}"),
         ("generator late by ms, at most", f"{result.generator_late_us / 1e3:.2f}"),
+    ]
+
+
+def _floor(result: Result) -> list[tuple[str, str]]:
+    if result.floor is None:
+        return []
+    floor = result.floor
+    parts = f"{floor['us_per_packet']:.2f} = {floor['bare_us_per_packet']:.2f} + {floor['aead_us_per_packet']:.2f}"
+    latency = floor["latency_us"]
+    return [
+        ("floor us per packet = reflector + cipher", parts),
+        ("server / floor", _number(result.cost_to_floor, 2)),
+        ("floor latency ms p50 / p99", f"{latency['p50'] / 1e3:.2f} / {latency['p99'] / 1e3:.2f}"),
     ]
 
 

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from sfu.bench.floor import Floor, mean, measure
+from sfu.dtls.srtp import SrtpProfile
+
+
+def floor_of(bare: float, aead: float, lost: int) -> Floor:
+    return Floor(bare, aead, bare + aead, 100, lost, {"p50": round(bare * 100), "max": 900})
+
+
+def test_costs_of_several_measurements_are_averaged_and_packets_added_up() -> None:
+    both = mean([floor_of(1.0, 0.2, 0), floor_of(3.0, 0.4, 5)])
+    assert both.bare_us_per_packet == pytest.approx(2.0)
+    assert both.us_per_packet == pytest.approx(2.3)
+    assert (both.packets, both.lost) == (200, 5)
+    assert both.latency_us == {"p50": 200, "max": 900}
+
+
+@pytest.mark.parametrize("profile", [SrtpProfile.AEAD_AES_128_GCM, SrtpProfile.AES128_CM_HMAC_SHA1_80])
+def test_every_datagram_of_the_rhythm_arrives_and_costs_something(profile: SrtpProfile) -> None:
+    floor = measure(4, 1_500, audio=False, duration_s=0.3, profile=profile, processors=(None, None))
+    # Whole frames of five packets, to four.
+    assert floor.packets > 0
+    assert (floor.packets + floor.lost) % 20 == 0
+    assert floor.lost == 0
+    assert floor.us_per_packet == pytest.approx(floor.bare_us_per_packet + floor.aead_us_per_packet)
+    assert floor.bare_us_per_packet > 0 < floor.aead_us_per_packet
+
+
+@pytest.mark.parametrize(
+    ("subscribers", "kbps", "duration_s"), [(0, 1, 1.0), (10_001, 1, 1.0), (1, 0, 1.0), (1, 1, 0.0), (1, 1, 601.0)]
+)
+def test_what_cannot_be_measured_is_refused(subscribers: int, kbps: int, duration_s: float) -> None:
+    with pytest.raises(ValueError, match="accepted"):
+        measure(
+            subscribers,
+            kbps,
+            audio=True,
+            duration_s=duration_s,
+            profile=SrtpProfile.AEAD_AES_128_GCM,
+            processors=(None, None),
+        )

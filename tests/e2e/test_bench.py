@@ -69,6 +69,28 @@ def test_the_floor_is_measured_beside_the_server_and_lies_below_it(tmp_path: Pat
     assert result["cost_to_floor"] == pytest.approx(result["cpu_us_per_packet"] / floor["us_per_packet"])
 
 
+def test_everybody_in_a_meeting_sees_and_hears_all_who_publish(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    processors = os.sched_getaffinity(0)
+    options = ["--participants", "8", "--publishers", "6", "--video-kbps", "300", "--duration", "2"]
+    try:
+        outcome = CliRunner().invoke(app, ["bench", "mesh", *options, "--out", str(out)])
+    finally:
+        os.sched_setaffinity(0, processors)
+    assert outcome.exit_code == 0, outcome.output
+    assert "6 of 8 publish to all" in outcome.output
+    result = json.loads(out.read_text())
+    assert result["lost"] == result["duplicates"] == result["damaged"] == result["silent_streams"] == 0
+    # Each publisher sees five cameras, the other two six; more than the four slots of the first offer. Three voices.
+    assert result["packets_per_s"] == pytest.approx((6 * 5 + 2 * 6) * 30 + 8 * 3 * 50, rel=0.1)
+    assert 0.5 < result["cpu_us_per_packet"] < 200
+
+
+def test_more_publishers_than_participants_are_refused() -> None:
+    outcome = CliRunner().invoke(app, ["bench", "mesh", "--participants", "3", "--publishers", "4"])
+    assert outcome.exit_code == 2
+
+
 async def test_a_running_server_is_measured_without_its_cost(server: RunningServer) -> None:
     options = Options(
         publishers=2,

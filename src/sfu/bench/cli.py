@@ -40,11 +40,6 @@ class Srtp(StrEnum):
         return SrtpProfile.AEAD_AES_128_GCM if self is Srtp.GCM else SrtpProfile.AES128_CM_HMAC_SHA1_80
 
 
-@app.callback()
-def _bench() -> None:
-    """Keeps ``fanout`` a subcommand while it is the only one."""
-
-
 @app.command()
 def fanout(  # noqa: PLR0917 - options, all given by name
     publishers: Annotated[int, typer.Option(min=1, max=1000, help="Each in a meeting of its own.")] = 1,
@@ -75,6 +70,35 @@ def fanout(  # noqa: PLR0917 - options, all given by name
     options = scenario.Options(publishers, subscribers, video_kbps, audio, duration, srtp.profile, url, pin)
     run = beside.run if floor else scenario.run
     _report(_run(lambda progress: run(options, progress)), as_json=as_json, out=out)
+
+
+@app.command()
+def mesh(  # noqa: PLR0917 - options, all given by name
+    participants: Annotated[int, typer.Option(min=2, max=1000, help="In one meeting.")] = 30,
+    publishers: Annotated[int, typer.Option(min=1, max=50, help="Of the participants; all receive.")] = 10,
+    video_kbps: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Per publisher; sent as whole packets of 1,200 bytes, 30 frames/s.")
+    ] = 1500,
+    audio: Annotated[bool, typer.Option(help="50 packets of Opus a second beside the video.")] = True,
+    duration: Annotated[float, typer.Option(min=0.5, metavar="SECONDS", help="How long to measure.")] = 10.0,
+    srtp: Annotated[Srtp, typer.Option(help="The one cipher that the clients offer.")] = Srtp.GCM,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="A running sfu serve --dev; else one is started.")
+    ] = None,
+    pin: Annotated[bool, typer.Option(help="Server and clients on a processor each.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON to this file too.")] = None,
+) -> None:
+    """Hold one meeting of our own server in which some publish and all receive: the same figures."""
+    _check_url(url)
+    if publishers > participants:
+        _fail(f"--publishers is {publishers}, of {participants} participants", EXIT_WRONG_USE)
+    try:
+        from sfu.bench import mesh as scenario
+    except ImportError as error:
+        _fail(f"{error}: the clients need OpenSSL, pip install 'sfu[bench]'", EXIT_FAILED)
+    options = scenario.Options(participants, publishers, video_kbps, audio, duration, srtp.profile, url, pin)
+    _report(_run(lambda progress: scenario.run(options, progress)), as_json=as_json, out=out)
 
 
 def _check_url(url: str | None) -> None:

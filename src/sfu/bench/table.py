@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 
@@ -12,13 +14,18 @@ def show(result: Result) -> None:
     """Prints it to standard output."""
     options = result.options
     audio = " + audio" if options["audio"] else ""
-    title = f"{options['publishers']} -> {options['subscribers']}, {options['video_kbps']} kbit/s{audio}"
+    people = f"{options['publishers']} -> {options['subscribers']}" if "subscribers" in options else _mesh(options)
+    title = f"{people}, {options['video_kbps']} kbit/s{audio}"
     table = Table(title=f"{title}, {options['profile']}, {result.duration_s:.1f} s", show_header=False, title_style="")
     table.add_column(style="dim")
     table.add_column(justify="right")
     for name, value in rows(result):
         table.add_row(name, value)
     Console().print(table)
+
+
+def _mesh(options: dict[str, Any]) -> str:
+    return f"{options['publishers']} of {options['participants']} publish to all"
 
 
 def rows(result: Result) -> list[tuple[str, str]]:

@@ -15,11 +15,11 @@ from typing import Literal
 
 VIDEO_PT, AUDIO_PT = 96, 111
 VIDEO_MID, AUDIO_MID = "1", "0"
-_EXTENSIONS = (
+EXTENSIONS = (
     "a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid",
     "a=extmap:6 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
 )
-_AUDIO_LEVEL = "a=extmap:4 urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+AUDIO_LEVEL = "a=extmap:4 urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 """The numbers are those of ``crates/loadgen/src/source.rs``."""
 _TIMEOUT_S = 20.0
 _MAX_ANSWER_BYTES = 262_144
@@ -66,12 +66,12 @@ def offer(local: Local, direction: Literal["sendonly", "recvonly"], *, audio: bo
         f"a=fingerprint:{local.fingerprint}",
         "a=setup:active",
         f"a={direction}",
-        *_EXTENSIONS,
+        *EXTENSIONS,
     ]
     lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0"]
     lines.append(f"a=group:BUNDLE {AUDIO_MID} {VIDEO_MID}" if audio else f"a=group:BUNDLE {VIDEO_MID}")
     if audio:
-        lines += [f"m=audio 9 UDP/TLS/RTP/SAVPF {AUDIO_PT}", *transport, _AUDIO_LEVEL, f"a=mid:{AUDIO_MID}"]
+        lines += [f"m=audio 9 UDP/TLS/RTP/SAVPF {AUDIO_PT}", *transport, AUDIO_LEVEL, f"a=mid:{AUDIO_MID}"]
         lines += [f"a=rtpmap:{AUDIO_PT} opus/48000/2", f"a=rtcp-fb:{AUDIO_PT} transport-cc"]
         lines += [f"a=ssrc:{local.audio_ssrc} cname:bench"] if direction == "sendonly" else []
     lines += [f"m=video 9 UDP/TLS/RTP/SAVPF {VIDEO_PT}", *transport, f"a=mid:{VIDEO_MID}"]

@@ -1,0 +1,77 @@
+"""A participant's answer to the server's offer (docs/signaling.md), written by text alone and apart from ``sfu.sdp``.
+
+Opus and VP8 without retransmission: what is lost stays lost and is counted. One encoding, no simulcast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sfu.bench import whip
+
+_EXTENSIONS = (*whip.EXTENSIONS, whip.AUDIO_LEVEL)
+_FORMATS = {
+    "audio": (str(whip.AUDIO_PT), f"a=rtpmap:{whip.AUDIO_PT} opus/48000/2"),
+    "video": (str(whip.VIDEO_PT), f"a=rtpmap:{whip.VIDEO_PT} VP8/90000"),
+}
+_KEPT_FEEDBACK = ("transport-cc", "nack pli", "ccm fir")
+
+
+def answer(offer: str, local: whip.Local, sending: Collection[str]) -> str:
+    """Receives wherever the server sends; sends on the mids of ``sending``. SignalingError: it cannot be answered."""
+    head, *sections = _sections(offer)
+    group = next((line for line in head if line.startswith("a=group:BUNDLE")), None)
+    if group is None:
+        raise whip.SignalingError("the offer has no BUNDLE group")
+    lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", group]
+    for section in sections:
+        lines += _section(section, local, sending)
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _section(section: list[str], local: whip.Local, sending: Collection[str]) -> list[str]:
+    kind = section[0].removeprefix("m=").split(" ")[0]
+    mid = next((line.removeprefix("a=mid:") for line in section if line.startswith("a=mid:")), None)
+    if kind not in _FORMATS or mid is None:
+        raise whip.SignalingError(f"the offer has {section[0]}, mid {mid}")
+    pt, mapping = _FORMATS[kind]
+    if mapping not in section:
+        raise whip.SignalingError(f"m-line {mid} of the offer has no {mapping}")
+    extensions = [line for line in _EXTENSIONS if line in section]
+    if not set(whip.EXTENSIONS) <= set(extensions):
+        raise whip.SignalingError(f"m-line {mid} of the offer numbers its extensions otherwise than the generator")
+    feedback = [f"a=rtcp-fb:{pt} {what}" for what in _KEPT_FEEDBACK]
+    return [
+        f"m={kind} 9 UDP/TLS/RTP/SAVPF {pt}",
+        "c=IN IP4 0.0.0.0",
+        "a=rtcp-mux",
+        "a=rtcp-rsize",
+        f"a=mid:{mid}",
+        f"a=ice-ufrag:{local.ufrag}",
+        f"a=ice-pwd:{local.pwd}",
+        f"a=fingerprint:{local.fingerprint}",
+        "a=setup:active",
+        *extensions,
+        mapping,
+        *(line for line in feedback if line in section),
+        *_direction(section, kind, local, sends=mid in sending),
+    ]
+
+
+def _direction(section: list[str], kind: str, local: whip.Local, *, sends: bool) -> list[str]:
+    if "a=sendonly" in section:
+        return ["a=recvonly"]
+    if not sends:
+        return ["a=inactive"]
+    ssrc = local.audio_ssrc if kind == "audio" else local.video_ssrc
+    return ["a=sendonly", f"a=ssrc:{ssrc} cname:bench"]
+
+
+def _sections(sdp: str) -> list[list[str]]:
+    """What comes before the first m-line, then each m-line with what belongs to it."""
+    sections: list[list[str]] = [[]]
+    for line in sdp.splitlines():
+        if line.startswith("m="):
+            sections.append([])
+        sections[-1].append(line)
+    return sections

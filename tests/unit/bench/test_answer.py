@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from sfu.bench.answer import answer
+from sfu.bench.whip import Local, SignalingError
+from sfu.rtp.codecs import CodecId, CodecName, ExtensionKind, Fingerprint, Kind, LocalTransportParameters
+from sfu.sdp.description import SessionDescription
+from sfu.sdp.negotiate import CodecPolicy, EgressSection, IngressSection, NegotiatedSession, apply_answer, build_offer
+
+LOCAL = Local("ufra", "p" * 22, "sha-256 " + ":".join(["AB"] * 32), audio_ssrc=10, video_ssrc=11)
+SERVER = LocalTransportParameters(
+    "abcdEFGH", "p" * 24, (Fingerprint("sha-256", ":".join(["CD"] * 32)),), ("1 1 udp 9 192.0.2.7 40000 typ host",)
+)
+SECTIONS = (
+    IngressSection("0", Kind.AUDIO),
+    IngressSection("1", Kind.VIDEO, ("q", "h", "f")),
+    IngressSection("2", Kind.VIDEO, content="slides"),
+    EgressSection("3", Kind.AUDIO, 1003, None, "sfu", "slot-3", "track-3"),
+    EgressSection("4", Kind.VIDEO, 1004, 2004, "sfu", "slot-4", "track-4"),
+)
+
+
+def offer() -> str:
+    return str(build_offer(SERVER, SECTIONS, CodecPolicy(), session_id=7, version=1))
+
+
+def session(sending: set[str]) -> NegotiatedSession:
+    return apply_answer(SessionDescription.parse(offer()), SessionDescription.parse(answer(offer(), LOCAL, sending)))
+
+
+def test_who_publishes_sends_one_encoding_of_each_source_and_receives_on_every_slot() -> None:
+    agreed = session({"0", "1"})
+    assert [(media.receives, media.sends) for media in agreed.media] == [
+        (True, False),
+        (True, False),
+        (False, False),
+        (False, True),
+        (False, True),
+    ]
+    assert [encoding.ssrc for media in agreed.media for encoding in media.encodings] == [10, 11]
+
+
+def test_who_only_watches_sends_nothing() -> None:
+    assert not any(media.receives for media in session(set()).media)
+
+
+def test_opus_and_vp8_come_back_without_retransmission() -> None:
+    agreed = session({"0", "1"})
+    assert {entry.codec for entry in agreed.send.payload_types} == {CodecId(CodecName.OPUS), CodecId(CodecName.VP8)}
+    assert all(entry.rtx_pt is None for entry in agreed.send.payload_types)
+
+
+def test_the_generators_extensions_keep_their_numbers() -> None:
+    assert dict(session({"0"}).send.extensions) == {
+        1: ExtensionKind.MID,
+        4: ExtensionKind.AUDIO_LEVEL,
+        6: ExtensionKind.TRANSPORT_CC,
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("a=group:BUNDLE", "a=group:LS", "no BUNDLE group"),
+        ("m=video", "m=text", "m=text"),
+        ("a=mid:1", "a=mud:1", "mid None"),
+        ("a=rtpmap:96 VP8/90000", "a=rtpmap:96 VP7/90000", "no a=rtpmap:96 VP8"),
+        ("a=extmap:6 ", "a=extmap:7 ", "numbers its extensions otherwise"),
+    ],
+)
+def test_an_offer_that_the_generator_cannot_follow_is_refused(old: str, new: str, complaint: str) -> None:
+    with pytest.raises(SignalingError, match=complaint):
+        answer(offer().replace(old, new), LOCAL, set())

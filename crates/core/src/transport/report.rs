@@ -26,6 +26,8 @@ const MAX_COMPOUND: usize = 1_200;
 const MAX_ROUNDS: usize = 8;
 /// From 1900 (NTP) to 1970 (Unix), RFC 5905 §6.
 pub const NTP_TO_UNIX_US: i64 = 2_208_988_800_000_000;
+/// Reports of hundreds of transports, each at a time of its own, would wake the thread as often.
+const REPORT_GRID: Micros = Micros::from_millis(100);
 /// CNAME of the server's own SSRC.
 const CNAME: &[u8] = b"sfu";
 
@@ -35,12 +37,18 @@ pub fn due(transport: &Transport, producers: &Slab<Producer>) -> Option<Time> {
     if transport.srtp_out.is_none() || transport.ice.selected().is_none() {
         return consent;
     }
-    let report = transport.reports().then(|| transport.reported_at + REPORT_INTERVAL);
+    let report = transport.reports().then(|| report_due(transport));
     let mut due = earlier(earlier(consent, report), transport.arrivals.due());
     for producer in transport.producers.iter().filter_map(|&key| producers.get(key)) {
         due = earlier(due, producer.due());
     }
     due
+}
+
+/// An interval after the last ones, or a little earlier: with those of other transports, at a multiple of the grid.
+fn report_due(transport: &Transport) -> Time {
+    let due = transport.reported_at + REPORT_INTERVAL;
+    Time(due.0 - due.0 % REPORT_GRID.0)
 }
 
 /// Sends all that is due.
@@ -52,7 +60,7 @@ pub fn send_due(
     out: &mut Outbox<'_>,
 ) {
     let rtt = transport.rtt();
-    let reports = transport.reports() && transport.reported_at + REPORT_INTERVAL <= out.now;
+    let reports = transport.reports() && report_due(transport) <= out.now;
     let Some(path) = transport.ice.selected() else { return };
     let Some(srtp) = transport.srtp_out.as_mut() else { return };
     let mut rtcp = Sender {

@@ -114,6 +114,11 @@ impl<P> Bottleneck<P> {
         }
     }
 
+    /// Up to when everything has happened.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
     pub fn queue_delay(&self, now: Time) -> Micros {
         self.link.queue_delay(now)
     }

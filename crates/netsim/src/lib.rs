@@ -6,6 +6,7 @@
 
 pub mod bottleneck;
 pub mod codel;
+pub mod driver;
 pub mod link;
 pub mod loss;
 pub mod queue;

@@ -12,6 +12,7 @@ impl Random {
     }
 
     /// A sequence for a part, `label` tells parts apart.
+    #[must_use]
     pub fn fork(self, label: u64) -> Self {
         let mut state = self.0 ^ label.wrapping_mul(0xD6E8_FEB8_6659_FD93);
         Self(next_random(&mut state))

@@ -34,6 +34,8 @@ class Floor:
     packets: int
     lost: int
     latency_us: dict[str, int]
+    each_us_per_packet: tuple[float, ...] = ()
+    """``us_per_packet`` of each measurement: how far they differ is how little the ratio can be trusted."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -74,6 +76,7 @@ def mean(floors: Sequence[Floor]) -> Floor:
         packets=sum(floor.packets for floor in floors),
         lost=sum(floor.lost for floor in floors),
         latency_us={name: sum(floor.latency_us[name] for floor in floors) // count for name in floors[0].latency_us},
+        each_us_per_packet=tuple(floor.us_per_packet for floor in floors),
     )
 
 

@@ -61,8 +61,10 @@ def _floor(result: Result) -> list[tuple[str, str]]:
     floor = result.floor
     parts = f"{floor['us_per_packet']:.2f} = {floor['bare_us_per_packet']:.2f} + {floor['aead_us_per_packet']:.2f}"
     latency = floor["latency_us"]
+    before_and_after = " / ".join(f"{cost:.2f}" for cost in floor["each_us_per_packet"])
     return [
         ("floor us per packet = reflector + cipher", parts),
+        ("floor before / after", before_and_after),
         ("server / floor", _number(result.cost_to_floor, 2)),
         ("floor latency ms p50 / p99", f"{latency['p50'] / 1e3:.2f} / {latency['p99'] / 1e3:.2f}"),
     ]

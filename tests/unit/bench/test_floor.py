@@ -14,6 +14,7 @@ def test_costs_of_several_measurements_are_averaged_and_packets_added_up() -> No
     both = mean([floor_of(1.0, 0.2, 0), floor_of(3.0, 0.4, 5)])
     assert both.bare_us_per_packet == pytest.approx(2.0)
     assert both.us_per_packet == pytest.approx(2.3)
+    assert both.each_us_per_packet == (pytest.approx(1.2), pytest.approx(3.4))
     assert (both.packets, both.lost) == (200, 5)
     assert both.latency_us == {"p50": 200, "max": 900}
 

@@ -26,7 +26,7 @@ class Running(abc.ABC):
     @property
     @abc.abstractmethod
     def pids(self) -> Sequence[int]:
-        """Every process whose time and memory are the server's."""
+        """Every process whose time and memory are the server's; none when that is not known."""
 
     @abc.abstractmethod
     async def publisher_answer(self, room: str, offer_sdp: str) -> str:
@@ -47,8 +47,10 @@ class Running(abc.ABC):
     async def stop(self) -> None:
         """Ends the processes and removes their files. Idempotent."""
 
-    def usage(self) -> Usage:
-        """Of all processes together. TargetError when one is gone."""
+    def usage(self) -> Usage | None:
+        """Of all processes together; None when they are not known. TargetError when one is gone."""
+        if not self.pids:
+            return None
         usages = [usage_of(pid) for pid in self.pids]
         return Usage(sum(usage.cpu_s for usage in usages), sum(usage.rss_bytes for usage in usages))
 
@@ -83,7 +85,7 @@ class PeerTarget(Target):
 
     running: Running
 
-    def usage(self) -> Usage:
+    def usage(self) -> Usage | None:
         """Of all processes together."""
         return self.running.usage()
 

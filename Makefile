@@ -20,6 +20,7 @@ installed := $(VENV)/.installed
 native    := $(VENV)/.native
 test_deps := $(VENV)/.installed-test
 lint_deps := $(VENV)/.installed-lint
+bench_deps := $(VENV)/.installed-bench
 
 # maturin finds the environment by VIRTUAL_ENV; pip takes exact versions from the constraints.
 export VIRTUAL_ENV    := $(CURDIR)/$(VENV)
@@ -29,7 +30,7 @@ log     := $(VENV)/setup.log
 # Shows what a set-up step printed only when it failed.
 quietly  = { $(1); } > $(log) 2>&1 || { cat $(log); exit 1; }
 
-.PHONY: help serve build test test-rust test-python bench guard lint fmt lock clean all
+.PHONY: help serve build test test-rust test-python bench bench-peers guard lint fmt lock clean all
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -50,6 +51,9 @@ test-python: $(native) $(test_deps) ## Runs the tests of the Python package (PYT
 
 bench: ## Measures the stops of the packet path (BENCH_ARGS=… chooses)
 	cargo bench --package sfu-core --locked --quiet --bench packet_path -- $(BENCH_ARGS)
+
+bench-peers: $(native) $(bench_deps) ## Measures this server beside others that are installed (BENCH_ARGS=… chooses)
+	@$(BIN)/python -m bench.peers $(BENCH_ARGS)
 
 guard: ## Compares the instructions of a forwarded packet with bench/instructions.toml
 	scripts/instruction-guard
@@ -102,6 +106,11 @@ $(native): $(RUST) $(installed)
 $(test_deps): $(installed)
 	@echo "installing what the tests need"
 	@$(call quietly,$(maturin) --extras test)
+	@touch $@
+
+$(bench_deps): $(installed)
+	@echo "installing what the benchmark needs"
+	@$(call quietly,$(maturin) --extras bench)
 	@touch $@
 
 $(lint_deps): $(installed)

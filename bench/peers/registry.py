@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.peers.adapter import Peer
+from bench.peers.janus import Janus
+from bench.peers.rtpengine import Rtpengine
 
 
 def peers() -> Sequence[Peer]:
     """Every peer that there is an adapter for, installed or not."""
-    return []
+    return [
+        Janus("janus as shipped", 9, event_loops=None, with_libsrtp=False),
+        Janus("janus tuned", 4.5, event_loops=1, with_libsrtp=True),
+        Rtpengine(),
+    ]

@@ -1,0 +1,53 @@
+"""The adapters of other servers, with the servers themselves, where they are installed.
+
+Where SFU_REQUIRE_PEERS is set, those that Debian packages must be.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from bench.peers import comparison, registry
+from bench.peers.adapter import Peer
+
+from sfu.bench.fanout import Options
+from sfu.dtls.srtp import SrtpProfile
+
+pytestmark = pytest.mark.e2e
+
+PACKAGED = {"janus as shipped", "rtpengine"}
+
+
+@pytest.fixture(params=registry.peers(), ids=lambda peer: peer.name)
+def peer(request: pytest.FixtureRequest) -> Peer:
+    reason = request.param.is_installed()
+    if reason is not None:
+        if "SFU_REQUIRE_PEERS" in os.environ and request.param.name in PACKAGED:
+            pytest.fail(f"{reason}, but SFU_REQUIRE_PEERS is set")
+        pytest.skip(reason)
+    return request.param
+
+
+def test_a_short_fan_out_through_another_server_loses_nothing(peer: Peer) -> None:
+    options = Options(1, 5, 1500, True, 3.0, SrtpProfile.AEAD_AES_128_GCM, pin=False, joins_at_once=5)
+    said: list[str] = []
+    runs = list(comparison.measure([peer], options, [5], 1, said.append))
+    ours, theirs = comparison.rows(runs, [peer])
+    assert theirs.failures == []
+    assert theirs.loss == theirs.silent_streams == theirs.damaged == 0
+    result = runs[-1].result
+    assert result is not None
+    # 5 packets 30 times a second and 50 of audio, to 5; the other server's own may come on top.
+    assert result.packets_per_s == pytest.approx(1_000, rel=0.1)
+    assert result.packets == pytest.approx(5 * result.published, rel=0.05)
+    assert theirs.ratio is not None
+    assert ours.cpu_us_per_packet is not None
+    assert theirs.ratio.median > 0
+    assert len(said) == 2
+
+
+def test_each_peer_says_how_it_is_installed() -> None:
+    names = [peer.name for peer in registry.peers()]
+    assert len(names) == len(set(names))
+    assert all(peer.install for peer in registry.peers())

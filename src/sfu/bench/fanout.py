@@ -66,6 +66,10 @@ class Result:
     joins_per_s: float
     generator_late_us: int
     """The longest that the generator was late with a frame; latency is counted from the true time of sending."""
+    floor: dict[str, Any] | None = None
+    """See ``sfu.bench.floor.Floor``; None when it was not measured."""
+    cost_to_floor: float | None = None
+    """The server's cost per packet divided by the floor's."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -77,8 +81,8 @@ async def run(options: Options, progress: Progress, serve: Serve | None = None) 
 
     ``serve`` starts another server than ours on the processor that it is told.
     """
-    server_cpu, load_cpu = _processors() if options.pin else (None, None)
-    async with _target(options.url, server_cpu) if serve is None else serve(server_cpu) as target:
+    server_cpu, load_cpu = processors() if options.pin else (None, None)
+    async with target_of(options.url, server_cpu) if serve is None else serve(server_cpu) as target:
         if load_cpu is not None:
             os.sched_setaffinity(0, {load_cpu})
         load = Load(options.profile)
@@ -89,7 +93,8 @@ async def run(options: Options, progress: Progress, serve: Serve | None = None) 
 
 
 @asynccontextmanager
-async def _target(url: str | None, cpu: int | None) -> AsyncIterator[Target]:
+async def target_of(url: str | None, cpu: int | None) -> AsyncIterator[Target]:
+    """The server at ``url``, or one of our own."""
     if url is not None:
         yield Target(url.rstrip("/"), None)
         return
@@ -97,7 +102,7 @@ async def _target(url: str | None, cpu: int | None) -> AsyncIterator[Target]:
         yield target
 
 
-def _processors() -> tuple[int | None, int | None]:
+def processors() -> tuple[int | None, int | None]:
     """One for the server, another for the load; none when there is only one."""
     usable = sorted(os.sched_getaffinity(0))
     return (usable[0], usable[1]) if len(usable) > 1 else (None, None)
@@ -120,7 +125,13 @@ async def _measure(options: Options, target: Target, load: Load, progress: Progr
         progress("measuring", elapsed_s, options.duration_s)
         await asyncio.sleep(min(0.2, options.duration_s - elapsed_s))
     counted, after = load.report(), target.usage()
-    return _result(options, counted, (before_joins, before, after), join_times_s, joins_s)
+    return result_of(
+        asdict(options),
+        (options.subscribers, options.subscribers * (2 if options.audio else 1)),
+        counted,
+        (before_joins, before, after),
+        (join_times_s, joins_s),
+    )
 
 
 async def _join_subscribers(
@@ -147,22 +158,24 @@ async def _join_subscribers(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _result(
-    options: Options,
+def result_of(
+    options: dict[str, Any],
+    expected: tuple[int, int],
     counted: dict[str, Any],
     usages: tuple[Usage | None, Usage | None, Usage | None],
-    join_times_s: Sequence[float],
-    joins_s: float,
+    joins: tuple[Sequence[float], float],
 ) -> Result:
+    """``expected``: clients that receive, and the streams that they should get together. ``usages``: before the joins,
+    before and after the measurement. ``joins``: the time that each took, ascending, and all together.
+    """
+    (receivers, expected_streams), (join_times_s, joins_s) = expected, joins
     duration_s, packets = counted["elapsed_us"] / 1e6, counted["packets"]
     before_joins, before, after = usages
     cpu_s = after.cpu_s - before.cpu_s if before is not None and after is not None else None
     rss = after.rss_bytes if after is not None else None
     grown = rss - before_joins.rss_bytes if rss is not None and before_joins is not None else None
-    # A stream on which never anything came is not known to the generator.
-    expected_streams = options.subscribers * (2 if options.audio else 1)
     return Result(
-        options=asdict(options),
+        options=options,
         duration_s=duration_s,
         packets_per_s=packets / duration_s,
         mbit_per_s=counted["bytes"] * 8 / 1e6 / duration_s,
@@ -173,13 +186,14 @@ def _result(
         lost=counted["lost"],
         duplicates=counted["duplicates"],
         damaged=counted["damaged"],
+        # A stream on which never anything came is not known to the generator.
         silent_streams=counted["silent_streams"] + max(0, expected_streams - counted["streams"]),
         keyframe_requests=counted["keyframe_requests"],
         latency_us=counted["latency_us"],
         rss_bytes=rss,
-        rss_bytes_per_subscriber=grown // options.subscribers if grown is not None else None,
+        rss_bytes_per_subscriber=grown // receivers if grown is not None else None,
         join_ms={name: _share(join_times_s, share) * 1e3 for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1))},
-        joins_per_s=options.subscribers / joins_s,
+        joins_per_s=len(join_times_s) / joins_s,
         generator_late_us=counted["late_us"],
     )
 

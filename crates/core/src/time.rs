@@ -42,3 +42,10 @@ impl Sub<Micros> for Time {
         Self(self.0.saturating_sub(rhs.0))
     }
 }
+
+impl Add for Micros {
+    type Output = Self;
+    fn add(self, rhs: Self) -> Self {
+        Self(self.0.saturating_add(rhs.0))
+    }
+}

@@ -1,128 +1,283 @@
-//! The parts of the estimation put together.
+//! The parts of the estimation put together: what each call of the module's head does.
 
-use super::acked_rate::AckedRate;
-use super::history::{History, News};
+use super::aimd::{Aimd, Observed, Step};
+use super::alr::ApplicationLimit;
+use super::arrivals::Arrived;
+use super::fallback::Fallback;
+use super::loss_based::{LossBased, Verdict};
+use super::probe::{Probes, Surroundings};
+use super::probe_cluster::Outcome;
+use super::silence::Silence;
+use super::updates::Updates;
 use super::{BweOptions, BweState, Cause, FeedbackKind, ProbePlan, SentPacket, Update};
+use crate::rate::earlier;
 use crate::rtcp::TransportFeedback;
 use crate::time::{Micros, Time};
 
-/// Without anything else known the estimate stays this far above what arrives.
-const HEADROOM: f64 = 1.5;
+/// Before anything is measured.
+const FIRST_RTT: Micros = Micros::from_millis(100);
+/// No probe while packets wait longer than this, nor so soon after the rate was taken down.
+const CALM_QUEUE_MS: f64 = 15.0;
+const CALM_AFTER: Micros = Micros::from_millis(500);
+/// A full link that a probe found smaller than this share of the estimate, and more than what arrives, corrects it.
+const STALE_SHARE: f64 = 0.85;
+/// The pacer empties its queue a little faster than the estimate while nothing waits in the network.
+const PACING_GAIN: f64 = 1.25;
 
 #[derive(Debug)]
 pub struct Estimator {
     options: BweOptions,
-    history: History,
-    acked: AckedRate,
-    estimate_bps: f64,
-    cause: Cause,
+    arrived: Arrived,
+    limit: ApplicationLimit,
+    loss: LossBased,
+    aimd: Aimd,
+    probes: Probes,
+    silence: Silence,
+    fallback: Fallback,
+    updates: Updates,
     feedback: Option<FeedbackKind>,
     rtt: Option<Micros>,
-    sent_packets: u64,
-    lost_packets: u64,
+    cause: Cause,
 }
 
 impl Estimator {
-    pub fn new(options: BweOptions, _now: Time) -> Self {
+    pub fn new(options: BweOptions, now: Time) -> Self {
         let options = options.ordered();
+        let start_bps = options.start_bps as f64;
         Self {
             options,
-            history: History::default(),
-            acked: AckedRate::default(),
-            estimate_bps: options.start_bps as f64,
-            cause: Cause::Growth,
+            arrived: Arrived::default(),
+            limit: ApplicationLimit::default(),
+            loss: LossBased::default(),
+            aimd: Aimd::new(start_bps),
+            probes: Probes::default(),
+            silence: Silence::default(),
+            fallback: Fallback::new(start_bps),
+            updates: Updates::new(start_bps, now),
             feedback: None,
             rtt: None,
-            sent_packets: 0,
-            lost_packets: 0,
+            cause: Cause::Growth,
         }
+    }
+
+    /// Changes the bounds; the first estimate counts only while there is no feedback.
+    pub fn set_options(&mut self, now: Time, options: BweOptions) -> Option<Update> {
+        self.options = options.ordered();
+        if self.feedback.is_none() {
+            let start_bps = self.options.start_bps as f64;
+            self.aimd.set_rate(start_bps);
+            self.fallback = Fallback::new(start_bps);
+        }
+        self.tell(now)
     }
 
     /// See the module's head.
     #[inline]
     pub fn on_sent(&mut self, packet: SentPacket) {
-        self.history.add(packet.seq, packet.size, packet.sent);
-        self.sent_packets += 1;
+        self.arrived.on_sent(packet.seq, packet.size, packet.sent);
+        self.limit.on_sent(packet.size);
+        self.silence.on_sent(packet.sent);
+        self.probes.on_sent(packet.seq, packet.size, packet.sent, packet.probe);
     }
 
     pub fn on_feedback(&mut self, now: Time, feedback: &TransportFeedback<'_>) -> Option<Update> {
-        let base = self.history.unwrap_seq(feedback.base_seq)?;
-        self.feedback = Some(FeedbackKind::TransportCc);
-        for (seq, (_, arrival)) in (base..self.history.seqs().end).zip(feedback.arrivals()) {
-            match self.history.tell(seq, arrival.is_some(), now) {
-                Some(News::Received { size, was_lost, .. }) => {
-                    self.acked.add(arrival.unwrap_or_default(), size);
-                    self.lost_packets -= u64::from(was_lost);
-                }
-                Some(News::Lost { .. }) => self.lost_packets += 1,
-                None => {}
-            }
+        let restored_bps = self.silence.on_feedback();
+        if restored_bps.is_some() {
+            self.arrived.on_silence_end();
+            self.loss.forget_before(now);
         }
-        let before = self.estimate_bps;
-        let ceiling = self.acked.bps()? * HEADROOM;
-        self.estimate_bps = before.max(ceiling).clamp(self.options.min_bps as f64, self.options.max_bps as f64);
-        self.cause = Cause::Growth;
-        (self.estimate_bps > before * 1.03).then(|| self.update())
+        self.arrived.on_feedback(now, feedback, &mut self.loss, &mut self.probes)?;
+        self.feedback = Some(FeedbackKind::TransportCc);
+        self.limit.update(now, self.aimd.rate_bps());
+        if let Some(bps) = restored_bps {
+            self.set_rate(bps.max(self.aimd.rate_bps()), Cause::Timeout);
+        }
+        self.follow_delay(now);
+        self.follow_loss(now);
+        self.follow_probes(now);
+        self.tick(now);
+        self.tell(now)
+    }
+
+    fn follow_delay(&mut self, now: Time) {
+        let observed = Observed {
+            usage: self.arrived.usage(),
+            queue_ms: self.arrived.queue_ms(),
+            acked_bps: self.arrived.acked_bps(),
+            recent_bps: self.arrived.recent_bps(),
+            rtt: self.rtt(),
+            is_limited: self.limit.is_limited(),
+        };
+        let (before_bps, was_congested) = (self.aimd.rate_bps(), self.aimd.is_congested());
+        match self.aimd.update(now, &observed) {
+            Step::Reduced => {
+                self.set_rate(self.aimd.rate_bps(), Cause::Delay);
+                self.probes.on_congestion(now, before_bps, self.aimd.rate_bps());
+            }
+            Step::Grown => self.set_rate(self.aimd.rate_bps(), Cause::Growth),
+            Step::Held => {}
+        }
+        if was_congested && !self.aimd.is_congested() {
+            self.probes.on_recovery(now);
+        }
+    }
+
+    fn follow_loss(&mut self, now: Time) {
+        let rate_bps = self.aimd.rate_bps();
+        let verdict = self.loss.judge(now, rate_bps, self.arrived.recent_bps(), self.arrived.queue_ms());
+        match verdict {
+            Some(Verdict::Reduce(bps)) => {
+                self.set_rate(bps, Cause::Loss);
+                self.aimd.set_congested(now);
+                self.probes.on_congestion(now, rate_bps, bps);
+            }
+            Some(Verdict::Restore(bps)) => self.set_rate(bps.max(rate_bps), Cause::Growth),
+            None => {}
+        }
+    }
+
+    fn follow_probes(&mut self, now: Time) {
+        while let Some(outcome) = self.probes.take_outcome(now, self.arrived.told_end()) {
+            let has_raised = self.apply(outcome);
+            self.probes.follow_up(outcome, has_raised, &self.surroundings(now));
+        }
+    }
+
+    /// Whether the estimate rose.
+    fn apply(&mut self, outcome: Outcome) -> bool {
+        let (Some(bps), rate_bps) = (outcome.bps, self.aimd.rate_bps()) else { return false };
+        if outcome.is_saturated {
+            self.aimd.capacity_mut().on_probe(bps);
+        }
+        let acked_bps = self.arrived.acked_bps().unwrap_or_default();
+        if bps > rate_bps && !self.aimd.is_congested() {
+            self.set_rate(bps, Cause::Probe);
+            return true;
+        }
+        if outcome.is_saturated && bps < STALE_SHARE * rate_bps && acked_bps < STALE_SHARE * rate_bps {
+            self.set_rate(bps.max(acked_bps), Cause::Probe);
+        }
+        false
+    }
+
+    fn surroundings(&self, now: Time) -> Surroundings {
+        let is_settled = self.aimd.since_reduced(now).is_none_or(|passed| passed >= CALM_AFTER);
+        let is_calm = is_settled
+            && !self.aimd.is_congested()
+            && !self.silence.is_silent()
+            && self.arrived.queue_ms() < CALM_QUEUE_MS;
+        let max_bps = self.options.max_bps as f64;
+        Surroundings { now, estimate_bps: self.aimd.rate_bps(), max_bps, is_calm }
+    }
+
+    fn set_rate(&mut self, bps: f64, cause: Cause) {
+        self.aimd.set_rate(bps.clamp(self.options.min_bps as f64, self.options.max_bps as f64));
+        self.cause = cause;
     }
 
     pub fn on_rtt(&mut self, _now: Time, rtt: Micros) {
         self.rtt = Some(rtt);
     }
 
-    pub fn on_remb(&mut self, _now: Time, bps: u64) -> Option<Update> {
+    fn rtt(&self) -> Micros {
+        self.rtt.or(self.arrived.rtt()).unwrap_or(FIRST_RTT)
+    }
+
+    /// Only for receivers without transport-wide feedback.
+    pub fn on_remb(&mut self, now: Time, bps: u64) -> Option<Update> {
         if self.feedback == Some(FeedbackKind::TransportCc) {
             return None;
         }
         self.feedback = Some(FeedbackKind::Remb);
-        self.estimate_bps = bps.clamp(self.options.min_bps, self.options.max_bps) as f64;
-        self.cause = Cause::Remb;
-        Some(self.update())
+        self.fallback.on_remb(bps as f64);
+        self.set_rate(self.fallback.bps(), Cause::Remb);
+        self.tell(now)
     }
 
-    /// `fraction_lost`: of 256, as in the report.
-    pub fn on_receiver_report(&mut self, _now: Time, _fraction_lost: u8) -> Option<Update> {
+    /// Only for receivers without transport-wide feedback. `fraction_lost`: of 256, as in the report.
+    pub fn on_receiver_report(&mut self, now: Time, fraction_lost: u8) -> Option<Update> {
+        if self.feedback == Some(FeedbackKind::TransportCc) {
+            return None;
+        }
         self.feedback.get_or_insert(FeedbackKind::Reports);
-        None
+        self.limit.update(now, self.aimd.rate_bps());
+        self.fallback.on_report(now, fraction_lost, self.limit.sent_bps());
+        let cause = if self.fallback.is_reduced_by_loss() { Cause::Loss } else { Cause::Growth };
+        self.set_rate(self.fallback.bps(), cause);
+        self.tell(now)
     }
 
     /// What the allocation would send if the network carried it; zero: nothing.
-    pub fn set_desired(&mut self, _now: Time, _bps: u64) {}
+    pub fn set_desired(&mut self, now: Time, bps: u64) {
+        self.probes.set_desired(now, bps as f64);
+        self.tick(now);
+    }
 
-    pub fn poll_probe(&mut self, _now: Time) -> Option<ProbePlan> {
-        None
+    /// A probe to be sent now, each once.
+    pub fn poll_probe(&mut self, now: Time) -> Option<ProbePlan> {
+        if self.feedback != Some(FeedbackKind::Remb) && !self.arrived.is_empty() {
+            self.probes.start(&self.surroundings(now));
+            self.tick(now);
+        }
+        self.probes.take_plan()
+    }
+
+    fn tick(&mut self, now: Time) {
+        self.probes.tick(&self.surroundings(now));
     }
 
     pub fn next_timeout(&self) -> Option<Time> {
-        None
+        let silence = self.silence.deadline(self.rtt()).filter(|_| self.has_transport_cc());
+        earlier(silence, self.probes.next_timeout())
     }
 
-    pub fn on_timeout(&mut self, _now: Time) -> Option<Update> {
-        None
+    fn has_transport_cc(&self) -> bool {
+        self.feedback == Some(FeedbackKind::TransportCc)
+    }
+
+    pub fn on_timeout(&mut self, now: Time) -> Option<Update> {
+        if self.has_transport_cc()
+            && let Some(bps) = self.silence.on_timeout(now, self.rtt(), self.aimd.rate_bps())
+        {
+            self.set_rate(bps, Cause::Timeout);
+        }
+        self.limit.update(now, self.aimd.rate_bps());
+        self.follow_probes(now);
+        self.tick(now);
+        self.tell(now)
+    }
+
+    fn tell(&mut self, now: Time) -> Option<Update> {
+        self.updates.of(now, self.estimate_bps() as f64, self.aimd.is_congested(), self.cause)
     }
 
     pub fn estimate_bps(&self) -> u64 {
-        self.estimate_bps as u64
+        (self.aimd.target_bps() as u64).clamp(self.options.min_bps, self.options.max_bps)
     }
 
     /// The rate at which a queue of the pacer is emptied.
     pub fn pacing_bps(&self) -> u64 {
-        self.estimate_bps as u64
-    }
-
-    fn update(&self) -> Update {
-        Update { estimate_bps: self.estimate_bps(), congested: false, cause: self.cause }
+        let gain = if self.aimd.is_congested() { 1.0 } else { PACING_GAIN };
+        (self.estimate_bps() as f64 * gain) as u64
     }
 
     pub fn state(&self) -> BweState {
+        let loss = if self.has_transport_cc() { self.loss.loss() } else { self.fallback.loss() };
         BweState {
             estimate_bps: self.estimate_bps(),
-            acked_bps: self.acked.bps().unwrap_or_default() as u64,
-            loss: self.lost_packets as f32 / self.sent_packets.max(1) as f32,
-            queue: Micros(0),
-            rtt: self.rtt,
+            acked_bps: self.arrived.acked_bps().unwrap_or_default() as u64,
+            sent_bps: self.limit.sent_bps() as u64,
+            loss: loss as f32,
+            queue: self.arrived.queue(),
+            rtt: self.rtt.or(self.arrived.rtt()),
             feedback: self.feedback,
-            congested: false,
+            congested: self.aimd.is_congested(),
             cause: self.cause,
         }
+    }
+
+    /// Bytes that it holds on the heap.
+    pub fn memory_bytes(&self) -> usize {
+        self.arrived.memory_bytes()
     }
 }

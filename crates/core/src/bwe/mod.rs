@@ -22,15 +22,34 @@
 //! every packet that it sends meanwhile, media and audio included, is marked with the plan's id. A probe that cannot be
 //! sent needs no word: it is given up after a while.
 //!
-//! The parts: [`history`] (what the numbers stand for), [`acked_rate`], [`estimator`] (all together). Specifications:
-//! draft-ietf-rmcat-gcc-02 and draft-holmer-rmcat-transport-wide-cc-extensions-01.
+//! The parts: [`estimator`] calls the others. What feedback says goes through [`arrivals`]: [`history`] (what the
+//! numbers stand for), [`arrival_clock`], [`acked_rate`], [`inter_arrival`] (bursts), [`trendline`] and [`overuse`] (does
+//! a queue grow), [`queue`] (how long is it). From that follow [`aimd`] with [`link_capacity`] (the rate), [`loss_based`],
+//! [`probe`] and [`probe_cluster`], with [`alr`] (is all of it used); [`silence`] and [`fallback`] stand in when there is
+//! no feedback; [`updates`] chooses what to tell. Specifications: draft-ietf-rmcat-gcc-02 and
+//! draft-holmer-rmcat-transport-wide-cc-extensions-01; what deviates is in docs/assumptions.md.
 //!
 //! Loss between the publisher and this server cannot lower an estimate: transport-wide numbers are given when a packet
 //! is sent to this subscriber, so what never came has none.
 
 pub mod acked_rate;
+pub mod aimd;
+pub mod alr;
+pub mod arrival_clock;
+pub mod arrivals;
 pub mod estimator;
+pub mod fallback;
 pub mod history;
+pub mod inter_arrival;
+pub mod link_capacity;
+pub mod loss_based;
+pub mod overuse;
+pub mod probe;
+pub mod probe_cluster;
+pub mod queue;
+pub mod silence;
+pub mod trendline;
+pub mod updates;
 
 use crate::time::{Micros, Time};
 
@@ -150,6 +169,7 @@ pub enum FeedbackKind {
 pub struct BweState {
     pub estimate_bps: u64,
     pub acked_bps: u64,
+    pub sent_bps: u64,
     /// Share of packets that did not arrive, 0..1, over the last seconds.
     pub loss: f32,
     /// How long packets wait in the network's queues.
@@ -158,4 +178,9 @@ pub struct BweState {
     pub feedback: Option<FeedbackKind>,
     pub congested: bool,
     pub cause: Cause,
+}
+
+/// Seconds from `earlier` to `later`; zero when that lies in the past.
+pub(crate) fn seconds(later: Time, earlier: Time) -> f64 {
+    later.since(earlier).0 as f64 / 1e6
 }

@@ -1,0 +1,268 @@
+//! The rate: down by a factor when a queue grows, up by a factor while the link's capacity is far, by steps near it
+//! (GCC draft §5.5).
+//!
+//! Where the draft lets the rate grow to 1.5 times what arrives, ours grows only while nearly all of it is used, and
+//! then to a sixth more: a server's media is not elastic, so what was never sent proves nothing; probes do.
+
+use super::link_capacity::LinkCapacity;
+use super::overuse::Usage;
+use super::seconds;
+use crate::time::{Micros, Time};
+
+/// Of what arrived while the queue grew (draft: 0.85).
+const BETA: f64 = 0.85;
+/// Growth per second while nothing is known of the link's capacity (draft: 8 %).
+const FAR_GROWTH: f64 = 1.08;
+/// Growth per second back towards a capacity that is known, up to this share of it.
+const KNOWN_GROWTH: f64 = 2.0;
+const KNOWN_SHARE: f64 = 0.93;
+/// Near the capacity: one packet of 1,200 bytes, or less of a slow stream, per response time, which is the round trip
+/// and 100 ms for the detector (draft §5.5).
+const DETECTION: Micros = Micros::from_millis(100);
+const PACKET_BITS: f64 = 1_200.0 * 8.0;
+const FRAMES_PER_S: f64 = 30.0;
+const LEAST_GROWTH_BPS: f64 = 4_000.0;
+/// How far the rate may run ahead of what arrives; the slack is so that the slowest streams grow at all.
+const AHEAD: f64 = 1.16;
+const AHEAD_TOWARDS_KNOWN: f64 = 1.5;
+const AHEAD_SLACK_BPS: f64 = 10_000.0;
+/// The detector is believed only when packets really wait: a trend may come from jitter.
+const CONFIRMED_QUEUE_MS: f64 = 8.0;
+/// Congestion is over when packets wait no longer than this.
+const CLEAR_QUEUE_MS: f64 = 15.0;
+/// Or after so long: then the queue is somebody else's.
+const MAX_CONGESTED: Micros = Micros::from_secs(2);
+/// A queue above the standing one is drained by sending less still, until it is gone: nothing is taken off for the first
+/// 30 ms, half of the rate for 230 ms.
+const DRAIN_FREE_MS: f64 = 30.0;
+const DRAIN_FULL_MS: f64 = 400.0;
+const LEAST_DRAIN: f64 = 0.5;
+/// What stands longer than we let a queue stand belongs to another sender: it is believed at so many ms a second.
+const STANDING_RISE_MS: f64 = 30.0;
+/// A step this long at most: after a break the rate does not leap.
+const MAX_STEP_S: f64 = 0.25;
+
+/// What the rate follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed {
+    pub usage: Usage,
+    pub queue_ms: f64,
+    /// Over half a second, and over the last quarter, in which a growing queue shows the link's capacity.
+    pub acked_bps: Option<f64>,
+    pub recent_bps: Option<f64>,
+    pub rtt: Micros,
+    pub is_limited: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Held,
+    Grown,
+    Reduced,
+}
+
+#[derive(Clone, Debug)]
+pub struct Aimd {
+    rate_bps: f64,
+    capacity: LinkCapacity,
+    updated: Option<Time>,
+    reduced: Option<Time>,
+    is_congested: bool,
+    standing_ms: f64,
+    /// Queue above the standing one.
+    excess_ms: f64,
+}
+
+impl Aimd {
+    pub fn new(start_bps: f64) -> Self {
+        Self {
+            rate_bps: start_bps,
+            capacity: LinkCapacity::default(),
+            updated: None,
+            reduced: None,
+            is_congested: false,
+            standing_ms: 0.0,
+            excess_ms: 0.0,
+        }
+    }
+
+    /// After each feedback.
+    pub fn update(&mut self, now: Time, observed: &Observed) -> Step {
+        let passed_s = self.updated.map_or(0.0, |updated| seconds(now, updated)).min(MAX_STEP_S);
+        self.updated = Some(now);
+        self.standing_ms = observed.queue_ms.min(self.standing_ms + STANDING_RISE_MS * passed_s);
+        self.excess_ms = observed.queue_ms - self.standing_ms;
+        if observed.acked_bps.is_some_and(|acked| self.capacity.is_exceeded_by(acked)) {
+            self.capacity.forget();
+        }
+        match observed.usage {
+            Usage::Over if observed.queue_ms >= CONFIRMED_QUEUE_MS => self.reduce(now, observed),
+            Usage::Normal if !observed.is_limited => {
+                self.clear(now, observed.queue_ms);
+                self.grow(passed_s, observed)
+            }
+            _ => {
+                self.clear(now, observed.queue_ms);
+                Step::Held
+            }
+        }
+    }
+
+    fn clear(&mut self, now: Time, queue_ms: f64) {
+        let is_old = self.reduced.is_none_or(|reduced| now.since(reduced) >= MAX_CONGESTED);
+        if queue_ms < CLEAR_QUEUE_MS || is_old {
+            self.is_congested = false;
+        }
+    }
+
+    fn reduce(&mut self, now: Time, observed: &Observed) -> Step {
+        let Some(acked_bps) = observed.recent_bps.or(observed.acked_bps) else { return Step::Held };
+        let settle = Micros(observed.rtt.0.min(200_000)) + DETECTION;
+        let has_settled = self.reduced.is_none_or(|reduced| now.since(reduced) >= settle);
+        if !has_settled && acked_bps > self.rate_bps / 2.0 {
+            return Step::Held;
+        }
+        self.is_congested = true;
+        self.reduced = Some(now);
+        let target = BETA * acked_bps;
+        let known = self.capacity.bps().map_or(f64::INFINITY, |capacity| BETA * capacity);
+        let target = if target > self.rate_bps { known } else { target };
+        self.capacity.on_overuse(acked_bps);
+        self.rate_bps = self.rate_bps.min(target);
+        Step::Reduced
+    }
+
+    fn grow(&mut self, passed_s: f64, observed: &Observed) -> Step {
+        let Some(acked_bps) = observed.acked_bps else { return Step::Held };
+        if self.is_congested {
+            return Step::Held;
+        }
+        let known_bps = self.capacity.bps().map(|capacity| capacity * KNOWN_SHARE);
+        let (grown, ahead) = match known_bps {
+            Some(known_bps) if self.rate_bps < known_bps => {
+                (known_bps.min(self.rate_bps * KNOWN_GROWTH.powf(passed_s)), AHEAD_TOWARDS_KNOWN)
+            }
+            Some(_) => (self.rate_bps + self.near_growth_bps(observed.rtt) * passed_s, AHEAD),
+            None => (self.rate_bps * FAR_GROWTH.powf(passed_s), AHEAD),
+        };
+        let grown = grown.min(acked_bps * ahead + AHEAD_SLACK_BPS);
+        if grown <= self.rate_bps {
+            return Step::Held;
+        }
+        self.rate_bps = grown;
+        Step::Grown
+    }
+
+    /// Bits per second, per second.
+    fn near_growth_bps(&self, rtt: Micros) -> f64 {
+        let frame_bits = self.rate_bps / FRAMES_PER_S;
+        let packet_bits = frame_bits / (frame_bits / PACKET_BITS).ceil().max(1.0);
+        let response_s = (rtt + DETECTION).0 as f64 / 1e6;
+        (packet_bits / response_s).max(LEAST_GROWTH_BPS)
+    }
+
+    /// What may be sent now: the rate, less while a queue of our own making is being drained.
+    pub fn target_bps(&self) -> f64 {
+        if !self.is_congested {
+            return self.rate_bps;
+        }
+        let drain = 1.0 - (self.excess_ms - DRAIN_FREE_MS) / DRAIN_FULL_MS;
+        self.rate_bps * drain.clamp(LEAST_DRAIN, 1.0)
+    }
+
+    pub fn rate_bps(&self) -> f64 {
+        self.rate_bps
+    }
+
+    /// Something else knows better: a probe, the loss, the receiver.
+    pub fn set_rate(&mut self, bps: f64) {
+        self.rate_bps = bps;
+    }
+
+    pub fn capacity_mut(&mut self) -> &mut LinkCapacity {
+        &mut self.capacity
+    }
+
+    pub fn is_congested(&self) -> bool {
+        self.is_congested
+    }
+
+    /// Congestion that shows by loss.
+    pub fn set_congested(&mut self, now: Time) {
+        (self.is_congested, self.reduced) = (true, Some(now));
+    }
+
+    /// How long ago the rate was last taken down.
+    pub fn since_reduced(&self, now: Time) -> Option<Micros> {
+        self.reduced.map(|reduced| now.since(reduced))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observed(usage: Usage, queue_ms: f64, acked_bps: f64) -> Observed {
+        let acked = Some(acked_bps);
+        let rtt = Micros::from_millis(50);
+        Observed { usage, queue_ms, acked_bps: acked, recent_bps: acked, rtt, is_limited: false }
+    }
+
+    /// Feedback every 50 ms.
+    fn run(aimd: &mut Aimd, from_ms: u64, to_ms: u64, observed: impl Fn(f64) -> Observed) {
+        for ms in (from_ms..to_ms).step_by(50) {
+            let observed = observed(aimd.rate_bps());
+            aimd.update(Time(ms * 1_000), &observed);
+        }
+    }
+
+    #[test]
+    fn a_growing_queue_takes_the_rate_to_85_percent_of_what_arrives_and_lower_while_it_drains() {
+        let mut aimd = Aimd::new(5e6);
+        assert_eq!(aimd.update(Time(0), &observed(Usage::Over, 100.0, 1e6)), Step::Reduced);
+        assert!((aimd.rate_bps() - 8.5e5).abs() < 1.0);
+        assert!(aimd.target_bps() < 8e5 && aimd.target_bps() > 6e5, "{}", aimd.target_bps());
+        aimd.update(Time(400_000), &observed(Usage::Under, 5.0, 1e6));
+        assert!((aimd.target_bps() - aimd.rate_bps()).abs() < 1.0);
+    }
+
+    #[test]
+    fn a_trend_without_a_queue_takes_nothing_off() {
+        let mut aimd = Aimd::new(5e6);
+        assert_eq!(aimd.update(Time(0), &observed(Usage::Over, 3.0, 1e6)), Step::Held);
+    }
+
+    #[test]
+    fn an_unknown_link_is_explored_by_8_percent_a_second_and_no_further_than_what_arrives_shows() {
+        let mut aimd = Aimd::new(1e6);
+        run(&mut aimd, 0, 1_050, |rate| observed(Usage::Normal, 0.0, rate));
+        assert!((aimd.rate_bps() - 1.08e6).abs() < 1e3, "{}", aimd.rate_bps());
+        run(&mut aimd, 1_050, 60_000, |_| observed(Usage::Normal, 0.0, 1e6));
+        assert!((aimd.rate_bps() - 1.17e6).abs() < 1.0, "{}", aimd.rate_bps());
+    }
+
+    #[test]
+    fn a_limited_sender_s_rate_is_held() {
+        let mut aimd = Aimd::new(1e6);
+        run(&mut aimd, 0, 60_000, |rate| Observed { is_limited: true, ..observed(Usage::Normal, 0.0, rate) });
+        assert!((aimd.rate_bps() - 1e6).abs() < 1e-6);
+    }
+
+    #[test]
+    fn after_a_reduction_the_known_capacity_is_reached_fast_and_passed_slowly() {
+        let mut aimd = Aimd::new(1e6);
+        aimd.update(Time(0), &observed(Usage::Over, 20.0, 1e6));
+        run(&mut aimd, 100, 500, |rate| observed(Usage::Normal, 0.0, rate));
+        assert!(aimd.rate_bps() > 9e5, "{}", aimd.rate_bps());
+        run(&mut aimd, 500, 1_500, |rate| observed(Usage::Normal, 0.0, rate));
+        assert!(aimd.rate_bps() < 1.02e6, "{}", aimd.rate_bps());
+    }
+
+    #[test]
+    fn a_queue_that_stands_whatever_we_do_is_not_ours_to_drain() {
+        let mut aimd = Aimd::new(1e6);
+        run(&mut aimd, 0, 10_000, |rate| observed(Usage::Normal, 200.0, rate));
+        aimd.update(Time(10_000_000), &observed(Usage::Over, 220.0, 1e6));
+        assert!((aimd.target_bps() - aimd.rate_bps()).abs() < 1.0);
+    }
+}

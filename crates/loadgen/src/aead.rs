@@ -1,6 +1,6 @@
 //! What the cipher alone costs: a publisher's packets protected for many subscribers, nothing else.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use sfu_core::rtp::RtpHeader;
@@ -16,27 +16,26 @@ const LONG_ENOUGH: Duration = Duration::from_millis(300);
 const PATTERN_MS: u64 = 100;
 
 struct Packet {
-    /// Room for the tag behind it.
-    buffer: Vec<u8>,
-    len: usize,
+    plain: Vec<u8>,
     seq: u64,
 }
 
 /// Protects the bursts of `source` for `subscribers` as a fan-out does, all packets of a burst for one subscriber and
 /// then for the next, each with keys of its own; nanoseconds of the calling thread per packet.
 ///
-/// The packets are protected over and over in the same place, so that no copy is in it; the keys of all subscribers are
-/// used between two uses of the same, so that they are as cold as they are in a fan-out.
+/// One plaintext becomes as many ciphertexts as there are subscribers, each in its own memory; the keys and the memory of
+/// all subscribers are used between two uses of the same, so that they are as cold as they are in a fan-out.
 pub fn ns_per_packet(profile: SrtpProfile, subscribers: usize, source: Source) -> io::Result<f64> {
-    let mut bursts = bursts(source);
+    let bursts = bursts(source);
     let contexts: Vec<SrtpEgress> =
         (0..subscribers).map(|number| context(profile, number)).collect::<io::Result<_>>()?;
     // Once, not counted: buffers and keys are touched for the first time.
-    protect_all(&mut bursts, &contexts)?;
+    let mut arena = arena(&bursts, subscribers);
+    protect_all(&bursts, &contexts, &mut arena)?;
     let start = thread_cpu_time()?;
     let mut packets = 0;
     loop {
-        packets += protect_all(&mut bursts, &contexts)?;
+        packets += protect_all(&bursts, &contexts, &mut arena)?;
         let used = thread_cpu_time()?.saturating_sub(start);
         if used >= LONG_ENOUGH || packets == 0 {
             return Ok(used.as_secs_f64() * 1e9 / packets.max(1) as f64);
@@ -53,9 +52,7 @@ fn bursts(mut source: Source) -> Vec<Vec<Packet>> {
             || now,
             |plain| {
                 let seq = RtpHeader::parse(plain).map_or(0, |header| u64::from(header.seq));
-                let mut buffer = plain.clone();
-                buffer.resize(plain.len() + MAX_OVERHEAD, 0);
-                burst.push(Packet { buffer, len: plain.len(), seq });
+                burst.push(Packet { plain: plain.clone(), seq });
             },
         );
         bursts.push(burst);
@@ -71,14 +68,26 @@ fn context(profile: SrtpProfile, number: usize) -> io::Result<SrtpEgress> {
     SrtpEgress::new(profile, key, salt).map_err(|error| io::Error::other(format!("SRTP: {error:?}")))
 }
 
+/// Room for the longest burst, once for each subscriber.
+fn arena(bursts: &[Vec<Packet>], subscribers: usize) -> Vec<u8> {
+    let room = |burst: &Vec<Packet>| burst.iter().map(|packet| packet.plain.len() + MAX_OVERHEAD).sum::<usize>();
+    vec![0; bursts.iter().map(room).max().unwrap_or(0) * subscribers]
+}
+
 /// Each burst once for each context; how many packets that were.
-fn protect_all(bursts: &mut [Vec<Packet>], contexts: &[SrtpEgress]) -> io::Result<u64> {
+fn protect_all(bursts: &[Vec<Packet>], contexts: &[SrtpEgress], arena: &mut [u8]) -> io::Result<u64> {
     let mut packets = 0;
     for burst in bursts {
+        let mut rest = &mut *arena;
         for context in contexts {
-            for packet in &mut *burst {
+            for packet in burst {
+                let len = packet.plain.len();
+                let (space, after) = rest.split_at_mut_checked(len + MAX_OVERHEAD).ok_or(ErrorKind::OutOfMemory)?;
+                rest = after;
+                let (plain, _) = space.split_at_mut(len);
+                plain.copy_from_slice(&packet.plain);
                 context
-                    .protect_rtp(&mut packet.buffer, packet.len, packet.seq)
+                    .protect_rtp(space, len, packet.seq)
                     .map_err(|error| io::Error::other(format!("SRTP: {error:?}")))?;
                 packets += 1;
             }
@@ -101,7 +110,7 @@ mod tests {
     #[test]
     fn the_mix_is_that_of_the_stream() {
         let bursts = bursts(source());
-        let packets: Vec<usize> = bursts.iter().flatten().map(|packet| packet.len).collect();
+        let packets: Vec<usize> = bursts.iter().flatten().map(|packet| packet.plain.len()).collect();
         assert_eq!(packets.iter().filter(|len| **len == 1_200).count(), 15);
         assert_eq!(packets.len(), 20);
     }
@@ -110,7 +119,8 @@ mod tests {
     fn every_packet_is_protected_for_every_subscriber() {
         for profile in [SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmHmacSha1_80] {
             let contexts: Vec<_> = (0..3).map(|number| context(profile, number).unwrap()).collect();
-            assert_eq!(protect_all(&mut bursts(source()), &contexts).unwrap(), 60);
+            let bursts = bursts(source());
+            assert_eq!(protect_all(&bursts, &contexts, &mut arena(&bursts, 3)).unwrap(), 60);
         }
     }
 
@@ -118,11 +128,10 @@ mod tests {
     fn subscribers_have_keys_of_their_own() {
         let plain = bursts(source()).remove(0).remove(0);
         let protected = |number| {
-            let mut packet = plain.buffer.clone();
-            context(SrtpProfile::AeadAes128Gcm, number)
-                .unwrap()
-                .protect_rtp(&mut packet, plain.len, plain.seq)
-                .unwrap();
+            let mut packet = plain.plain.clone();
+            packet.resize(plain.plain.len() + MAX_OVERHEAD, 0);
+            let context = context(SrtpProfile::AeadAes128Gcm, number).unwrap();
+            context.protect_rtp(&mut packet, plain.plain.len(), plain.seq).unwrap();
             packet
         };
         assert_ne!(protected(0), protected(1));

@@ -3,8 +3,9 @@
 //!
 //! A thread on the load's processor publishes as [`Source`] does and drains the subscribers' sockets as the generator
 //! does. The reflector, on the server's processor, sleeps in `poll`, takes what came with `recvmmsg` until the frame is
-//! whole, and sends it to each destination as segmentation trains by `sendmmsg`, without a copy and without a cipher;
-//! what the cipher costs is measured apart, see [`crate::aead`].
+//! whole, and sends it to each destination as segmentation trains by `sendmmsg`. A subscriber's datagrams are its own, so
+//! each destination has its own memory; of a burst like the last one only the stamps are written there: no copy of the
+//! payload and no cipher. What making the datagrams costs is measured apart, see [`crate::aead`].
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,7 +26,7 @@ use sfu_io::sys::{self, Receiver, Socket};
 
 use crate::aead;
 use crate::histogram::Histogram;
-use crate::source::{Source, StreamOptions, VideoOptions, stamp_of};
+use crate::source::{STAMP, Source, StreamOptions, VideoOptions, stamp_of};
 
 const WARM_UP: Micros = Micros::from_millis(500);
 /// How long what is under way may take at the end.
@@ -86,7 +87,7 @@ pub fn measure(options: &Options) -> io::Result<Floor> {
     let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
     let sockets: Vec<Socket> = (0..options.subscribers).map(|_| Socket::bind(any, true)).collect::<io::Result<_>>()?;
     let destinations = sockets.iter().map(Socket::local_address).collect();
-    let reflector = Reflector::new(Socket::bind(any, true)?, destinations);
+    let reflector = Reflector::new(Socket::bind(any, true)?, destinations, options.profile.rtp_overhead());
     let towards = reflector.socket.local_address();
     let phase = AtomicU8::new(WARMING_UP);
     let (load, reflected) = thread::scope(|scope| {
@@ -120,15 +121,42 @@ struct Reflector {
     socket: Socket,
     destinations: Vec<SocketAddr>,
     receiver: Receiver,
-    /// The datagrams of one burst, one after the other.
+    /// The datagrams of one burst, one after the other, and how many bytes of cipher's overhead each ends with.
     burst: TxArena,
+    overhead: usize,
+    /// A burst's datagrams for each destination, by what the burst looks like: frame, audio, both at once.
+    own: Vec<OwnCopies>,
     trains: u64,
 }
 
+/// The memory from which bursts of one shape are sent, the destinations' parts side by side.
+struct OwnCopies {
+    /// Sizes of the datagrams.
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl OwnCopies {
+    /// Writes the burst's stamps into every destination's part; `overhead` bytes lie behind a stamp.
+    fn stamp(&mut self, burst: &TxArena, overhead: usize) {
+        for part in self.bytes.chunks_exact_mut(burst.total_bytes().max(1)) {
+            let mut end = 0;
+            for datagram in burst.iter() {
+                end += datagram.bytes.len();
+                let stamp = end.saturating_sub(STAMP + overhead)..end.saturating_sub(overhead);
+                let from = datagram.bytes.len().saturating_sub(STAMP + overhead);
+                if let (Some(place), Some(new)) = (part.get_mut(stamp), datagram.bytes.get(from..from + STAMP)) {
+                    place.copy_from_slice(new);
+                }
+            }
+        }
+    }
+}
+
 impl Reflector {
-    fn new(socket: Socket, destinations: Vec<SocketAddr>) -> Self {
+    fn new(socket: Socket, destinations: Vec<SocketAddr>, overhead: usize) -> Self {
         let (receiver, burst) = (Receiver::new(true), TxArena::with_capacity(1 << 20));
-        Self { socket, destinations, receiver, burst, trains: 0 }
+        Self { socket, destinations, receiver, burst, overhead, own: Vec::new(), trains: 0 }
     }
 
     /// Until it is told to stop: processor time and messages since it was told to measure.
@@ -173,19 +201,39 @@ impl Reflector {
 
     /// Sends the burst to everybody: all of it to one, then to the next.
     fn reflect(&mut self) {
+        if self.burst.is_empty() {
+            return;
+        }
+        let index = self.own_copies();
         let trains = trains_of(&self.burst, self.socket.gso());
+        let Some(own) = self.own.get_mut(index) else { return };
+        own.stamp(&self.burst, self.overhead);
         let mut batch: Vec<Train<'_>> = Vec::with_capacity(BATCH);
-        for destination in &self.destinations {
+        let parts = own.bytes.chunks_exact(self.burst.total_bytes());
+        for (destination, mut part) in self.destinations.iter().zip(parts) {
             for train in &trains {
                 if batch.len() == BATCH {
                     self.trains += send_all(&self.socket, &batch);
                     batch.clear();
                 }
-                batch.push(Train { destination: *destination, ..*train });
+                let (bytes, rest) = part.split_at(train.bytes.len().min(part.len()));
+                part = rest;
+                batch.push(Train { destination: *destination, bytes, ..*train });
             }
         }
         self.trains += send_all(&self.socket, &batch);
         self.burst.clear();
+    }
+
+    /// The memory for bursts of this shape, made when the first one comes.
+    fn own_copies(&mut self) -> usize {
+        let shape: Vec<usize> = self.burst.iter().map(|datagram| datagram.bytes.len()).collect();
+        let known = self.own.iter().position(|own| own.shape == shape);
+        known.unwrap_or_else(|| {
+            let one: Vec<u8> = self.burst.iter().flat_map(|datagram| datagram.bytes).copied().collect();
+            self.own.push(OwnCopies { shape, bytes: one.repeat(self.destinations.len()) });
+            self.own.len() - 1
+        })
     }
 }
 

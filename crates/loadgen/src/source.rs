@@ -26,7 +26,8 @@ const AUDIO_FRAME: Micros = Micros::from_millis(20);
 const VIDEO_TICKS: u32 = 90_000 / FRAMES_PER_SECOND as u32;
 /// 20 ms of Opus' 48 kHz.
 const AUDIO_TICKS: u32 = 960;
-const STAMP: usize = 16;
+/// Length of the stamp at the end of a payload.
+pub const STAMP: usize = 16;
 const MAGIC: u64 = 0x7366_7562_656E_6368;
 /// Seconds from 1900 to 1970.
 const NTP_EPOCH: u64 = 2_208_988_800;

@@ -43,6 +43,8 @@ class Consumer:
         self.current_layers: Layers | None = None
         """What the shard forwards; None until a switch took effect."""
         self.preferred_layers = Layers(BEST_LAYER, BEST_LAYER)
+        self.shed: Layers | None = None
+        """What the shard fell back to by itself because too much waited to be sent; ``set_layers`` ends it."""
         self.unsupported_codec: CodecId | None = None
         """What the producer sends, when the remote side cannot decode it."""
         self.paused = False
@@ -89,8 +91,9 @@ class Consumer:
     def set_layers(self, spatial: int = BEST_LAYER, temporal: int = BEST_LAYER) -> None:
         """The highest layers it may get, 0..255; ``BEST_LAYER`` sets no limit."""
         wanted = Layers(spatial, temporal)
-        if not self.closed and wanted != self.preferred_layers:
+        if not self.closed and (wanted != self.preferred_layers or self.shed is not None):
             self.preferred_layers = wanted
+            self.shed = None
             self.transport.link.port.set_layers(self.id, spatial, temporal)
 
     def pause(self) -> None:
@@ -137,6 +140,11 @@ class Consumer:
             self.current_layers = layers
             if self.on_layers is not None:
                 self.on_layers(self, layers)
+
+    def layers_shed(self, layers: Layers) -> None:
+        """The shard lowered it to these layers by itself."""
+        log.debug("consumer %d shed to %s", self.id, layers)
+        self.shed = layers
 
     def codec_unsupported(self, producer_id: int, codec: CodecId) -> None:
         """The shard holds back what the remote side did not negotiate."""

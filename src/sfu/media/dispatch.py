@@ -71,6 +71,23 @@ def _consumer_codec_unsupported(
         consumer.codec_unsupported(producer_id, codec_of(codec))
 
 
+def _bandwidth(
+    link: ShardLink, _now: float, transport_id: int, estimate_bps: int, congested: bool, _cause: str
+) -> None:
+    if transport := link.transports.get(TransportId(transport_id)):
+        transport.bandwidth_changed(estimate_bps, congested=congested)
+
+
+def _consumer_shed(link: ShardLink, _now: float, consumer_id: int, spatial: int, temporal: int) -> None:
+    if consumer := link.consumers.get(ConsumerId(consumer_id)):
+        consumer.layers_shed(Layers(spatial, temporal))
+
+
+def _encoding_active(link: ShardLink, _now: float, producer_id: int, index: int, active: bool) -> None:
+    if producer := link.producers.get(ProducerId(producer_id)):
+        producer.encoding_active(index, active=active)
+
+
 def _command_failed(link: ShardLink, _now: float, command: str, handle: int, reason: str) -> None:
     """A bug here: this side chose the ids."""
     link.failures["command"] += 1
@@ -88,6 +105,9 @@ HANDLERS: dict[str, Callable[..., None]] = {
     "encoding_started": _encoding_started,
     "consumer_layers": _consumer_layers,
     "consumer_codec_unsupported": _consumer_codec_unsupported,
+    "bandwidth": _bandwidth,
+    "consumer_shed": _consumer_shed,
+    "encoding_active": _encoding_active,
     "command_failed": _command_failed,
     "warning": _warning,
 }

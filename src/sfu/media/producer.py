@@ -41,6 +41,8 @@ class Producer:
         self.consumers: set[Consumer] = set()
         self.on_codec: Callable[[Producer, CodecId], None] | None = None
         """First packet, or the codec changed."""
+        self.on_encoding_active: Callable[[Producer, int], None] | None = None
+        """An encoding, by index, began or ended to arrive."""
         self.on_close: Callable[[Producer], None] | None = None
         self._ssrcs: dict[int, int] = {}
         link = transport.link
@@ -92,6 +94,12 @@ class Producer:
             self.codec = codec
             if self.on_codec is not None:
                 self.on_codec(self, codec)
+
+    def encoding_active(self, index: int, *, active: bool) -> None:
+        """The shard receives an encoding again, or has not for a while."""
+        log.debug("producer %d encoding %d %s", self.id, index, "started" if active else "stopped")
+        if self.on_encoding_active is not None:
+            self.on_encoding_active(self, index)
 
     def stats(self) -> Mapping[str, Any]:
         """Counters of at most a second ago (names: ``ProducerStats``, ``EncodingStats`` in stats.rs); {} before any."""

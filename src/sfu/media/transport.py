@@ -53,10 +53,15 @@ class Transport:
         self.srtp_profile: str | None = None
         self.send_rtp = RtpMap()
         """What the remote side can receive."""
+        self.estimate_bps: int | None = None
+        """What its network carries; None until the remote has sent feedback."""
+        self.congested = False
         self.producers: dict[ProducerId, Producer] = {}
         self.consumers: dict[ConsumerId, Consumer] = {}
         self.on_state: StateCallback | None = None
         """Called after each change, once with CLOSED; the text says why (may be empty)."""
+        self.on_bandwidth: Callable[[Transport], None] | None = None
+        """``estimate_bps`` changed."""
         self._ice = IceSession(name=f"transport {self.id}")
         self._ssrcs: set[int] = set()
         self._deadline: Timer | None = None
@@ -178,6 +183,12 @@ class Transport:
         """The remote has sent no valid check for 30 s (RFC 7675 §5.1): it is gone."""
         self._ice.expire_consent()
         self._fail("consent", "ICE consent expired: no connectivity check for 30 s")
+
+    def bandwidth_changed(self, estimate_bps: int, *, congested: bool) -> None:
+        """The shard estimates anew what the network carries."""
+        self.estimate_bps, self.congested = estimate_bps, congested
+        if self.on_bandwidth is not None:
+            self.on_bandwidth(self)
 
     def review(self, stats: Mapping[str, Any]) -> None:
         """Looks at the shard's statistics of it, once a second."""

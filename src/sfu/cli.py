@@ -119,10 +119,11 @@ def _check_parts(settings: Config) -> None:
     """What only the parts know: whether plugins can be found and the certificate be used."""
     from datetime import UTC, datetime
 
-    from sfu.plugins.registry import load_plugins
+    from sfu.plugins.registry import load_layer_policy, load_plugins
     from sfu.runtime import compose
 
     load_plugins(settings.plugins)
+    load_layer_policy(settings.layers.policy)
     compose.certificate(settings, datetime.now(UTC))
 
 

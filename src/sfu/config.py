@@ -151,6 +151,17 @@ class MeetingSection(Section):
         return self
 
 
+class LayersSection(Section):
+    """``[layers]``: who gets which layers."""
+
+    policy: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^$|^[^:\s]+:[^:\s]+$",
+        description='a layer policy of your own, "module:object"; "" takes the built-in one',
+    )
+
+
 class AuthSection(Section):
     """``[auth]``: who may do what."""
 
@@ -210,6 +221,7 @@ class Config(BaseSettings):
     dtls: DtlsSection = DtlsSection()
     codecs: CodecsSection = CodecsSection()
     meeting: MeetingSection = MeetingSection()
+    layers: LayersSection = LayersSection()
     auth: AuthSection = AuthSection()
     ice: IceSection = IceSection()
     log: LogSection = LogSection()

@@ -11,6 +11,7 @@ from sfu.conference.meeting import Meeting
 from sfu.conference.options import ConferenceOptions
 from sfu.conference.participant import Participant
 from sfu.conference.publisher import Publisher
+from sfu.conference.reception import Tile
 from sfu.conference.track import Source, Track
 from sfu.conference.viewer import Viewer
 
@@ -25,6 +26,7 @@ __all__ = [
     "Participant",
     "Publisher",
     "Source",
+    "Tile",
     "Track",
     "Viewer",
 ]

@@ -6,17 +6,30 @@ to restart. One offer is outstanding at a time; what is wanted meanwhile is merg
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sfu.conference.events import Event, LeaveReason, Listener, OfferMade, Replaced, SlotsChanged, TransportChanged
+from sfu.conference.events import (
+    EncodingsChanged,
+    Event,
+    LeaveReason,
+    Listener,
+    OfferMade,
+    Replaced,
+    SlotsChanged,
+    TransportChanged,
+)
 from sfu.conference.layout import Receiver
 from sfu.conference.names import new_participant_id
 from sfu.conference.negotiation import Negotiation
+from sfu.conference.offering import Offering
 from sfu.conference.participant import Participant
-from sfu.conference.slot import SlotTable
+from sfu.conference.reception import Reception, Tile
+from sfu.conference.slot import Slot, SlotTable
 from sfu.conference.track import Source
-from sfu.conference.views import MeetingTitle, OfferView, Welcome
+from sfu.conference.views import EncodingsView, MeetingTitle, OfferView, Welcome
 from sfu.errors import RemoteError
+from sfu.media.producer import Producer
 from sfu.media.states import TransportState
 from sfu.media.transport import Transport
 from sfu.rtp.codecs import Kind
@@ -40,8 +53,10 @@ class Attendee(Participant):
 
     def __init__(self, meeting: Meeting, name: str, transport: Transport) -> None:
         super().__init__(meeting, name, transport)
+        self._offerings: dict[Source, Offering] = {}
         options = meeting.options
         self.slots = SlotTable(transport, new_participant_id(), on_change=self.tell_slots)
+        self._reception = meeting.allocator.receive(self.id, self.slots, transport, self.notify)
         self._wanted_video = options.video_slots_initial
         self._wants_ice_restart = False
         self._local = transport.local
@@ -71,6 +86,11 @@ class Attendee(Participant):
         video = min(self._wanted_video, self.slots.count_open(Kind.VIDEO))
         return Receiver(self.id, self.slots.count_open(Kind.AUDIO), video)
 
+    @property
+    def reception(self) -> Reception:
+        """What it receives."""
+        return self._reception
+
     def attach(self, listener: Listener) -> Welcome:
         """Sends events to ``listener`` after this; an older one gets ``Replaced``. Gives the whole state as of now."""
         older, self._listener = self._listener, listener
@@ -89,6 +109,8 @@ class Attendee(Participant):
             offer=self.offer if self._negotiation.is_outstanding else None,
             resumed=resumed,
             transport=self.transport.state.value,
+            quality=self._reception.qualities,
+            encodings=self._encodings(),
         )
 
     def detach(self, listener: Listener) -> None:
@@ -147,11 +169,20 @@ class Attendee(Participant):
 
     def set_layers(self, mid: str, spatial: int, temporal: int) -> None:
         """Caps what a slot gets."""
-        slot = self.slots.find(mid)
-        if slot is None:
-            mids = ", ".join(place.mid for place in self.slots.places)
-            raise RemoteError("bad_request", f"no slot has mid {mid!r}", f"one of {mids}")
-        slot.set_layers(spatial, temporal)
+        self._slot(mid).set_layers(spatial, temporal)
+        self.meeting.allocator.touch(self._reception)
+
+    def pause_slot(self, mid: str, *, paused: bool) -> None:
+        """Does not want to see a slot for now, or wants to again."""
+        self._reception.pause(self._slot(mid).mid, paused=paused)
+        self.meeting.allocator.touch(self._reception)
+
+    def show(self, tiles: Mapping[str, Tile], *, hidden: bool) -> None:
+        """Says how it shows its slots, all of them; see ``Reception.show``."""
+        for mid in tiles:
+            self._slot(mid)
+        self._reception.show(tiles, hidden=hidden)
+        self.meeting.allocator.touch(self._reception)
 
     def restart_ice(self) -> None:
         """Wants an offer with new ICE credentials; media goes on over the old ones meanwhile."""
@@ -169,6 +200,7 @@ class Attendee(Participant):
 
     def close(self) -> None:
         """See ``Participant``."""
+        self.meeting.allocator.leave(self._reception)
         self.slots.close()
         super().close()
         self._listener = None
@@ -177,11 +209,36 @@ class Attendee(Participant):
         super()._on_transport(transport, state, detail)
         self.notify(TransportChanged(state.value, detail))
         if state is TransportState.CLOSED:
+            self.meeting.allocator.leave(self._reception)
             self.slots.close()
             self.meeting.updated(self)
             self.meeting.refresh()
             self.tell_slots()
             self._depart_later(self.meeting.options.resume_window_s, LeaveReason.CLOSED)
+
+    def _on_produced(self, source: Source, producer: Producer) -> None:
+        if source.kind is not Kind.VIDEO:
+            return
+
+        def tell(_: Producer, active: int) -> None:
+            self.notify(EncodingsChanged(producer.mid, source.value, _by_rid(producer, active)))
+
+        self._offerings[source] = self.meeting.allocator.offer(producer, tell)
+
+    def _encodings(self) -> tuple[EncodingsView, ...]:
+        """Of sources that should not send everything."""
+        return tuple(
+            EncodingsView(offering.producer.mid, source.value, _by_rid(offering.producer, offering.active))
+            for source, offering in self._offerings.items()
+            if not offering.producer.closed and not offering.is_whole
+        )
+
+    def _slot(self, mid: str) -> Slot:
+        slot = self.slots.find(mid)
+        if slot is None:
+            mids = ", ".join(place.mid for place in self.slots.places)
+            raise RemoteError("bad_request", f"no slot has mid {mid!r}", f"one of {mids}")
+        return slot
 
     def _apply(self, session: NegotiatedSession) -> None:
         self.transport.set_rtp(session.receive, session.send, session.rtcp_reduced_size)
@@ -217,3 +274,7 @@ class Attendee(Participant):
     def _require_transport(self) -> None:
         if self.transport.state is TransportState.CLOSED:
             raise RemoteError("conflict", "the media transport is closed", "join the meeting again", status=409)
+
+
+def _by_rid(producer: Producer, active: int) -> dict[str, bool]:
+    return {item.rid or "": bool(active >> index & 1) for index, item in enumerate(producer.encodings)}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sfu.clock import Clock
+from sfu.conference.allocation import Allocator
 from sfu.conference.events import EndReason
 from sfu.conference.layout import ChooseFeeds, choose_feeds
 from sfu.conference.meeting import Meeting
@@ -13,6 +14,7 @@ from sfu.conference.names import check_meeting_id, check_title, new_meeting_id
 from sfu.conference.options import ConferenceOptions
 from sfu.conference.store import MeetingRecord, MeetingStore, MemoryStore
 from sfu.errors import RemoteError
+from sfu.layers import LayerPolicy, StandardPolicy
 from sfu.media.engine import Engine
 
 
@@ -29,7 +31,8 @@ class Conference:
     """The roots of everything the server knows about people. The store says which meetings exist; ``meetings`` are
     those that this process has at hand.
 
-    ``choose_feeds`` decides who sees whom in every meeting; see ``layout``.
+    ``choose_feeds`` decides who sees whom in every meeting; see ``layout``. ``layer_policy`` decides in which layers;
+    see ``docs/allocation.md``.
     """
 
     def __init__(
@@ -40,12 +43,14 @@ class Conference:
         *,
         store: MeetingStore | None = None,
         choose_feeds: ChooseFeeds = choose_feeds,
+        layer_policy: LayerPolicy | None = None,
     ) -> None:
         self.options = options or ConferenceOptions()
         self._engine = engine
         self._clock = clock
         self._store = store if store is not None else MemoryStore()
         self._choose_feeds = choose_feeds
+        self.allocator = Allocator(clock, layer_policy or StandardPolicy())
         self._meetings: dict[str, Meeting] = {}
         self._ended: set[str] = set()
         self._is_closed = False
@@ -121,6 +126,7 @@ class Conference:
                 self._engine,
                 self._clock,
                 self.options,
+                self.allocator,
                 choose_feeds=self._choose_feeds,
                 on_end=self._on_end,
             )

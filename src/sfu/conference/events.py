@@ -65,6 +65,24 @@ class SlotsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class QualityChanged:
+    """How good a slot's picture is, and why it is no better."""
+
+    mid: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingsChanged:
+    """Which encodings of its own source the attendee should send, by rid; "" where there is but one without."""
+
+    mid: str
+    source: str
+    active: dict[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
 class TransportChanged:
     """The attendee's own media transport changed its state."""
 
@@ -97,6 +115,8 @@ Event = (
     | ParticipantLeft
     | ParticipantUpdated
     | SlotsChanged
+    | QualityChanged
+    | EncodingsChanged
     | TransportChanged
     | MeetingEnded
     | Replaced

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 
 from sfu.clock import Clock, Timer
+from sfu.conference.allocation import Allocator
 from sfu.conference.attendee import Attendee
 from sfu.conference.events import (
     EndReason,
@@ -24,9 +25,10 @@ from sfu.conference.options import ConferenceOptions
 from sfu.conference.participant import Participant
 from sfu.conference.publisher import Publisher
 from sfu.conference.store import MeetingRecord
+from sfu.conference.timeline import Timeline
 from sfu.conference.track import Track
 from sfu.conference.viewer import Viewer
-from sfu.conference.views import ParticipantView, timestamp
+from sfu.conference.views import ParticipantView, QualityTimeline, timestamp
 from sfu.errors import EngineError, RemoteError
 from sfu.media.engine import Engine
 from sfu.media.router import Router
@@ -45,6 +47,7 @@ class Meeting:
         engine: Engine,
         clock: Clock,
         options: ConferenceOptions,
+        allocator: Allocator,
         *,
         choose_feeds: ChooseFeeds,
         on_end: Callable[[Meeting], None],
@@ -54,6 +57,7 @@ class Meeting:
         self.created_at = timestamp(record.created_at)
         self.clock = clock
         self.options = options
+        self.allocator = allocator
         self._engine = engine
         self._choose_feeds = choose_feeds
         self._on_end = on_end
@@ -80,6 +84,15 @@ class Meeting:
     def participant_views(self) -> tuple[ParticipantView, ...]:
         """Everybody, in the order of joining."""
         return tuple(participant.view() for participant in self._participants.values())
+
+    def quality(self, participant_id: str, last_s: int) -> QualityTimeline:
+        """What a participant received in the last seconds, and why no more. Raises ``participant_not_found``."""
+        participant = self._participants.get(participant_id)
+        if participant is None:
+            raise RemoteError("participant_not_found", f"no participant {participant_id[:64]!r} is here", status=404)
+        reception = participant.reception
+        timeline, slots = (reception.timeline, reception.slots.video) if reception else (Timeline(), ())
+        return timeline.view(participant_id, self.clock.wall(), slots, last_s)
 
     def attendee(self, token: str) -> Attendee:
         """Whose signaling token this is. Raises ``RemoteError`` ``unauthorized``."""

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 from sfu.clock import Timer
 from sfu.conference.events import Event, LeaveReason
 from sfu.conference.names import new_participant_id, new_token
+from sfu.conference.reception import Reception
 from sfu.conference.sources import Sources
+from sfu.conference.track import Source
 from sfu.conference.views import ParticipantView, timestamp
+from sfu.media.producer import Producer
 from sfu.media.states import TransportState
 from sfu.media.transport import Transport
+from sfu.rtp.codecs import Kind
 
 if TYPE_CHECKING:
     from sfu.conference.meeting import Meeting
@@ -34,7 +38,7 @@ class Participant(ABC):
         self.name = name
         self.joined_at = timestamp(meeting.clock.wall())
         self.transport = transport
-        self.sources = Sources(self.id, transport)
+        self.sources = Sources(self.id, transport, self._on_produced)
         self._departure: Timer | None = None
         transport.on_state = self._on_transport
 
@@ -46,6 +50,11 @@ class Participant(ABC):
     def view(self) -> ParticipantView:
         """What the others are told."""
         return ParticipantView(self.id, self.name, self.joined_at, self.is_connected, self.sources.views())
+
+    @property
+    def reception(self) -> Reception | None:
+        """What it receives; None for who only sends."""
+        return None
 
     @abstractmethod
     def notify(self, event: Event) -> None:
@@ -61,6 +70,11 @@ class Participant(ABC):
         self.transport.on_state = None
         self.sources.close()
         self.transport.close()
+
+    def _on_produced(self, source: Source, producer: Producer) -> None:
+        """A source has a producer from now on. Its client cannot be told which encodings are wanted."""
+        if source.kind is Kind.VIDEO:
+            self.meeting.allocator.offer(producer, None)
 
     def _on_transport(self, _transport: Transport, state: TransportState, _detail: str) -> None:
         """The transport's state changed; the text says why."""

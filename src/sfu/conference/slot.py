@@ -4,12 +4,13 @@ transport; what changes is the track behind it (``consumer.switch``), so the cli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from sfu.conference.layout import Feeds, keep_places
 from sfu.conference.track import Track
 from sfu.conference.views import SlotPlace, SlotView
+from sfu.layers import Choice
 from sfu.media.consumer import BEST_LAYER, Consumer, Layers
 from sfu.media.transport import Transport
 from sfu.rtp.codecs import CodecId, Kind
@@ -32,7 +33,10 @@ class Slot:
         self.section = section
         self.consumer: Consumer | None = None
         self.track: Track | None = None
-        self._layers = Layers(BEST_LAYER, BEST_LAYER)
+        self.limit = Layers(BEST_LAYER, BEST_LAYER)
+        """What its client wants at most."""
+        self.choice: Choice | None = None
+        """What the layer policy gives it; None while it has not been asked."""
 
     @property
     def mid(self) -> str:
@@ -80,7 +84,7 @@ class Slot:
     def open(self, consumer: Consumer) -> None:
         """The client takes this m-line: from now on it can be fed."""
         self.consumer = consumer
-        consumer.set_layers(*self._layers)
+        self._apply()
 
     def close(self) -> None:
         """Nothing feeds it any more. Idempotent."""
@@ -96,19 +100,38 @@ class Slot:
             self.consumer.switch(track.producer if track else None)
 
     def set_layers(self, spatial: int, temporal: int) -> None:
-        """Highest layers it gets, whatever feeds it."""
-        self._layers = Layers(spatial, temporal)
-        if self.consumer is not None:
-            self.consumer.set_layers(spatial, temporal)
+        """Highest layers that its client wants, whatever feeds it."""
+        self.limit = Layers(spatial, temporal)
+        self._apply()
+
+    def give(self, choice: Choice | None) -> None:
+        """What it gets from now on; None: whatever its client wants."""
+        self.choice = choice
+        self._apply()
+
+    def _apply(self) -> None:
+        if self.consumer is None:
+            return
+        choice, limit = self.choice, self.limit
+        if choice is not None and choice.paused:
+            self.consumer.pause()
+            return
+        if choice is not None:
+            limit = Layers(min(limit.spatial, choice.spatial), min(limit.temporal, choice.temporal))
+        self.consumer.set_layers(*limit)
+        self.consumer.resume()
 
 
 class SlotTable:
-    """All slots of one transport. ``on_change`` is called when the data plane reports a change of a slot's state."""
+    """All slots of one transport. ``on_change`` is called when the data plane reports a change of a slot's state,
+    ``on_feeds`` when other tracks feed the slots, or the same in another state.
+    """
 
     def __init__(self, transport: Transport, cname: str, on_change: Callable[[], None]) -> None:
         self._transport = transport
         self._cname = cname
         self._on_change = on_change
+        self.on_feeds: Callable[[], None] | None = None
         self._slots: list[Slot] = []
         self._told: dict[str, tuple[Track | None, bool, CodecId | None]] = {}
         self._fed: tuple[object, ...] = ()
@@ -133,6 +156,16 @@ class SlotTable:
     def places(self) -> tuple[SlotPlace, ...]:
         """All slots as places in the offer."""
         return tuple(SlotPlace(slot.mid, slot.kind.value) for slot in self._slots)
+
+    @property
+    def video(self) -> Iterator[Slot]:
+        """Those for video, in order."""
+        return (slot for slot in self._slots if slot.kind is Kind.VIDEO)
+
+    @property
+    def audible(self) -> int:
+        """How many are fed by a source that is not muted."""
+        return sum(slot.track is not None and not slot.track.muted for slot in self._slots if slot.kind is Kind.AUDIO)
 
     def find(self, mid: str) -> Slot | None:
         """The slot of that m-line."""
@@ -160,12 +193,16 @@ class SlotTable:
 
     def assign(self, feeds: Feeds) -> None:
         """Feeds the open slots; a track that stays keeps its slot."""
-        fed = (*feeds.audio, None, *feeds.video, None, *(track.producer for track in (*feeds.audio, *feeds.video)))
+        tracks = (*feeds.audio, *feeds.video)
+        states = ((track.producer, track.muted) for track in tracks)
+        fed = (*feeds.audio, None, *feeds.video, None, *states)
         if fed == self._fed:
             return
         self._fed = fed
         self._assign(Kind.AUDIO, feeds.audio)
         self._assign(Kind.VIDEO, feeds.video)
+        if self.on_feeds is not None:
+            self.on_feeds()
 
     def views(self) -> tuple[SlotView, ...]:
         """Every slot, as told to the client from now on."""
@@ -196,6 +233,11 @@ class SlotTable:
         section = slot.section
         consumer = self._transport.consume(section.kind, section.mid, section.ssrc, section.rtx_ssrc, section.cname)
 
-        consumer.on_codec_unsupported = lambda _consumer, _codec: self._on_change()
-        consumer.on_layers = lambda _consumer, _layers: self._on_change()
+        consumer.on_codec_unsupported = lambda _consumer, _codec: self._state_changed()
+        consumer.on_layers = lambda _consumer, _layers: self._state_changed()
         return consumer
+
+    def _state_changed(self) -> None:
+        self._on_change()
+        if self.on_feeds is not None:
+            self.on_feeds()

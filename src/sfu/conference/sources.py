@@ -5,7 +5,7 @@ unpublishing only change who is shown and pause or resume it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from sfu.conference.track import Source, Track
 from sfu.conference.views import SourceView
@@ -16,11 +16,14 @@ from sfu.sdp.negotiate import NegotiatedMedia
 
 
 class Sources:
-    """Producers and tracks of one participant, by source."""
+    """Producers and tracks of one participant, by source. ``on_produced`` is told of each new producer."""
 
-    def __init__(self, participant_id: str, transport: Transport) -> None:
+    def __init__(
+        self, participant_id: str, transport: Transport, on_produced: Callable[[Source, Producer], None]
+    ) -> None:
         self._participant_id = participant_id
         self._transport = transport
+        self._on_produced = on_produced
         self._producers: dict[Source, Producer] = {}
         self._tracks: dict[Source, Track] = {}
         self._is_negotiated = False
@@ -48,7 +51,8 @@ class Sources:
                 self._drop(source)
             elif producer is None or producer.encodings != line.encodings:
                 self._drop(source)
-                self._producers[source] = self._transport.produce(line.kind, line.mid, line.encodings)
+                producer = self._producers[source] = self._transport.produce(line.kind, line.mid, line.encodings)
+                self._on_produced(source, producer)
             self._apply(source)
 
     def publish(self, source: Source, *, muted: bool) -> bool:

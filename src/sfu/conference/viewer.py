@@ -49,6 +49,7 @@ class Viewer:
         for line in sent:
             self.slots.add(replace(by_kind[line.kind], mid=line.mid))
         self.slots.negotiated(sent)
+        self.reception = meeting.allocator.receive(self.id, self.slots, transport, tell=lambda _: None)
         transport.on_state = self._on_transport
 
     def follow(self, tracks: Sequence[Track]) -> None:
@@ -63,6 +64,7 @@ class Viewer:
     def close(self) -> None:
         """Lets go of its media. For ``Meeting.remove_viewer`` alone."""
         self.transport.on_state = None
+        self.meeting.allocator.leave(self.reception)
         self.slots.close()
         self.transport.close()
 

@@ -56,6 +56,24 @@ class OfferView:
 
 
 @dataclass(frozen=True, slots=True)
+class QualityView:
+    """How good a slot's picture is."""
+
+    mid: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingsView:
+    """Which encodings of a source its client should send."""
+
+    mid: str
+    source: str
+    active: dict[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
 class MeetingTitle:
     """A meeting's name as those in it see it."""
 
@@ -74,6 +92,35 @@ class Welcome:
     offer: OfferView | None
     resumed: bool
     transport: str
+    quality: tuple[QualityView, ...] = ()
+    encodings: tuple[EncodingsView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SlotTimeline:
+    """A video slot's last seconds, the oldest first; what feeds it now is beside them."""
+
+    mid: str
+    participant_id: str | None
+    source: str | None
+    layers: list[str | None]
+    reason: list[str | None]
+    sent_kbps: list[int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class QualityTimeline:
+    """A participant's last seconds as a receiver, the oldest first, the newest at ``at``."""
+
+    participant_id: str
+    at: str
+    seconds: int
+    estimate_kbps: list[int | None]
+    desired_kbps: list[int | None]
+    sent_kbps: list[int | None]
+    loss: list[float | None]
+    rtt_ms: list[int | None]
+    slots: tuple[SlotTimeline, ...]
 
 
 def timestamp(instant: datetime) -> str:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from sfu.layers.ladder import Ladder, Layer
 
-TEMPORAL_LAYERS = 4
+SPATIAL_LAYERS = TEMPORAL_LAYERS = 4
 """Rates are numbered spatial * 4 + temporal."""
+
+ALL_LAYERS = SPATIAL_LAYERS * TEMPORAL_LAYERS - 1
+"""The number of the rate of everything."""
 
 WIRE_OVERHEAD = 1.05
 """Headers of UDP and IP and the SRTP tag, 44 bytes, on packets of some 1,000."""
@@ -125,7 +128,8 @@ class LadderMeter:
     def _assumed(self, index: int) -> Layer:
         pixels = self._size(index)
         rate = FULL_BPS * (pixels / FULL_PIXELS) ** SIZE_EXPONENT
-        return Layer(index, 0, int(rate), pixels, self._fps.get(index, FULL_FPS))
+        spatial = index if self._count > 1 else SPATIAL_LAYERS - 1
+        return Layer(spatial, TEMPORAL_LAYERS - 1, int(rate), pixels, self._fps.get(index, FULL_FPS))
 
     def _forget(self, index: int) -> None:
         for key in [key for key in self._known if self._count == 1 or key[0] == index]:

@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from sfu.errors import ConfigError
+from sfu.layers import LayerPolicy, StandardPolicy
 from sfu.plugins.api import Plugin
 
 GROUP = "sfu.plugins"
@@ -33,11 +34,23 @@ def load_plugins(names: Iterable[str]) -> list[Plugin]:
     return plugins
 
 
+def load_layer_policy(name: str) -> LayerPolicy:
+    """The built-in one for "", else that of ``"module:object"``. Raises ``ConfigError`` when it is none."""
+    if not name:
+        return StandardPolicy()
+    found = _import("layers.policy", name, name)
+    # A class has its instances' methods, so it has to be told apart first.
+    policy = found() if isinstance(found, type) else found
+    if not callable(getattr(policy, "select", None)):
+        raise ConfigError("layers.policy", f"{name!r} is no layer policy", "it needs select(), see docs/allocation.md")
+    return cast("LayerPolicy", policy)
+
+
 def _load(name: str) -> Plugin:
     if name in BUILT_IN:
-        return _plugin(name, _import(name, BUILT_IN[name]))
+        return _plugin(name, _import("plugins", name, BUILT_IN[name]))
     if ":" in name:
-        return _plugin(name, _import(name, name))
+        return _plugin(name, _import("plugins", name, name))
     found = entry_points(group=GROUP, name=name)
     if not found:
         known = [*BUILT_IN, *sorted(entry_points(group=GROUP).names)]
@@ -45,16 +58,16 @@ def _load(name: str) -> Plugin:
     return _plugin(name, next(iter(found)).load())
 
 
-def _import(name: str, target: str) -> object:
+def _import(key: str, name: str, target: str) -> object:
     module, _, path = target.partition(":")
     try:
         found: object = importlib.import_module(module)
     except ImportError as error:
-        raise ConfigError("plugins", f"{name!r} cannot be imported: {error}") from error
+        raise ConfigError(key, f"{name!r} cannot be imported: {error}") from error
     for part in path.split("."):
         found = getattr(found, part, None)
     if found is None:
-        raise ConfigError("plugins", f"module {module!r} has no {path!r}")
+        raise ConfigError(key, f"module {module!r} has no {path!r}")
     return found
 
 

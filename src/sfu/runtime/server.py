@@ -20,7 +20,7 @@ from sfu.ice.servers import discover_public_address
 from sfu.media.engine import Engine
 from sfu.media.shard import address_text
 from sfu.plugins.api import Plugin, PluginContext
-from sfu.plugins.registry import load_plugins
+from sfu.plugins.registry import load_layer_policy, load_plugins
 from sfu.runtime import compose
 from sfu.runtime.app import make_app
 from sfu.runtime.clock import LoopClock
@@ -52,6 +52,7 @@ class Server:
         config, loop = self._config, asyncio.get_running_loop()
         clock = LoopClock(loop)
         plugins = load_plugins(config.plugins)
+        layer_policy = load_layer_policy(config.layers.policy)
         certificate = compose.certificate(config, clock.wall())
         with ExitStack() as opened:
             listener = opened.enter_context(listen_tcp(config.server.host, config.server.port))
@@ -64,7 +65,7 @@ class Server:
             runtime = Runtime(engine, certificate, clock)
             opened.callback(runtime.lag.stop)
             runtime.lag.start()
-            conference = Conference(engine, clock, compose.conference_options(config))
+            conference = Conference(engine, clock, compose.conference_options(config), layer_policy=layer_policy)
             opened.callback(conference.close)
             contexts = self._set_up(plugins, conference, clock, runtime)
             self._listen_to_signals(loop, opened)

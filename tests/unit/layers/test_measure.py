@@ -38,7 +38,7 @@ def test_an_encoding_that_has_just_started_is_offered_at_a_usual_rate() -> None:
     meter = LadderMeter(3)
     unknown = EncodingReport(True)
     ladder = meter.update(0.0, [unknown, unknown, unknown])
-    assert shape(meter) == [(0, 0), (1, 0), (2, 0)]
+    assert shape(meter) == [(0, 3), (1, 3), (2, 3)], "all temporal layers that there may be"
     assert [round(layer.bitrate_bps, -4) for layer in ladder.layers] == [160_000, 490_000, 1_500_000]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.clock import VirtualClock
 from tests.support.site import Site
 
 from sfu.conference import Meeting
@@ -139,6 +140,30 @@ async def test_unknown_meetings_are_not_found_but_made_by_opening_them_in_develo
         assert (await dev.get("/meetings/elsewhere")).json()["participants"] == 0
 
 
+async def test_the_quality_of_a_participant_is_told_second_by_second(
+    http: httpx.AsyncClient, meeting: Meeting, clock: VirtualClock
+) -> None:
+    attendee = meeting.join("Ann")
+    clock.advance(3.5)
+    response = await http.get(f"/meetings/standup/participants/{attendee.id}/quality", params={"seconds": 2})
+    assert response.status_code == 200
+    body = response.json()
+    assert (body["participant_id"], body["seconds"], body["at"]) == (attendee.id, 2, "2026-01-01T00:00:03.500Z")
+    assert body["estimate_kbps"] == [None, None]
+    assert [slot["mid"] for slot in body["slots"]] == ["7", "8", "9", "10"]
+    assert body["slots"][0]["layers"] == [None, None]
+
+
+async def test_the_quality_of_whom_nobody_knows_is_a_problem(http: httpx.AsyncClient, meeting: Meeting) -> None:
+    attendee = meeting.join("Ann")
+    quality = f"participants/{attendee.id}/quality"
+    assert is_problem(await http.get("/meetings/standup/participants/x/quality"), 404, "participant_not_found")
+    assert is_problem(await http.get(f"/meetings/nowhere/{quality}"), 404, "meeting_not_found")
+    for seconds in (0, 901, "x"):
+        response = await http.get(f"/meetings/standup/{quality}", params={"seconds": seconds})
+        assert is_problem(response, 400, "bad_request")
+
+
 async def test_a_full_meeting_is_a_conflict(http: httpx.AsyncClient, meeting: Meeting) -> None:
     for number in range(4):
         assert (await http.post("/meetings/standup/join", json={"name": str(number)})).status_code == 200
@@ -159,6 +184,7 @@ async def test_every_route_is_in_the_openapi_document(http: httpx.AsyncClient) -
         "/meetings",
         "/meetings/{meeting_id}",
         "/meetings/{meeting_id}/participants",
+        "/meetings/{meeting_id}/participants/{participant_id}/quality",
         "/meetings/{meeting_id}/join",
         "/meetings/{meeting_id}/leave",
     }

@@ -11,6 +11,7 @@ from tests.support.clock import VirtualClock
 from tests.support.sim import sim_engine
 
 from sfu.conference import Conference
+from sfu.conference.allocation import ReceptionStats
 from sfu.media.engine import EngineStats, ShardStats
 from sfu.plugins.api import PluginContext, ServerOptions
 from sfu.plugins.observability import ObservabilityPlugin
@@ -88,6 +89,19 @@ async def test_metrics_count_what_there_is(server):
     assert found["sfu_packets_total", "received"] == 0
     assert found["sfu_dtls_failures_total",] == 0
     assert found["sfu_ready",] == 1
+
+
+async def test_receivers_are_counted_by_what_they_get_and_by_their_networks(server, monkeypatch):
+    stats = ReceptionStats({"full": 2, "paused": 1}, (200_000, 250_000, 4_000_000))
+    monkeypatch.setattr(server.conference.allocator, "stats", lambda: stats)
+    found = await samples(server)
+    assert (found["sfu_receivers", "full"], found["sfu_receivers", "reduced"], found["sfu_receivers", "paused"]) == (
+        (2, 0, 1)
+    )
+    assert found["sfu_estimate_bps_bucket", "100000"] == 0
+    assert found["sfu_estimate_bps_bucket", "300000"] == 2
+    assert found["sfu_estimate_bps_bucket", "+Inf"] == 3
+    assert found["sfu_estimate_bps_gsum",] == 4_450_000
 
 
 async def test_every_counter_and_drop_of_the_engine_is_shown(server, monkeypatch):

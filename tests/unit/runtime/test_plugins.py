@@ -15,9 +15,10 @@ from tests.support.sim import sim_engine
 from sfu.conference import Conference
 from sfu.config import BUILT_IN_PLUGINS
 from sfu.errors import ConfigError
+from sfu.layers import StandardPolicy
 from sfu.plugins.api import PluginContext, ServerOptions
 from sfu.plugins.page import PagePlugin
-from sfu.plugins.registry import BUILT_IN, load_plugins
+from sfu.plugins.registry import BUILT_IN, load_layer_policy, load_plugins
 from sfu.runtime.app import make_app
 from sfu.runtime.log import logger
 from sfu.runtime.view import Runtime
@@ -125,3 +126,29 @@ async def test_the_page_answers_on_both_of_its_addresses_and_never_from_an_old_c
     assert "access-control-allow-origin" not in style.headers
     assert (await client.get("/web/../config.py")).status_code == 404
     assert (await client.get("/web/%2e%2e/config.py")).status_code == 404
+
+
+def test_a_layer_policy_is_found_by_name(module: types.ModuleType) -> None:
+    class OwnPolicy(StandardPolicy):
+        pass
+
+    module.OwnPolicy = OwnPolicy
+    module.policy = OwnPolicy()
+    assert isinstance(load_layer_policy("a_strangers_plugin:OwnPolicy"), OwnPolicy)
+    assert load_layer_policy("a_strangers_plugin:policy") is module.policy
+    assert type(load_layer_policy("")) is StandardPolicy
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("not_a_module:Policy", "cannot be imported"),
+        ("a_strangers_plugin:missing", "has no 'missing'"),
+        ("a_strangers_plugin:nothing", "is no layer policy"),
+        ("a_strangers_plugin:HelloPlugin", "is no layer policy"),
+    ],
+)
+def test_what_is_no_layer_policy_is_named_with_its_key(module: types.ModuleType, name: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem) as caught:
+        load_layer_policy(name)
+    assert str(caught.value).startswith("layers.policy")

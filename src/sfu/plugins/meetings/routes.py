@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from sfu.conference import Attendee, Meeting
 from sfu.conference.attendee import INGRESS
-from sfu.conference.views import MeetingTitle
+from sfu.conference.timeline import SECONDS
+from sfu.conference.views import MeetingTitle, QualityTimeline
 from sfu.errors import RemoteError
 from sfu.plugins.api import PluginContext
 from sfu.plugins.http import base_url, bearer_token
@@ -25,7 +26,7 @@ from sfu.plugins.meetings.models import (
 _PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {}}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"description": "a field is missing or wrong", **_PROBLEM},
-    404: {"description": "there is no such meeting", **_PROBLEM},
+    404: {"description": "there is no such meeting, or no such participant", **_PROBLEM},
 }
 
 
@@ -55,6 +56,15 @@ def meeting_routes(context: PluginContext) -> APIRouter:
     async def get_participants(meeting_id: str) -> Participants:
         """Everybody in the meeting, in the order of joining."""
         return Participants(participants=list((await conference.meeting(meeting_id)).participant_views()))
+
+    @router.get("/{meeting_id}/participants/{participant_id}/quality")
+    async def get_quality(
+        meeting_id: str,
+        participant_id: str,
+        seconds: Annotated[int, Query(ge=1, le=SECONDS, description="how far back")] = 60,
+    ) -> QualityTimeline:
+        """What a participant received, second by second, and why it was no better."""
+        return (await conference.meeting(meeting_id)).quality(participant_id, seconds)
 
     @router.post("/{meeting_id}/join", response_model_exclude_none=True)
     async def join(request: Request, meeting_id: str, body: Join) -> Joined:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeHistogramMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from sfu.conference import Conference
+from sfu.conference.allocation import ReceptionStats
 from sfu.media.engine import EngineStats
 from sfu.plugins.api import RuntimeView
 
 TRANSPORT_STATES = ("new", "connecting", "connected", "disconnected")
 """Shown even when none is in them, so that a graph has no holes."""
+
+VIDEO_STATES = ("full", "reduced", "paused")
+
+ESTIMATE_BUCKETS_BPS = (100_000, 300_000, 500_000, 1_000_000, 2_000_000, 3_000_000, 5_000_000, 10_000_000)
+"""From audio alone, by a thumbnail and one camera, to a gallery."""
 
 DIRECTIONS = (("rx", "received"), ("tx", "sent"))
 
@@ -31,6 +37,7 @@ class EngineCollector(Collector):
         yield from _traffic(stats)
         yield from _objects(stats)
         yield from self._meetings()
+        yield from _receptions(self._conference.allocator.stats())
         yield GaugeMetricFamily(
             "sfu_event_loop_lag_seconds",
             "How late the control plane's event loop was at worst in the last 15 s",
@@ -65,6 +72,26 @@ def _traffic(stats: EngineStats) -> Iterator[Metric]:
     for reason, value in sorted(stats.drops.items()):
         drops.add_metric([reason], value)
     yield drops
+
+
+def _receptions(stats: ReceptionStats) -> Iterator[Metric]:
+    video = GaugeMetricFamily(
+        "sfu_receivers", "Receivers who are shown video, by what becomes of their wishes", labels=["video"]
+    )
+    for state in VIDEO_STATES:
+        video.add_metric([state], stats.states.get(state, 0))
+    yield video
+    estimates = stats.estimates_bps
+    bounds = (*ESTIMATE_BUCKETS_BPS, float("inf"))
+    yield GaugeHistogramMetricFamily(
+        "sfu_estimate_bps",
+        "What receivers' networks carry, as estimated now, bits per second",
+        buckets=[
+            ("+Inf" if bound == float("inf") else str(bound), sum(estimate <= bound for estimate in estimates))
+            for bound in bounds
+        ],
+        gsum_value=sum(estimates),
+    )
 
 
 def _objects(stats: EngineStats) -> Iterator[Metric]:

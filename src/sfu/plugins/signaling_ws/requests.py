@@ -8,11 +8,13 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sfu.conference import Attendee, Source
+from sfu.conference import Attendee, Source, Tile
 from sfu.errors import RemoteError
 
 BEST_LAYER = 255
 MAX_VIDEO_SLOTS = 49
+MAX_TILE_SIDE = 16_384
+"""Device pixels; the largest video that there is."""
 
 
 class Request(BaseModel):
@@ -56,6 +58,20 @@ class Layers(Request):
     mid: str = Field(max_length=16)
     spatial: Layer | None = None
     temporal: Layer | None = None
+    paused: bool | None = None
+
+
+class TileField(Request):
+    mid: str = Field(max_length=16)
+    width: int = Field(ge=0, le=MAX_TILE_SIDE)
+    height: int = Field(ge=0, le=MAX_TILE_SIDE)
+    fps: float = Field(30.0, ge=1, le=120, strict=False)
+    pinned: bool = False
+
+
+class Layout(Request):
+    tiles: list[TileField] = Field(max_length=MAX_VIDEO_SLOTS)
+    hidden: bool = False
 
 
 class RestartIce(Request):
@@ -94,6 +110,13 @@ def _layers(attendee: Attendee, request: Layers) -> None:
     spatial = BEST_LAYER if request.spatial is None else request.spatial
     temporal = BEST_LAYER if request.temporal is None else request.temporal
     attendee.set_layers(request.mid, spatial, temporal)
+    if request.paused is not None:
+        attendee.pause_slot(request.mid, paused=request.paused)
+
+
+def _layout(attendee: Attendee, request: Layout) -> None:
+    tiles = {tile.mid: Tile(tile.width, tile.height, tile.fps, tile.pinned) for tile in request.tiles}
+    attendee.show(tiles, hidden=request.hidden)
 
 
 def _restart_ice(attendee: Attendee, _request: RestartIce) -> None:
@@ -131,6 +154,10 @@ FOR_ALL = 5.0
 """Cost of a request that makes work for everybody in the meeting (a layout, a message to each), or a negotiation."""
 
 
+LAYOUT = 2.0
+"""Work for its sender alone, but a decision about every slot."""
+
+
 def _type(
     model: type[RequestModel], handle: Callable[[Attendee, RequestModel], None], cost: float = 1.0
 ) -> RequestType:
@@ -145,6 +172,7 @@ REQUESTS: dict[str, RequestType] = {
     "mute": _type(Mute, _mute, FOR_ALL),
     "slots": _type(Slots, _slots, FOR_ALL),
     "layers": _type(Layers, _layers),
+    "layout": _type(Layout, _layout, LAYOUT),
     "restart_ice": _type(RestartIce, _restart_ice, FOR_ALL),
     "ping": _type(Ping, _ping),
     "leave": _type(Leave, _leave),

@@ -10,12 +10,14 @@ from typing import Any, Protocol
 import msgpack  # type: ignore[import-untyped]
 
 from sfu.conference.events import (
+    EncodingsChanged,
     Event,
     MeetingEnded,
     OfferMade,
     ParticipantJoined,
     ParticipantLeft,
     ParticipantUpdated,
+    QualityChanged,
     SlotsChanged,
     TransportChanged,
 )
@@ -32,6 +34,8 @@ NOTIFICATIONS: dict[type, str] = {
     ParticipantLeft: "participant_left",
     ParticipantUpdated: "participant_updated",
     SlotsChanged: "slots",
+    QualityChanged: "quality",
+    EncodingsChanged: "encodings",
     TransportChanged: "transport",
     MeetingEnded: "meeting_ended",
 }

@@ -1,0 +1,196 @@
+"""When the layer policy is asked, and for whom: at once when an estimate, a feed or a wish changed, and once a second.
+
+A turn of the event loop decides for at most ``BATCH`` receivers, so that a thousand of them hold up nobody; whose
+network got worse goes first. Rates are read once a second, a tenth of everybody every tenth of a second.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sfu.clock import Clock, Timer
+from sfu.conference.events import QualityChanged
+from sfu.conference.offering import Offering, TellEncodings
+from sfu.conference.reception import Reception
+from sfu.conference.slot import SlotTable
+from sfu.ids import ProducerId, TransportId
+from sfu.layers import Ladder, LayerPolicy
+from sfu.media.producer import Producer
+from sfu.media.transport import Transport
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+"""Some 3 ms when everything has to be decided anew."""
+
+SLICES = 10
+TICK_S = 1.0 / SLICES
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptionStats:
+    """All receivers together."""
+
+    states: Mapping[str, int]
+    """Those who are shown anything, by ``Reception.state``."""
+    estimates_bps: Sequence[int]
+    """Of those whose network is known."""
+
+
+class Allocator:
+    """Of one process. Costs nothing while nobody receives."""
+
+    def __init__(self, clock: Clock, policy: LayerPolicy) -> None:
+        self._clock = clock
+        self._policy = policy
+        self._receptions: dict[TransportId, Reception] = {}
+        self._offerings: dict[ProducerId, Offering] = {}
+        self._waiting: deque[TransportId] = deque()
+        self._changed: dict[TransportId, bool] = {}
+        """Whose turn is to come; True: more than the estimate changed."""
+        self._slice = 0
+        self._tick_timer: Timer | None = None
+        self._turn_timer: Timer | None = None
+
+    # who receives
+
+    def receive(
+        self,
+        participant_id: str,
+        slots: SlotTable,
+        transport: Transport,
+        tell: Callable[[QualityChanged], None],
+    ) -> Reception:
+        """From now on the video slots of a transport get what the policy says, until ``leave``."""
+        reception = Reception(
+            slots,
+            transport,
+            id=participant_id,
+            policy=self._policy,
+            ladder_of=self._ladder,
+            changed=self._target_changed,
+            tell=tell,
+        )
+        self._receptions[transport.id] = reception
+        slots.on_feeds = lambda: self.touch(reception)
+        transport.on_bandwidth = self._bandwidth
+        self._start()
+        return reception
+
+    def leave(self, reception: Reception) -> None:
+        """The transport receives no longer. Idempotent."""
+        self._receptions.pop(reception.transport.id, None)
+        reception.slots.on_feeds = None
+        reception.transport.on_bandwidth = None
+        self._stop_if_idle()
+
+    def touch(self, reception: Reception) -> None:
+        """Its feeds or wishes changed."""
+        self._enqueue(reception.transport.id, anew=True)
+
+    def stats(self) -> ReceptionStats:
+        """How everybody fares."""
+        receptions = self._receptions.values()
+        return ReceptionStats(
+            states=Counter(state for reception in receptions if (state := reception.state) is not None),
+            estimates_bps=tuple(
+                estimate for reception in receptions if (estimate := reception.transport.estimate_bps) is not None
+            ),
+        )
+
+    # who publishes
+
+    def offer(self, producer: Producer, tell: TellEncodings | None) -> Offering:
+        """A video producer can be received, until it is closed."""
+        offering = self._offerings[producer.id] = Offering(producer, tell, self._clock.now())
+        producer.on_encoding_active = self._encoding_active
+        producer.on_close = self._closed
+        self._start()
+        return offering
+
+    # inner
+
+    def _ladder(self, producer: Producer) -> Ladder:
+        offering = self._offerings.get(producer.id)
+        return (offering or self.offer(producer, None)).ladder
+
+    def _target_changed(self, producer: Producer) -> None:
+        if offering := self._offerings.get(producer.id):
+            offering.want(self._clock.now())
+
+    def _encoding_active(self, producer: Producer, _index: int) -> None:
+        self._measure(producer.id)
+
+    def _closed(self, producer: Producer) -> None:
+        self._offerings.pop(producer.id, None)
+        self._stop_if_idle()
+
+    def _bandwidth(self, transport: Transport) -> None:
+        self._enqueue(transport.id, first=transport.congested)
+
+    def _enqueue(self, transport_id: TransportId, *, anew: bool = False, first: bool = False) -> None:
+        if transport_id not in self._changed:
+            (self._waiting.appendleft if first else self._waiting.append)(transport_id)
+        self._changed[transport_id] = anew or self._changed.get(transport_id, False)
+        if self._turn_timer is None:
+            self._turn_timer = self._clock.call_later(0.0, self._turn)
+
+    def _turn(self) -> None:
+        self._turn_timer = None
+        now = self._clock.now()
+        for _ in range(BATCH):
+            if not self._waiting:
+                return
+            transport_id = self._waiting.popleft()
+            anew = self._changed.pop(transport_id)
+            if reception := self._receptions.get(transport_id):
+                self._guarded(transport_id, self._decide, reception, now, anew)
+        if self._waiting:
+            self._turn_timer = self._clock.call_later(0.0, self._turn)
+
+    @staticmethod
+    def _decide(reception: Reception, now: float, anew: bool) -> None:
+        if anew:
+            reception.collect()
+        reception.decide(now)
+
+    def _tick(self) -> None:
+        self._tick_timer = self._clock.call_later(TICK_S, self._tick)
+        self._slice = (self._slice + 1) % SLICES
+        now = self._clock.now()
+        for producer_id in [key for key in self._offerings if key % SLICES == self._slice]:
+            self._guarded(producer_id, self._measure, producer_id)
+        for transport_id in [key for key in self._receptions if key % SLICES == self._slice]:
+            if reception := self._receptions.get(transport_id):
+                self._guarded(transport_id, reception.tick, now)
+
+    def _measure(self, producer_id: ProducerId) -> None:
+        offering = self._offerings.get(producer_id)
+        if offering is not None and offering.tick(self._clock.now()):
+            for consumer in offering.producer.consumers:
+                self._enqueue(consumer.transport.id, anew=True)
+
+    @staticmethod
+    def _guarded(about: int, callback: Callable[..., None], *args: object) -> None:
+        """A policy's bug about one must not stop the others."""
+        try:
+            callback(*args)
+        except Exception:
+            log.exception("allocation_failed for %d", about)
+
+    def _start(self) -> None:
+        if self._tick_timer is None:
+            self._tick_timer = self._clock.call_later(TICK_S, self._tick)
+
+    def _stop_if_idle(self) -> None:
+        if self._receptions or self._offerings:
+            return
+        for timer in (self._tick_timer, self._turn_timer):
+            if timer is not None:
+                timer.cancel()
+        self._tick_timer = self._turn_timer = None
+        self._waiting.clear()
+        self._changed.clear()

@@ -1,0 +1,102 @@
+"""A video producer as allocation sees it: the ladder that it offers, and which of its encodings anybody needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sfu.layers import Economy, EncodingReport, Ladder, LadderMeter
+from sfu.layers.economy import wanted_encodings
+from sfu.layers.measure import ALL_LAYERS
+from sfu.media.producer import Producer
+
+COMING_S = 3.0
+"""How long an encoding that should come may take: the client is asked, its encoder starts, a report counts it."""
+
+_NO_LAYERS = (0,) * ALL_LAYERS
+
+TellEncodings = Callable[[Producer, int], None]
+"""Tells the publisher which encodings to send: bits, the lowest quality in bit 0."""
+
+
+class Offering:
+    """``tell`` is None for a publisher that cannot be told, whose encodings are never switched off."""
+
+    def __init__(self, producer: Producer, tell: TellEncodings | None, now: float) -> None:
+        self.producer = producer
+        self._tell = tell
+        self._count = len(producer.encodings)
+        self._meter = LadderMeter(self._count)
+        self._economy = Economy(self._count)
+        self._expected_since = [now] * self._count
+        self._meter.update(now, [EncodingReport(sent=True)] * self._count)
+
+    @property
+    def ladder(self) -> Ladder:
+        """What can be had of it."""
+        return self._meter.ladder
+
+    @property
+    def active(self) -> int:
+        """Bits of the encodings that its client should send."""
+        return self._economy.active
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether that is all of them."""
+        return self._economy.active == (1 << self._count) - 1
+
+    def tick(self, now: float) -> bool:
+        """Reads what was counted and sees what is needed. True: there is a new ladder."""
+        if self.producer.paused:
+            self._expected_since = [now] * self._count  # when it goes on, everything may take its time to come
+            return False
+        before = self._meter.ladder
+        reports = self._reports(now)
+        after = self._meter.update(now, reports)
+        late = sum(1 << i for i, report in enumerate(reports) if not report.sent and not report.withheld)
+        # What should come and does not costs nothing, and comes as soon as its sender can.
+        self._want(now, self._wanted() | late)
+        return after is not before
+
+    def want(self, now: float) -> None:
+        """A consumer's target changed: what is off and wanted goes on at once."""
+        if self._wanted() & ~self._economy.active:
+            self._want(now, self._wanted() | self._economy.active)
+
+    def _wanted(self) -> int:
+        targets = (c.preferred_layers.spatial for c in self.producer.consumers if not c.paused)
+        return wanted_encodings(targets, self._count)
+
+    def _want(self, now: float, wanted: int) -> None:
+        before = self._economy.active
+        if self._tell is None or not self._economy.update(now, wanted):
+            return
+        for index in range(self._count):
+            if self._economy.active & ~before & 1 << index:
+                self._expected_since[index] = now
+        self._tell(self.producer, self._economy.active)
+
+    def _reports(self, now: float) -> list[EncodingReport]:
+        counted = self.producer.stats().get("encodings", ())
+        return [
+            _report(
+                counted[index] if index < len(counted) else {},
+                expected=now - self._expected_since[index] < COMING_S,
+                withheld=not self._economy.active >> index & 1,
+            )
+            for index in range(self._count)
+        ]
+
+
+def _report(stats: Mapping[str, Any], *, expected: bool, withheld: bool) -> EncodingReport:
+    """``stats``: ``EncodingStats`` in stats.rs."""
+    return EncodingReport(
+        sent=bool(stats.get("active")) or (expected and not withheld),
+        # Where its layers are not told apart all of it is one.
+        rates_bps=stats.get("layer_bitrates_bps") or (*_NO_LAYERS, stats.get("bitrate_bps", 0)),
+        width=stats.get("width"),
+        height=stats.get("height"),
+        fps=stats.get("frame_rate"),
+        withheld=withheld,
+    )

@@ -1,0 +1,200 @@
+"""The video that one transport receives: how each slot is shown, what it gets, and what its client is told of that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sfu.conference.events import QualityChanged
+from sfu.conference.slot import Slot, SlotState, SlotTable
+from sfu.conference.timeline import NetworkSecond, SlotSecond, Timeline
+from sfu.conference.track import Source
+from sfu.conference.views import QualityView
+from sfu.layers import Allocation, Choice, Demand, Ladder, LayerPolicy, Priority, Reason, Subscriber, Wish
+from sfu.layers.model import FULL_FPS
+from sfu.media.producer import Producer
+from sfu.media.transport import Transport
+
+FIRST_VOICE_BPS = 54_000
+"""Opus at 32 kbit/s in 50 packets a second of 54 bytes of headers each."""
+
+OTHER_VOICE_BPS = 27_000
+"""People rarely speak at once, and who listens sends next to nothing."""
+
+FULL, REDUCED, PAUSED = "full", "reduced", "paused"
+"""``state`` of the signaling protocol's ``quality``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """How a client shows a slot, in device pixels; 0 x 0: not in view."""
+
+    width: int
+    height: int
+    fps: float = FULL_FPS
+    pinned: bool = False
+
+
+class Reception:
+    """``ladder_of`` finds what a producer offers, ``changed`` is told of each producer whose consumer got another
+    target, ``tell`` reaches the client.
+    """
+
+    def __init__(
+        self,
+        slots: SlotTable,
+        transport: Transport,
+        *,
+        id: str,  # noqa: A002
+        policy: LayerPolicy,
+        ladder_of: Callable[[Producer], Ladder],
+        changed: Callable[[Producer], None],
+        tell: Callable[[QualityChanged], None],
+    ) -> None:
+        self.slots = slots
+        self.transport = transport
+        self.timeline = Timeline()
+        self._policy = policy
+        self._ladder_of = ladder_of
+        self._changed = changed
+        self._tell = tell
+        self._subscriber = Subscriber(id)
+        self._tiles: Mapping[str, Tile] | None = None
+        self._hidden = False
+        self._paused: set[str] = set()
+        self._demands: tuple[Demand, ...] = ()
+        self._fed: tuple[Slot, ...] = ()
+        self._audio_bps = 0
+        self._allocation = Allocation((), 0, 0)
+        self._told: dict[str, tuple[str, Reason]] = {}
+        self._sent_bytes: tuple[float, int] | None = None
+
+    # what its client says
+
+    def show(self, tiles: Mapping[str, Tile], *, hidden: bool) -> None:
+        """The whole layout, by mid: a slot without a tile is not in view. ``hidden``: nothing is (another tab is)."""
+        self._tiles, self._hidden = dict(tiles), hidden
+
+    def pause(self, mid: str, *, paused: bool) -> None:
+        """The client does not want to see a slot for now."""
+        if paused:
+            self._paused.add(mid)
+        else:
+            self._paused.discard(mid)
+
+    # what it gets
+
+    def collect(self) -> None:
+        """Looks anew at what feeds the slots, how they are shown and what the feeds offer."""
+        fed = tuple(slot for slot in self.slots.video if slot.consumer is not None and slot.state is SlotState.ACTIVE)
+        demands = tuple(map(self._demand, fed))
+        self._fed = fed
+        if demands != self._demands:
+            self._demands = demands
+        audible = self.slots.audible
+        self._audio_bps = FIRST_VOICE_BPS + OTHER_VOICE_BPS * (audible - 1) if audible else 0
+
+    def decide(self, now: float) -> None:
+        """Asks the policy and does what it says."""
+        allocation = self._policy.select(
+            now, self.transport.estimate_bps, self._audio_bps, self._demands, self._subscriber
+        )
+        if allocation is self._allocation and all(
+            slot.choice is choice for slot, choice in zip(self._fed, allocation.choices, strict=True)
+        ):
+            return
+        self._allocation = allocation
+        for slot, choice in zip(self._fed, allocation.choices, strict=True):
+            self._give(slot, choice)
+
+    def tick(self, now: float) -> None:
+        """Once a second: what time alone changes, and a row of the timeline."""
+        self.decide(now)
+        for slot in self._fed:
+            if slot.consumer is not None and slot.consumer.shed is not None:
+                slot.give(slot.choice)  # the queue that made the shard shed has had its second
+        stats = self.transport.stats()
+        self.timeline.record(
+            NetworkSecond(
+                self.transport.estimate_bps,
+                self._allocation.desired_bps,
+                self._sent_bps(now, stats),
+                stats.get("loss"),
+                stats.get("rtt_us"),
+            ),
+            [(slot.mid, _slot_second(slot, fed=slot in self._fed)) for slot in self.slots.video],
+        )
+
+    # what it is told, and others are
+
+    @property
+    def qualities(self) -> tuple[QualityView, ...]:
+        """Of each slot that has ever been fed, as told last."""
+        return tuple(QualityView(mid, state, reason.value) for mid, (state, reason) in self._told.items())
+
+    @property
+    def state(self) -> str | None:
+        """Of all pictures together: paused if all are, full if all are, None if there is none."""
+        states = {_state(choice) for choice in self._allocation.choices}
+        return None if not states else states.pop() if len(states) == 1 else REDUCED
+
+    # inner
+
+    def _demand(self, slot: Slot) -> Demand:
+        track = slot.track
+        assert track is not None  # noqa: S101 - only what is fed is asked
+        assert track.producer is not None  # noqa: S101
+        is_screen = track.source is Source.SCREEN
+        key = f"{slot.mid}:{track.producer.id}"
+        return Demand(key, self._ladder_of(track.producer), self._wish(slot, is_screen=is_screen), is_screen)
+
+    def _wish(self, slot: Slot, *, is_screen: bool) -> Wish:
+        tile = None if self._tiles is None else self._tiles.get(slot.mid, _NOT_IN_VIEW)
+        priority = Priority.SCREEN if is_screen else Priority.VISIBLE
+        if tile is not None and not tile.width * tile.height:
+            priority = Priority.OFF_SCREEN
+        elif tile is not None and tile.pinned:
+            priority = Priority.PINNED
+        return Wish(
+            width=tile.width if tile else None,
+            height=tile.height if tile else None,
+            fps=tile.fps if tile else FULL_FPS,
+            priority=priority,
+            max_spatial=slot.limit.spatial,
+            max_temporal=slot.limit.temporal,
+            paused=self._hidden or slot.mid in self._paused,
+        )
+
+    def _give(self, slot: Slot, choice: Choice) -> None:
+        slot.give(choice)
+        if slot.track is not None and slot.track.producer is not None:
+            self._changed(slot.track.producer)
+        told = (_state(choice), choice.reason)
+        if self._told.get(slot.mid) != told:
+            self._told[slot.mid] = told
+            self._tell(QualityChanged(slot.mid, told[0], told[1].value))
+
+    def _sent_bps(self, now: float, stats: Mapping[str, Any]) -> int | None:
+        """As the shard says, else by the bytes of two reviews."""
+        sent_bytes = stats.get("tx_bytes")
+        if "sent_bps" in stats or sent_bytes is None:
+            return stats.get("sent_bps")
+        before, self._sent_bytes = self._sent_bytes, (now, sent_bytes)
+        if before is None or now <= before[0]:
+            return None
+        return max(0, int((sent_bytes - before[1]) * 8 / (now - before[0])))
+
+
+def _slot_second(slot: Slot, *, fed: bool) -> SlotSecond:
+    sent_bps = slot.consumer.stats().get("bitrate_bps") if fed and slot.consumer is not None else None
+    return SlotSecond(slot.choice if fed else None, sent_bps)
+
+
+def _state(choice: Choice) -> str:
+    if choice.paused:
+        return PAUSED
+    return FULL if choice.reason in {Reason.NONE, Reason.TILE} else REDUCED
+
+
+_NOT_IN_VIEW = Tile(0, 0)

@@ -1,0 +1,364 @@
+"""Layer selection at work: what the shard is told and what clients hear, in virtual time over a recording shard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from tests.support.attendee import Client
+from tests.support.clock import VirtualClock
+from tests.support.media import RecordingShard, World
+
+from sfu.conference import Conference, ConferenceOptions, Source, Tile
+from sfu.conference.allocation import BATCH
+from sfu.conference.events import EncodingsChanged, QualityChanged
+from sfu.errors import RemoteError
+from sfu.layers import Allocation
+from sfu.layers.economy import OFF_AFTER_S
+
+RATES = (150_000, 500_000, 1_500_000)
+SIZES = ((320, 180), (640, 360), (1280, 720))
+
+
+def encoding(bps: int, size: tuple[int, int], *, active: bool = True) -> dict[str, Any]:
+    rates = [bps // 2, bps * 7 // 10, bps, *([0] * 13)]
+    return {
+        "active": active,
+        "ssrc": None,
+        "codec": None,
+        "layer_bitrates_bps": rates,
+        "width": size[0],
+        "height": size[1],
+        "frame_rate": 30.0,
+    }
+
+
+class Room:
+    """A meeting over a recording shard that reports what cameras send."""
+
+    def __init__(self, **how: Any) -> None:
+        self.world = World()
+        self.clock = VirtualClock()
+        self.clock._now = self.world.now
+        options = ConferenceOptions(max_participants=BATCH * 4)
+        self.conference = Conference(self.world.engine, self.clock, options, **how)
+        self.meeting = asyncio.run(self.conference.create_meeting("Stand-up"))
+        self.sent: dict[int, list[bool]] = {}
+
+    @property
+    def shard(self) -> RecordingShard:
+        return self.world.shard
+
+    def join(self, name: str, *, publishes: Source | None = None) -> Client:
+        client = Client(self.meeting, name)
+        client.answer()
+        if publishes is not None:
+            client.attendee.publish(publishes)
+        return client
+
+    def advance(self, seconds: float) -> None:
+        """A tenth of a second at a time; the shard's reports are of now."""
+        for _ in range(round(seconds * 10)):
+            for producer in self.producers():
+                active = self.sent.get(producer.id, [True] * len(producer.encodings))
+                encodings = zip(RATES[-len(active) :], SIZES[-len(active) :], active, strict=True)
+                self.shard.producers[producer.id] = {
+                    "encodings": [encoding(bps, size, active=on) for bps, size, on in encodings]
+                }
+            self.world.advance(0.1)
+            self.clock.advance(0.1)
+
+    def producers(self) -> list[Any]:
+        return [
+            producer
+            for participant in self.meeting.participants.values()
+            for producer in participant.transport.producers.values()
+        ]
+
+    def estimate(self, client: Client, bps: int, *, congested: bool = False) -> None:
+        self.world.events(("bandwidth", client.attendee.transport.id, bps, congested, "delay"))
+        self.clock.advance(0.0)
+
+    def limits(self, client: Client, mid: str = "7") -> tuple[int, int] | None:
+        """What the shard may send on a slot; None: paused."""
+        consumer = client.attendee.slots.find(mid).consumer
+        if consumer.paused:
+            return None
+        told = [args for args in self.shard.told("set_layers") if args[0] == consumer.id]
+        return tuple(told[-1][1:])
+
+
+@pytest.fixture
+def make_room() -> Iterator[Callable[..., Room]]:
+    rooms: list[Room] = []
+
+    def make(**how: Any) -> Room:
+        rooms.append(Room(**how))
+        return rooms[-1]
+
+    yield make
+    for room in rooms:
+        room.conference.close()
+        assert room.clock.pending == 0, "a timer outlives the conference"
+        room.world.engine.close()
+
+
+@pytest.fixture
+def room(make_room: Callable[..., Room]) -> Room:
+    return make_room()
+
+
+@pytest.fixture
+def pair(room: Room) -> tuple[Room, Client, Client]:
+    """Ann has her camera on, Bob looks."""
+    ann, bob = room.join("Ann", publishes=Source.CAMERA), room.join("Bob")
+    room.advance(2)
+    return room, ann, bob
+
+
+def qualities(client: Client) -> list[tuple[str, str, str]]:
+    return [(event.mid, event.state, event.reason) for event in client.heard(QualityChanged)]
+
+
+def test_without_an_estimate_everything_is_sent(pair: tuple[Room, Client, Client]) -> None:
+    room, _, bob = pair
+    assert room.limits(bob) == (2, 2)
+    assert qualities(bob)[-1] == ("7", "full", "none")
+
+
+def test_an_estimate_that_falls_takes_layers_at_once_and_the_client_hears_why(
+    pair: tuple[Room, Client, Client],
+) -> None:
+    room, _, bob = pair
+    room.estimate(bob, 700_000, congested=True)
+    assert room.limits(bob) == (1, 2)
+    assert qualities(bob)[-1] == ("7", "reduced", "network")
+
+
+def test_audio_alone_when_nothing_else_fits_and_video_back_when_it_does(pair: tuple[Room, Client, Client]) -> None:
+    room, _, bob = pair
+    room.estimate(bob, 50_000, congested=True)
+    assert room.limits(bob) is None
+    assert qualities(bob)[-1] == ("7", "paused", "network")
+    room.advance(3)
+    room.estimate(bob, 400_000)
+    assert room.limits(bob) == (0, 0)
+    assert qualities(bob)[-1] == ("7", "reduced", "network")
+
+
+def test_a_small_tile_gets_a_small_picture(pair: tuple[Room, Client, Client]) -> None:
+    room, _, bob = pair
+    bob.attendee.show({"7": Tile(320, 180)}, hidden=False)
+    room.clock.advance(0.0)
+    assert room.limits(bob) == (0, 2)
+    assert qualities(bob)[-1] == ("7", "full", "tile_size")
+
+
+def test_a_slot_that_is_not_in_the_layout_is_off_the_screen(pair: tuple[Room, Client, Client]) -> None:
+    room, _, bob = pair
+    bob.attendee.show({}, hidden=False)
+    room.clock.advance(0.0)
+    assert room.limits(bob) == (0, 2)
+
+
+def test_a_hidden_tab_gets_no_video_and_all_of_it_when_it_comes_back(pair: tuple[Room, Client, Client]) -> None:
+    room, _, bob = pair
+    bob.attendee.show({"7": Tile(1280, 720)}, hidden=True)
+    room.clock.advance(0.0)
+    assert room.limits(bob) is None
+    assert qualities(bob)[-1] == ("7", "paused", "user")
+    bob.attendee.show({"7": Tile(1280, 720)}, hidden=False)
+    room.clock.advance(0.0)
+    assert room.limits(bob) == (2, 2)
+
+
+def test_a_slot_can_be_paused_and_capped_by_its_client(pair: tuple[Room, Client, Client]) -> None:
+    room, _, bob = pair
+    bob.attendee.set_layers("7", 1, 255)
+    assert room.limits(bob) == (1, 2), "a cap does not wait"
+    room.clock.advance(0.0)
+    assert qualities(bob)[-1] == ("7", "reduced", "user")
+    bob.attendee.pause_slot("7", paused=True)
+    room.clock.advance(0.0)
+    assert room.limits(bob) is None
+    bob.attendee.pause_slot("7", paused=False)
+    room.clock.advance(0.0)
+    assert room.limits(bob) == (1, 2)
+
+
+def test_a_layout_of_unknown_slots_is_refused(pair: tuple[Room, Client, Client]) -> None:
+    _, _, bob = pair
+    with pytest.raises(RemoteError, match="no slot has mid '99'"):
+        bob.attendee.show({"99": Tile(1, 1)}, hidden=False)
+
+
+def test_whom_one_pins_gets_the_larger_part(room: Room) -> None:
+    room.join("Ann", publishes=Source.CAMERA)
+    room.join("Cem", publishes=Source.CAMERA)
+    bob = room.join("Bob")
+    room.advance(2)
+    room.estimate(bob, 1_300_000)
+    bob.attendee.show({"7": Tile(1280, 720), "8": Tile(1280, 720, pinned=True)}, hidden=False)
+    room.clock.advance(0.0)
+    pinned, other = room.limits(bob, "8"), room.limits(bob, "7")
+    assert pinned is not None
+    assert other is not None
+    assert pinned > other
+
+
+def test_a_muted_source_takes_no_bandwidth_from_the_others(room: Room) -> None:
+    ann = room.join("Ann", publishes=Source.CAMERA)
+    room.join("Cem", publishes=Source.CAMERA)
+    bob = room.join("Bob")
+    room.advance(2)
+    room.estimate(bob, 2_000_000)
+    assert room.limits(bob, "8") != (2, 2)
+    ann.attendee.mute(Source.CAMERA, muted=True)
+    room.advance(4)
+    assert room.limits(bob, "8") == (2, 2)
+
+
+def test_what_the_shard_shed_is_given_again(pair: tuple[Room, Client, Client]) -> None:
+    room, _, bob = pair
+    consumer = bob.attendee.slots.find("7").consumer
+    told = len(room.shard.told("set_layers"))
+    room.world.events(("consumer_shed", consumer.id, 0, 0))
+    room.advance(1)
+    assert room.shard.told("set_layers")[told:] == [[consumer.id, 2, 2]]
+    room.advance(2)
+    assert len(room.shard.told("set_layers")) == told + 1
+
+
+def test_encodings_that_nobody_wants_are_switched_off_and_on_again_at_once(pair: tuple[Room, Client, Client]) -> None:
+    room, ann, bob = pair
+    bob.attendee.show({"7": Tile(320, 180)}, hidden=False)
+    room.advance(OFF_AFTER_S - 0.5)
+    assert all(event.active["f"] for event in ann.heard(EncodingsChanged))
+    room.advance(2)
+    told = ann.heard(EncodingsChanged)[-1]
+    assert (told.mid, told.source, told.active) == ("1", "camera", {"q": True, "h": False, "f": False})
+    [camera] = [producer for producer in room.producers() if len(producer.encodings) == 3 and producer.consumers]
+    room.sent[camera.id] = [True, False, False]
+    room.advance(5)
+    bob.attendee.show({"7": Tile(1280, 720)}, hidden=False)
+    room.clock.advance(0.0)
+    assert ann.heard(EncodingsChanged)[-1].active == {"q": True, "h": False, "f": True}
+    assert room.limits(bob) == (2, 2), "at the rate that it had"
+
+
+def test_a_new_socket_hears_what_to_send_and_what_it_gets(pair: tuple[Room, Client, Client]) -> None:
+    room, ann, bob = pair
+    bob.attendee.show({"7": Tile(320, 180)}, hidden=False)
+    room.advance(OFF_AFTER_S + 2)
+    [view] = [view for view in ann.attendee.attach(ann.events.append).encodings if view.source == "camera"]
+    assert view.active == {"q": True, "h": False, "f": False}
+    [quality] = bob.attendee.attach(bob.events.append).quality
+    assert (quality.mid, quality.state, quality.reason) == ("7", "full", "tile_size")
+
+
+def test_an_encoding_that_its_publisher_cannot_send_is_not_waited_for(pair: tuple[Room, Client, Client]) -> None:
+    room, ann, bob = pair
+    [camera] = [producer for producer in room.producers() if len(producer.encodings) == 3 and producer.consumers]
+    room.sent[camera.id] = [True, True, False]
+    room.advance(2)
+    assert room.limits(bob) == (1, 2)
+    assert qualities(bob)[-1] == ("7", "reduced", "publisher")
+    room.advance(OFF_AFTER_S + 10)
+    assert ann.heard(EncodingsChanged) == [], "h has a consumer, f may come whenever it can"
+    room.sent[camera.id] = [True, True, True]
+    room.world.events(("encoding_active", camera.id, 2, True))
+    room.advance(1.2)
+    assert room.limits(bob) == (2, 2)
+
+
+def test_a_policy_of_ones_own_decides(make_room: Callable[..., Room]) -> None:
+    class Nothing:
+        def select(self, now, estimate_bps, audio_bps, demands, subscriber):
+            from sfu.layers.model import PAUSED_BY_USER
+
+            return Allocation((PAUSED_BY_USER,) * len(demands), 0, 0)
+
+    room = make_room(layer_policy=Nothing())
+    room.join("Ann", publishes=Source.CAMERA)
+    bob = room.join("Bob")
+    room.advance(1)
+    assert room.limits(bob) is None
+
+
+def test_a_policy_that_fails_for_one_does_not_stop_the_others(make_room: Callable[..., Room]) -> None:
+    from sfu.layers import StandardPolicy
+
+    class Moody(StandardPolicy):
+        def select(self, now, estimate_bps, audio_bps, demands, subscriber):
+            if estimate_bps == 13:
+                raise RuntimeError("unlucky")
+            return super().select(now, estimate_bps, audio_bps, demands, subscriber)
+
+    room = make_room(layer_policy=Moody())
+    room.join("Ann", publishes=Source.CAMERA)
+    bob, cem = room.join("Bob"), room.join("Cem")
+    room.advance(1)
+    room.estimate(bob, 13)
+    room.estimate(cem, 700_000)
+    assert room.limits(cem) == (1, 2)
+
+
+def test_a_turn_decides_for_a_bounded_number_of_receivers(room: Room) -> None:
+    room.join("Ann", publishes=Source.CAMERA)
+    watchers = [room.join(f"W{number}") for number in range(BATCH + 10)]
+    room.advance(2)
+    room.world.events(*(("bandwidth", w.attendee.transport.id, 700_000, False, "growth") for w in watchers))
+    allocator = room.conference.allocator
+    allocator._turn_timer.cancel()
+    allocator._turn()
+    assert sum(room.limits(watcher) == (1, 2) for watcher in watchers) == BATCH
+    room.clock.advance(0.0)
+    assert all(room.limits(watcher) == (1, 2) for watcher in watchers)
+
+
+def test_whose_network_got_worse_goes_first(room: Room) -> None:
+    room.join("Ann", publishes=Source.CAMERA)
+    watchers = [room.join(f"W{number}") for number in range(BATCH + 10)]
+    room.advance(2)
+    room.world.events(
+        *(("bandwidth", w.attendee.transport.id, 9_000_000, False, "growth") for w in watchers[:-1]),
+        ("bandwidth", watchers[-1].attendee.transport.id, 700_000, True, "delay"),
+    )
+    allocator = room.conference.allocator
+    allocator._turn_timer.cancel()
+    allocator._turn()
+    assert room.limits(watchers[-1]) == (1, 2)
+    room.clock.advance(0.0)
+
+
+def test_the_timeline_says_second_by_second_what_was_sent_and_why(pair: tuple[Room, Client, Client]) -> None:
+    room, ann, bob = pair
+    room.estimate(bob, 700_000)
+    room.advance(2)
+    room.estimate(bob, 30_000, congested=True)
+    room.advance(3)
+    quality = room.meeting.quality(bob.id, 4)
+    assert quality.seconds == 4
+    assert quality.estimate_kbps == [700, 30, 30, 30]
+    slot = next(slot for slot in quality.slots if slot.mid == "7")
+    assert (slot.participant_id, slot.source) == (ann.id, "camera")
+    assert slot.layers == ["1.2", "paused", "paused", "paused"]
+    assert slot.reason == ["network"] * 4
+    idle = next(slot for slot in quality.slots if slot.mid == "8")
+    assert idle.layers == [None] * 4
+    with pytest.raises(RemoteError) as caught:
+        room.meeting.quality("p_nobody", 4)
+    assert caught.value.code == "participant_not_found"
+
+
+def test_the_states_of_all_receivers_are_counted(pair: tuple[Room, Client, Client]) -> None:
+    room, _, bob = pair
+    cem = room.join("Cem")
+    room.advance(1)
+    room.estimate(bob, 50_000)
+    room.estimate(cem, 700_000)
+    stats = room.conference.allocator.stats()
+    assert dict(stats.states) == {"paused": 1, "reduced": 1}
+    assert sorted(stats.estimates_bps) == [50_000, 700_000]

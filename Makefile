@@ -30,7 +30,7 @@ log     := $(VENV)/setup.log
 # Shows what a set-up step printed only when it failed.
 quietly  = { $(1); } > $(log) 2>&1 || { cat $(log); exit 1; }
 
-.PHONY: help serve build test test-rust test-python bench bench-peers guard lint fmt lock clean all
+.PHONY: help serve build test test-rust test-python bench bench-micro bench-peers guard lint fmt lock clean all
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -49,7 +49,10 @@ test-rust: $(native) ## Runs the tests of the Rust crates
 test-python: $(native) $(test_deps) ## Runs the tests of the Python package (PYTEST_ARGS=… chooses)
 	@if scripts/install-chromium; then $(BIN)/pytest $(PYTEST_ARGS); else $(BIN)/pytest -m "not browser" $(PYTEST_ARGS); fi
 
-bench: ## Measures the stops of the packet path (BENCH_ARGS=… chooses)
+bench: $(native) $(bench_deps) ## Measures all that the server must reach, on a quiet machine (BENCH_ARGS=… for sfu bench targets)
+	@$(BIN)/sfu bench targets $(BENCH_ARGS)
+
+bench-micro: ## Measures the stops of the packet path (BENCH_ARGS=… chooses)
 	cargo bench --package sfu-core --locked --quiet --bench packet_path -- $(BENCH_ARGS)
 
 bench-peers: $(native) $(bench_deps) ## Measures this server beside others that are installed (BENCH_ARGS=… chooses)

@@ -198,6 +198,8 @@ class LoadGen:
     ) -> None: ...
     def publish(self, peer: int, video: _MediaStream | None, video_kbps: int, audio: _MediaStream | None) -> None:
         """Starts to send: VP8 frames 30 times a second in packets of 1,200 bytes, Opus 50 times of 160 bytes."""
+    def pause(self, paused: bool) -> None:
+        """Publishers are silent meanwhile, as if muted; they start again with a keyframe."""
     def poll_events(self) -> list[tuple[Any, ...]]:
         """("connected", peer): the server answered a check; ("dtls", peer, datagram: bytes)"""
     def reset(self) -> None:

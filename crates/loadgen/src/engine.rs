@@ -54,6 +54,7 @@ pub struct Engine {
     publishers: Vec<usize>,
     /// How many began to publish.
     began: u32,
+    paused: bool,
     receiver: Receiver,
     totals: [Totals; GROUPS],
     since: Time,
@@ -69,6 +70,7 @@ impl Default for Engine {
             peers: Vec::new(),
             publishers: Vec::new(),
             began: 0,
+            paused: false,
             receiver: Receiver::new(true),
             totals: Default::default(),
             since: clock.now(),
@@ -122,6 +124,16 @@ impl Engine {
         Some(())
     }
 
+    /// Whether publishers are silent: connected, with clocks that run, sending no media.
+    pub fn pause(&mut self, paused: bool) {
+        let now = self.clock.now();
+        if self.paused && !paused {
+            let sources = self.peers.iter_mut().flatten().filter_map(|peer| peer.source.as_mut());
+            sources.for_each(|source| source.resume(now));
+        }
+        self.paused = paused;
+    }
+
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -166,6 +178,9 @@ impl Engine {
 
     /// Sends the media that is due; when the next is.
     pub fn publish_due(&mut self) -> Option<Time> {
+        if self.paused {
+            return None;
+        }
         let now = self.clock.now();
         let mut next = None;
         for number in &self.publishers {

@@ -149,6 +149,19 @@ impl Source {
         self.keyframe_wanted = true;
     }
 
+    /// Goes on at `now` after a pause in which the streams' clocks ran and nothing was sent.
+    pub fn resume(&mut self, now: Time) {
+        let skip = |stream: &mut Stream, interval: Micros, ticks: u32| {
+            while stream.next < now {
+                stream.next = stream.next + interval;
+                stream.timestamp = stream.timestamp.wrapping_add(ticks);
+            }
+        };
+        self.video.iter_mut().for_each(|video| skip(video, FRAME, VIDEO_TICKS));
+        self.audio.iter_mut().for_each(|audio| skip(audio, AUDIO_FRAME, AUDIO_TICKS));
+        self.keyframe_wanted = true;
+    }
+
     /// When the next packet is due.
     pub fn next(&self) -> Option<Time> {
         self.video.iter().chain(&self.audio).map(|stream| stream.next).min()
@@ -256,6 +269,26 @@ mod tests {
         }
         assert_eq!(stamp_of(&[0; 40]), None);
         assert_eq!(stamp_of(&[1]), None);
+    }
+
+    #[test]
+    fn after_a_pause_the_numbers_go_on_and_the_clock_has_run() {
+        let mut source = source(300);
+        let last_video = |source: &mut Source, now: Time| {
+            let mut last = None;
+            source.poll(
+                now,
+                || now,
+                |packet| last = Some(RtpHeader::parse(packet).unwrap()).filter(|header| header.ssrc == 20),
+            );
+            last.unwrap()
+        };
+        let before = last_video(&mut source, Time(0));
+        source.resume(Time(10_000_000));
+        assert!(source.next() >= Some(Time(10_000_000)));
+        let after = last_video(&mut source, Time(10_050_000));
+        assert_eq!(after.seq, before.seq + 1);
+        assert!(after.timestamp.abs_diff(before.timestamp + 900_000) <= VIDEO_TICKS);
     }
 
     #[test]

@@ -121,6 +121,10 @@ impl LoadGen {
         self.with(py, |engine| engine.publish(peer, |now| Source::new(video, audio, now)))?.ok_or_else(|| unknown(peer))
     }
 
+    fn pause(&self, py: Python<'_>, paused: bool) -> PyResult<()> {
+        self.with(py, |engine| engine.pause(paused))
+    }
+
     fn poll_events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
         let events = py
             .detach(|| self.thread.poll_events())

@@ -1,6 +1,7 @@
 """``sfu bench``: options, progress while it runs, a table or JSON at the end.
 
-Exit status: 0 measured; 1 it could not be measured; 2 the command line is wrong. What was measured is not judged.
+Exit status: 0 measured (``targets``: and reached); 1 it could not be measured, or a target is missed; 2 the command
+line is wrong.
 """
 
 from __future__ import annotations
@@ -8,22 +9,22 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from sfu.bench.fanout import Progress, Result
+    from sfu.bench.session import Progress
     from sfu.dtls.srtp import SrtpProfile
 
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 
-app = typer.Typer(no_args_is_help=True, help="Measure a server with real WebRTC clients.")
+app = typer.Typer(no_args_is_help=True, help="Measure a server with real WebRTC clients on the wire.")
 
 
 class Srtp(StrEnum):
@@ -32,117 +33,256 @@ class Srtp(StrEnum):
     GCM = "gcm"
     CM = "cm"
 
-    @property
-    def profile(self) -> SrtpProfile:
-        """What the clients offer."""
-        from sfu.dtls.srtp import SrtpProfile
 
-        return SrtpProfile.AEAD_AES_128_GCM if self is Srtp.GCM else SrtpProfile.AES128_CM_HMAC_SHA1_80
+class _Result(Protocol):
+    def as_dict(self) -> dict[str, Any]: ...
+
+
+_Publishers = Annotated[int, typer.Option(min=1, max=1000, help="Each in a meeting of its own.")]
+_Subscribers = Annotated[int, typer.Option(min=1, max=10_000, help="Spread evenly over the publishers.")]
+_VideoKbps = Annotated[
+    int, typer.Option(min=1, max=100_000, help="Per publisher; sent as whole packets of 1,200 bytes, 30 frames/s.")
+]
+_Audio = Annotated[bool, typer.Option(help="50 packets of Opus a second beside the video.")]
+_Duration = Annotated[float, typer.Option(min=0.5, max=3600, metavar="SECONDS", help="How long to measure.")]
+_Srtp = Annotated[Srtp, typer.Option(help="The one cipher that the clients offer.")]
+_Url = Annotated[
+    str | None, typer.Option(metavar="URL", help="A running server with WHIP and WHEP; else one is started.")
+]
+_Pin = Annotated[bool, typer.Option(help="Server and clients on a processor each.")]
+_Rounds = Annotated[int, typer.Option(min=1, max=50, help="So many times, each with a new server; medians and spread.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+_Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON to this file too.")]
+_Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the result as SVG.")]
 
 
 @app.command()
 def fanout(  # noqa: PLR0917 - options, all given by name
-    publishers: Annotated[int, typer.Option(min=1, max=1000, help="Each in a meeting of its own.")] = 1,
-    subscribers: Annotated[int, typer.Option(min=1, max=10_000, help="Spread evenly over the publishers.")] = 50,
-    video_kbps: Annotated[
-        int, typer.Option(min=1, max=100_000, help="Per publisher; sent as whole packets of 1,200 bytes, 30 frames/s.")
-    ] = 1500,
-    audio: Annotated[bool, typer.Option(help="50 packets of Opus a second beside the video.")] = True,
-    duration: Annotated[float, typer.Option(min=0.5, metavar="SECONDS", help="How long to measure.")] = 10.0,
-    srtp: Annotated[Srtp, typer.Option(help="The one cipher that the clients offer.")] = Srtp.GCM,
-    url: Annotated[
-        str | None, typer.Option(metavar="URL", help="A running server with WHIP and WHEP; else one is started.")
-    ] = None,
-    pin: Annotated[bool, typer.Option(help="Server and clients on a processor each.")] = True,
+    publishers: _Publishers = 1,
+    subscribers: _Subscribers = 50,
+    video_kbps: _VideoKbps = 1500,
+    audio: _Audio = True,
+    duration: _Duration = 10.0,
+    srtp: _Srtp = Srtp.GCM,
+    url: _Url = None,
+    pin: _Pin = True,
     floor: Annotated[
         bool, typer.Option(help="Measure before and after what a bare reflector and the cipher alone cost here.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON to this file too.")] = None,
+    rounds: _Rounds = 1,
+    as_json: _Json = False,
+    out: _Out = None,
+    plot: _Plot = None,
 ) -> None:
     """Forward few publishers to many subscribers: cost per packet, loss, latency, memory, join time."""
-    _check_url(url)
-    try:
-        from sfu.bench import fanout as scenario
-        from sfu.bench import floor as beside
-    except ImportError as error:
-        _fail(f"{error}: the clients need OpenSSL, pip install 'sfu[bench]'", EXIT_FAILED)
-    options = scenario.Options(publishers, subscribers, video_kbps, audio, duration, srtp.profile, url, pin)
+    profile = _prepare(url, srtp)
+    from sfu.bench import fanout as scenario
+    from sfu.bench import floor as beside
+
+    options = scenario.Options(publishers, subscribers, video_kbps, audio, duration, profile, url, pin)
     run = beside.run if floor else scenario.run
-    _report(_run(lambda progress: run(options, progress)), as_json=as_json, out=out)
+    _measure("fanout", lambda progress: run(options, progress), rounds, as_json=as_json, out=out, plot=plot)
 
 
 @app.command()
 def mesh(  # noqa: PLR0917 - options, all given by name
     participants: Annotated[int, typer.Option(min=2, max=1000, help="In one meeting.")] = 30,
     publishers: Annotated[int, typer.Option(min=1, max=50, help="Of the participants; all receive.")] = 10,
-    video_kbps: Annotated[
-        int, typer.Option(min=1, max=100_000, help="Per publisher; sent as whole packets of 1,200 bytes, 30 frames/s.")
-    ] = 1500,
-    audio: Annotated[bool, typer.Option(help="50 packets of Opus a second beside the video.")] = True,
-    duration: Annotated[float, typer.Option(min=0.5, metavar="SECONDS", help="How long to measure.")] = 10.0,
-    srtp: Annotated[Srtp, typer.Option(help="The one cipher that the clients offer.")] = Srtp.GCM,
+    video_kbps: _VideoKbps = 1500,
+    audio: _Audio = True,
+    duration: _Duration = 10.0,
+    srtp: _Srtp = Srtp.GCM,
     url: Annotated[
         str | None, typer.Option(metavar="URL", help="A running sfu serve --dev; else one is started.")
     ] = None,
-    pin: Annotated[bool, typer.Option(help="Server and clients on a processor each.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON to this file too.")] = None,
+    pin: _Pin = True,
+    rounds: _Rounds = 1,
+    as_json: _Json = False,
+    out: _Out = None,
+    plot: _Plot = None,
 ) -> None:
     """Hold one meeting of our own server in which some publish and all receive: the same figures."""
-    _check_url(url)
+    profile = _prepare(url, srtp)
     if publishers > participants:
         _fail(f"--publishers is {publishers}, of {participants} participants", EXIT_WRONG_USE)
-    try:
-        from sfu.bench import mesh as scenario
-    except ImportError as error:
-        _fail(f"{error}: the clients need OpenSSL, pip install 'sfu[bench]'", EXIT_FAILED)
-    options = scenario.Options(participants, publishers, video_kbps, audio, duration, srtp.profile, url, pin)
-    _report(_run(lambda progress: scenario.run(options, progress)), as_json=as_json, out=out)
+    from sfu.bench.mesh import Options, run
+
+    options = Options(participants, publishers, video_kbps, audio, duration, profile, url, pin)
+    _measure("mesh", lambda progress: run(options, progress), rounds, as_json=as_json, out=out, plot=plot)
 
 
-def _check_url(url: str | None) -> None:
+@app.command()
+def ramp(  # noqa: PLR0917 - options, all given by name
+    publishers: _Publishers = 4,
+    start: Annotated[int, typer.Option(min=1, max=10_000, help="Subscribers of the first step.")] = 600,
+    most: Annotated[int, typer.Option(min=1, max=10_000, help="No more subscribers than these.")] = 8_000,
+    video_kbps: _VideoKbps = 1500,
+    audio: _Audio = True,
+    step: Annotated[float, typer.Option(min=0.5, max=600, metavar="SECONDS", help="How long each load lasts.")] = 3.0,
+    srtp: _Srtp = Srtp.GCM,
+    url: _Url = None,
+    pin: _Pin = True,
+    rounds: _Rounds = 1,
+    as_json: _Json = False,
+    out: _Out = None,
+    plot: _Plot = None,
+) -> None:
+    """Add subscribers until loss passes 0.1 % or p99 latency 20 ms: what one core forwards."""
+    profile = _prepare(url, srtp)
+    from sfu.bench.ramp import Options, run
+
+    options = Options(publishers, start, most, video_kbps, audio, step, profile, url, pin)
+    _measure("ramp", lambda progress: run(options, progress), rounds, as_json=as_json, out=out, plot=plot)
+
+
+@app.command()
+def joins(  # noqa: PLR0917 - options, all given by name
+    rate: Annotated[float, typer.Option(min=0.1, max=2_000, help="Joins a second, whether or not they succeed.")] = 100,
+    duration: Annotated[float, typer.Option(min=0.5, max=600, metavar="SECONDS", help="Of the storm.")] = 10.0,
+    publishers: _Publishers = 1,
+    subscribers: Annotated[int, typer.Option(min=1, max=5_000, help="Of the meeting that runs.")] = 100,
+    video_kbps: _VideoKbps = 1500,
+    audio: _Audio = True,
+    srtp: _Srtp = Srtp.GCM,
+    url: _Url = None,
+    pin: _Pin = True,
+    rounds: _Rounds = 1,
+    as_json: _Json = False,
+    out: _Out = None,
+    plot: _Plot = None,
+) -> None:
+    """A storm of joins beside a running meeting: failures, join times, and what the meeting notices."""
+    profile = _prepare(url, srtp)
+    from sfu.bench.joins import MAX_JOINS, Options, run
+
+    if not 1 <= round(rate * duration) <= MAX_JOINS:
+        _fail(
+            f"--rate times --duration is {rate * duration:,.0f} joins, accepted are 1 to {MAX_JOINS:,}", EXIT_WRONG_USE
+        )
+    options = Options(rate, duration, publishers, subscribers, video_kbps, audio, profile, url, pin)
+    _measure("joins", lambda progress: run(options, progress), rounds, as_json=as_json, out=out, plot=plot)
+
+
+@app.command()
+def isolate(  # noqa: PLR0917 - options, all given by name
+    block: Annotated[float, typer.Option(min=0.5, max=60, metavar="SECONDS", help="How long it is blocked.")] = 10.0,
+    publishers: _Publishers = 1,
+    subscribers: _Subscribers = 100,
+    video_kbps: _VideoKbps = 1500,
+    audio: _Audio = True,
+    srtp: _Srtp = Srtp.GCM,
+    pin: _Pin = True,
+    rounds: _Rounds = 1,
+    as_json: _Json = False,
+    out: _Out = None,
+    plot: _Plot = None,
+) -> None:
+    """Block the control plane under load: does media notice?"""
+    profile = _prepare(None, srtp)
+    from sfu.bench.isolate import Options, run
+
+    options = Options(block, publishers, subscribers, video_kbps, audio, profile, pin)
+    _measure("isolate", lambda progress: run(options, progress), rounds, as_json=as_json, out=out, plot=plot)
+
+
+@app.command()
+def targets(
+    only: Annotated[list[str] | None, typer.Option(metavar="ROW", help="This row alone; may be repeated.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Of the rows that are repeated.")] = 3,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write the JSON of each row there.")] = None,
+    render: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Measure nothing: print targets.json as a Markdown table.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Measure everything that the server must reach, beside its targets. Status 1 when one is missed."""
+    from sfu.bench.judge import Verdict
+    from sfu.bench.report import markdown
+
+    if render is not None:
+        try:
+            typer.echo(markdown(json.loads(render.read_text())), nl=False)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _fail(f"{render} is not what sfu bench targets writes: {error}", EXIT_FAILED)
+        return
+    _prepare(None, Srtp.GCM)
+    from sfu.bench.report import show, write
+    from sfu.bench.targets import ROWS, run
+
+    unknown = [name for name in only or [] if name not in ROWS]
+    if unknown:
+        _fail(f"--only takes {', '.join(ROWS)}; not {', '.join(unknown)}", EXIT_WRONG_USE)
+    with _progress() as progress:
+        report = asyncio.run(run(only or list(ROWS), rounds, progress))
+    if out is not None:
+        _write(lambda: write(report, out), out)
+    typer.echo(json.dumps(report.summary(), indent=2)) if as_json else show(report)
+    if report.verdict is Verdict.MISSED:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _prepare(url: str | None, srtp: Srtp) -> SrtpProfile:
+    """Checks what every scenario needs."""
     if url is not None and not url.startswith(("http://", "https://")):
         _fail(f"--url takes http:// or https://, not {url}", EXIT_WRONG_USE)
+    try:
+        import sfu.bench.dtls  # noqa: F401 - whether it is there
+        from sfu.dtls.srtp import SrtpProfile
+    except ImportError as error:
+        _fail(f"{error}: the clients need OpenSSL, pip install 'sfu[bench]'", EXIT_FAILED)
+    return SrtpProfile.AEAD_AES_128_GCM if srtp is Srtp.GCM else SrtpProfile.AES128_CM_HMAC_SHA1_80
 
 
-def _report(result: Result, *, as_json: bool, out: Path | None) -> None:
-    text = json.dumps(result.as_dict(), indent=2)
+def _measure(
+    scenario: str,
+    run: Callable[[Progress], Coroutine[Any, Any, _Result]],
+    rounds: int,
+    *,
+    as_json: bool,
+    out: Path | None,
+    plot: Path | None,
+) -> None:
+    """Runs the rounds and shows what came out, where it was asked for."""
+    from sfu.bench.plot import plot as draw
+    from sfu.bench.rounds import combine
+    from sfu.bench.table import show
+
+    results = []
+    for number in range(rounds):
+        with _progress(f"round {number + 1}/{rounds}: " if rounds > 1 else "") as progress:
+            results.append(asyncio.run(run(progress)).as_dict())
+    result = combine(results)
+    text = json.dumps(result, indent=2)
     if out is not None:
-        try:
-            out.write_text(text + "\n")
-        except OSError as error:
-            _fail(f"cannot write {out}: {error.strerror}", EXIT_FAILED)
-    if as_json:
-        typer.echo(text)
-    else:
-        from sfu.bench.table import show
-
-        show(result)
+        _write(lambda: out.write_text(text + "\n"), out)
+    if plot is not None:
+        _write(lambda: plot.write_text(draw(scenario, result)), plot)
+    typer.echo(text) if as_json else show(scenario, result)
 
 
-def _run(scenario: Callable[[Progress], Awaitable[Result]]) -> Result:
-    """Shows progress on standard error when somebody looks at it."""
+@contextmanager
+def _progress(prefix: str = "") -> Iterator[Progress]:
+    """Shows it on standard error when somebody looks at it. What cannot be measured ends the command."""
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress as Bar
 
     from sfu.bench.floor import FloorError
     from sfu.bench.load import JoinError
     from sfu.bench.target import TargetError
 
     try:
-        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        with Bar(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
             task = bar.add_task("starting", total=None)
-
-            def show(what: str, done: float, total: float) -> None:
-                bar.update(task, description=what, completed=done, total=total)
-
-            async def run() -> Result:
-                return await scenario(show)
-
-            return asyncio.run(run())
+            yield lambda what, done, total: bar.update(task, description=f"{prefix}{what}", completed=done, total=total)
     except (FloorError, JoinError, TargetError) as error:
         _fail(str(error), EXIT_FAILED)
+
+
+def _write(write: Callable[[], object], path: Path) -> None:
+    try:
+        write()
+    except OSError as error:
+        _fail(f"cannot write {path}: {error.strerror}", EXIT_FAILED)
 
 
 def _fail(line: str, status: int) -> NoReturn:

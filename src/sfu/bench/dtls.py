@@ -93,6 +93,12 @@ class DtlsClient:
         material = self._connection.export_keying_material(b"EXTRACTOR-dtls_srtp", _MATERIAL_BYTES[profile])
         return SrtpKeyMaterial.split(profile, material, is_client=True)
 
+    def close(self) -> list[bytes]:
+        """The alert that ends the association, as a client that leaves sends it."""
+        with contextlib.suppress(SSL.Error):
+            self._connection.shutdown()
+        return self._waiting()
+
     def _advance(self) -> None:
         if self._connected:
             return

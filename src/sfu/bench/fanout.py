@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sfu.bench.load import Load
-from sfu.bench.target import Target, Usage, own_server
+from sfu.bench.meter import Meter, Window, quantile
+from sfu.bench.session import JOINS_AT_ONCE, WARM_UP_S, Progress, Serve, publish, session, subscribe
+from sfu.bench.target import Usage
 from sfu.dtls.srtp import SrtpProfile
-
-JOINS_AT_ONCE = 4
-"""A storm of joins is another scenario."""
-WARM_UP_S = 1.5
-"""After the last join: keyframes have been asked for and come, and each client's first second has been decrypted."""
-
-Progress = Callable[[str, float, float], None]
-"""Told (what happens, how much of it is done, of how much)."""
-Serve = Callable[[int | None], AbstractAsyncContextManager[Target]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +44,24 @@ class Result:
     published: int
     packets: int
     lost: int
+    loss_share: float
+    """Of what was expected."""
     duplicates: int
     damaged: int
     silent_streams: int
     """Expected streams on which nothing came."""
     keyframe_requests: int
     latency_us: dict[str, int]
+    latency_counts: list[tuple[int, int]]
+    """The distribution: (largest value of a bucket in us, packets of the sample)."""
     rss_bytes: int | None
     rss_bytes_per_subscriber: int | None
     join_ms: dict[str, float]
     joins_per_s: float
     generator_late_us: int
     """The longest that the generator was late with a frame; latency is counted from the true time of sending."""
+    generator_cpu_share: float
+    """Of one processor: the clients, signaling and handshakes included."""
     floor: dict[str, Any] | None = None
     """See ``sfu.bench.floor.Floor``; None when it was not measured."""
     cost_to_floor: float | None = None
@@ -81,123 +77,71 @@ async def run(options: Options, progress: Progress, serve: Serve | None = None) 
 
     ``serve`` starts another server than ours on the processor that it is told.
     """
-    server_cpu, load_cpu = processors() if options.pin else (None, None)
-    async with target_of(options.url, server_cpu) if serve is None else serve(server_cpu) as target:
-        if load_cpu is not None:
-            os.sched_setaffinity(0, {load_cpu})
-        load = Load(options.profile)
-        try:
-            return await _measure(options, target, load, progress)
-        finally:
-            load.close()
-
-
-@asynccontextmanager
-async def target_of(url: str | None, cpu: int | None) -> AsyncIterator[Target]:
-    """The server at ``url``, or one of our own."""
-    if url is not None:
-        yield Target(url.rstrip("/"), None)
-        return
-    async with own_server(cpu) as target:
-        yield target
-
-
-def processors() -> tuple[int | None, int | None]:
-    """One for the server, another for the load; none when there is only one."""
-    usable = sorted(os.sched_getaffinity(0))
-    return (usable[0], usable[1]) if len(usable) > 1 else (None, None)
-
-
-async def _measure(options: Options, target: Target, load: Load, progress: Progress) -> Result:
-    run_id = secrets.token_hex(4)
-    meetings = [f"bench-{run_id}-{number}" for number in range(options.publishers)]
-    for meeting in meetings:
-        await load.publish(target.publisher(meeting), video_kbps=options.video_kbps, audio=options.audio)
-    before_joins, joins_start = target.usage(), time.monotonic()
-    already = len(load.join_times_s)
-    await _join_subscribers(options, target, load, meetings, progress)
-    joins_s, join_times_s = time.monotonic() - joins_start, sorted(load.join_times_s[already:])
-    progress("warming up", 0, 1)
-    await asyncio.sleep(WARM_UP_S)
-    load.reset()
-    before, start = target.usage(), time.monotonic()
-    while (elapsed_s := time.monotonic() - start) < options.duration_s:
-        progress("measuring", elapsed_s, options.duration_s)
-        await asyncio.sleep(min(0.2, options.duration_s - elapsed_s))
-    counted, after = load.report(), target.usage()
-    return result_of(
-        asdict(options),
-        (options.subscribers, options.subscribers * (2 if options.audio else 1)),
-        counted,
-        (before_joins, before, after),
-        (join_times_s, joins_s),
-    )
-
-
-async def _join_subscribers(
-    options: Options, target: Target, load: Load, meetings: Sequence[str], progress: Progress
-) -> None:
-    places = asyncio.Semaphore(options.joins_at_once)
-    joined = 0
-
-    async def join(number: int) -> None:
-        nonlocal joined
-        async with places:
-            meeting = meetings[number % len(meetings)]
-            await load.subscribe(target.subscriber(meeting), audio=options.audio)
-        joined += 1
-        progress("joining", joined, options.subscribers)
-
-    tasks = [asyncio.create_task(join(number)) for number in range(options.subscribers)]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        # The first failure ends the others.
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async with session(options.profile, url=options.url, pin=options.pin, serve=serve) as (target, load):
+        meetings = [f"bench-{secrets.token_hex(4)}-{number}" for number in range(options.publishers)]
+        await publish(target, load, meetings, video_kbps=options.video_kbps, audio=options.audio, progress=progress)
+        before_joins, joins_start = target.usage(), time.monotonic()
+        already = len(load.join_times_s)
+        await subscribe(
+            target,
+            load,
+            meetings,
+            range(options.subscribers),
+            audio=options.audio,
+            progress=progress,
+            at_once=options.joins_at_once,
+        )
+        joins_s, join_times_s = time.monotonic() - joins_start, sorted(load.join_times_s[already:])
+        progress("warming up", 0, 1)
+        await asyncio.sleep(WARM_UP_S)
+        window = await Meter(target, load).measure(options.duration_s, progress)
+        expected = (options.subscribers, options.subscribers * (2 if options.audio else 1))
+        return result_of(asdict(options), expected, window, (before_joins, target.usage()), (join_times_s, joins_s))
 
 
 def result_of(
     options: dict[str, Any],
     expected: tuple[int, int],
-    counted: dict[str, Any],
-    usages: tuple[Usage | None, Usage | None, Usage | None],
+    window: Window,
+    usages: tuple[Usage | None, Usage | None],
     joins: tuple[Sequence[float], float],
 ) -> Result:
     """``expected``: clients that receive, and the streams that they should get together. ``usages``: before the joins,
-    before and after the measurement. ``joins``: the time that each took, ascending, and all together.
+    after the measurement. ``joins``: the time that each took, and all together.
     """
     (receivers, expected_streams), (join_times_s, joins_s) = expected, joins
-    duration_s, packets = counted["elapsed_us"] / 1e6, counted["packets"]
-    before_joins, before, after = usages
-    cpu_s = after.cpu_s - before.cpu_s if before is not None and after is not None else None
+    counted = window.counted
+    before_joins, after = usages
     rss = after.rss_bytes if after is not None else None
     grown = rss - before_joins.rss_bytes if rss is not None and before_joins is not None else None
     return Result(
         options=options,
-        duration_s=duration_s,
-        packets_per_s=packets / duration_s,
-        mbit_per_s=counted["bytes"] * 8 / 1e6 / duration_s,
-        cpu_us_per_packet=cpu_s * 1e6 / packets if cpu_s is not None and packets else None,
-        cpu_share=cpu_s / duration_s if cpu_s is not None else None,
+        duration_s=window.duration_s,
+        packets_per_s=window.packets_per_s,
+        mbit_per_s=counted["bytes"] * 8 / 1e6 / window.duration_s,
+        cpu_us_per_packet=window.cpu_us_per_packet,
+        cpu_share=window.cpu_share,
         published=counted["published"],
-        packets=packets,
-        lost=counted["lost"],
+        packets=window.packets,
+        lost=window.lost,
+        loss_share=window.loss_share,
         duplicates=counted["duplicates"],
         damaged=counted["damaged"],
         # A stream on which never anything came is not known to the generator.
         silent_streams=counted["silent_streams"] + max(0, expected_streams - counted["streams"]),
         keyframe_requests=counted["keyframe_requests"],
         latency_us=counted["latency_us"],
+        latency_counts=counted["latency_counts"],
         rss_bytes=rss,
         rss_bytes_per_subscriber=grown // receivers if grown is not None else None,
-        join_ms={name: _share(join_times_s, share) * 1e3 for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1))},
+        join_ms=join_percentiles_ms(join_times_s),
         joins_per_s=len(join_times_s) / joins_s,
         generator_late_us=counted["late_us"],
+        generator_cpu_share=window.generator_cpu_share,
     )
 
 
-def _share(ascending: Sequence[float], share: float) -> float:
-    """The value that ``share`` of them does not exceed."""
-    return ascending[max(0, min(len(ascending) - 1, round(share * len(ascending)) - 1))]
+def join_percentiles_ms(times_s: Sequence[float]) -> dict[str, float]:
+    """p50, p99 and max."""
+    ascending = sorted(times_s)
+    return {name: quantile(ascending, share) * 1e3 for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1))}

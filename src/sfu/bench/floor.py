@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sfu._native import measure_floor
-from sfu.bench import fanout
+from sfu.bench import fanout, session
 from sfu.dtls.srtp import SrtpProfile
 
 DURATION_S = 5.0
@@ -80,14 +80,14 @@ def mean(floors: Sequence[Floor]) -> Floor:
     )
 
 
-async def run(options: fanout.Options, progress: fanout.Progress, serve: fanout.Serve | None = None) -> fanout.Result:
+async def run(options: fanout.Options, progress: session.Progress, serve: session.Serve | None = None) -> fanout.Result:
     """``fanout.run`` between two measurements of the floor, so that whatever the machine does meanwhile meets both.
 
     One floor is for one publisher's subscribers: with several publishers it is that of each one's share.
     FloorError, and the errors of ``fanout.run``.
     """
     # Asked for before `fanout.run` keeps this process on the load's.
-    processors = fanout.processors() if options.pin else (None, None)
+    processors = session.processors() if options.pin else (None, None)
 
     async def once() -> Floor:
         progress("measuring the floor", 0, 1)

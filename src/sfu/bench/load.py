@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import secrets
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from sfu._native import LoadGen
@@ -14,6 +17,8 @@ from sfu.bench.dtls import ClientContext, DtlsClient, DtlsError
 from sfu.dtls.srtp import SrtpProfile
 
 JOIN_TIMEOUT_S = 20.0
+_THREADS = Path("/proc/self/task")
+_NICENESS = -10
 _UFRAG_BYTES, _PWD_BYTES = 6, 18
 """RFC 8839 §5.4: at least 4 and 22 characters; base64 makes 8 and 24 of these."""
 
@@ -36,8 +41,12 @@ class Load:
 
     def __init__(self, profile: SrtpProfile) -> None:
         self._context = ClientContext(profile)
+        before = set(_THREADS.iterdir())
         self._generator = LoadGen()
+        _put_first(set(_THREADS.iterdir()) - before)
+        self._subscribers: list[int] = []
         self._joining: dict[int, _Joining] = {}
+        self._gone: set[int] = set()
         self._early: dict[int, list[tuple[Any, ...]]] = {}
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._generator.event_fd, self._handle_events)
@@ -55,17 +64,31 @@ class Load:
         audio = None if audio_mid is None else (audio_mid, whip.AUDIO_PT, local.audio_ssrc)
         self._generator.publish(peer, (video_mid, whip.VIDEO_PT, local.video_ssrc), video_kbps, audio)
 
-    async def subscribe(self, exchange: whip.Exchange, *, audio: bool) -> None:
-        """Joins to receive. JoinError when it does not come about."""
-        await self._join(exchange, "recvonly", audio=audio)
+    async def subscribe(self, exchange: whip.Exchange, *, audio: bool, group: int = 0) -> None:
+        """Joins to receive. JoinError when it does not come about. What it gets counts for its ``group``, 0 or 1."""
+        _, peer = await self._join(exchange, "recvonly", audio=audio, group=group)
+        self._subscribers.append(peer)
+
+    def leave(self, count: int) -> None:
+        """Those who joined last close their DTLS, which tells the server, and are gone."""
+        for _ in range(min(count, len(self._subscribers))):
+            peer = self._subscribers.pop()
+            for datagram in self._joining.pop(peer).dtls.close():
+                self._generator.send_dtls(peer, datagram)
+            self._generator.remove_peer(peer)
+            self._gone.add(peer)
+
+    def pause(self, *, paused: bool) -> None:
+        """Whether publishers are silent, as if muted."""
+        self._generator.pause(paused)
 
     def reset(self) -> None:
         """Counts from here on."""
         self._generator.reset()
 
-    def report(self) -> dict[str, Any]:
+    def report(self, group: int = 0) -> dict[str, Any]:
         """See ``LoadGen.report``."""
-        return self._generator.report()
+        return self._generator.report(group)
 
     def close(self) -> None:
         """Idempotent. The server finds out when consent expires."""
@@ -75,7 +98,7 @@ class Load:
         self._generator.close()
 
     async def _join(
-        self, exchange: whip.Exchange, direction: Literal["sendonly", "recvonly"], *, audio: bool
+        self, exchange: whip.Exchange, direction: Literal["sendonly", "recvonly"], *, audio: bool, group: int = 0
     ) -> tuple[whip.Local, int]:
         """From the offer to the keys; its time counts."""
         start = time.monotonic()
@@ -85,13 +108,16 @@ class Load:
             answer = whip.parse_answer(await exchange(offer))
         except whip.SignalingError as error:
             raise JoinError(str(error)) from error
-        peer = await self.connect(local, answer)
+        peer = await self.connect(local, answer, group)
         self.join_times_s.append(time.monotonic() - start)
         return local, peer
 
-    async def connect(self, local: whip.Local, remote: whip.Answer) -> int:
+    async def connect(self, local: whip.Local, remote: whip.Answer, group: int = 0) -> int:
         """ICE and DTLS towards a server that knows ``local``; the peer's number once it has keys. JoinError."""
-        peer = self._generator.add_peer(remote.address, local.ufrag, local.pwd, remote.ufrag, remote.pwd)
+        try:
+            peer = self._generator.add_peer(remote.address, local.ufrag, local.pwd, remote.ufrag, remote.pwd, group)
+        except OSError as error:
+            raise JoinError(f"the client's socket: {error}") from error
         keys_set: asyncio.Future[None] = self._loop.create_future()
         self._joining[peer] = _Joining(DtlsClient(self._context, remote.fingerprint), keys_set)
         for event in self._early.pop(peer, []):
@@ -125,6 +151,8 @@ class Load:
         peer: int = event[1]
         joining = self._joining.get(peer)
         if joining is None:
+            if peer in self._gone:
+                return
             self._early.setdefault(peer, []).append(event)
             return
         try:
@@ -160,3 +188,12 @@ def _cancel_timer(joining: _Joining) -> None:
     if joining.timer is not None:
         joining.timer.cancel()
         joining.timer = None
+
+
+def _put_first(threads: set[Path]) -> None:
+    """The generator's thread before the handshakes of this process, which share its processor: they must not make
+    packets late. Best effort: the kernel may not allow it to this user.
+    """
+    for thread in threads:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), _NICENESS)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from sfu.bench import whip
-from sfu.bench.fanout import JOINS_AT_ONCE, WARM_UP_S, Progress, Result, processors, result_of, target_of
+from sfu.bench.fanout import Result, result_of
 from sfu.bench.load import JoinError, Load
+from sfu.bench.meter import Meter
 from sfu.bench.participant import Participant, post
+from sfu.bench.session import JOINS_AT_ONCE, WARM_UP_S, Progress, session
 from sfu.bench.target import Target
 from sfu.dtls.srtp import SrtpProfile
 
@@ -95,38 +96,28 @@ class _Meeting:
 
 async def run(options: Options, progress: Progress) -> Result:
     """Measures once. TargetError, JoinError when it cannot."""
-    server_cpu, load_cpu = processors() if options.pin else (None, None)
-    async with target_of(options.url, server_cpu) as target:
-        if load_cpu is not None:
-            os.sched_setaffinity(0, {load_cpu})
-        load = Load(options.profile)
+    async with session(options.profile, url=options.url, pin=options.pin) as (target, load):
         meeting = _Meeting(options, load)
         try:
             return await _measure(options, target, load, meeting, progress)
         finally:
             await meeting.close()
-            load.close()
 
 
 async def _measure(options: Options, target: Target, load: Load, meeting: _Meeting, progress: Progress) -> Result:
     before_joins, joins_start = target.usage(), time.monotonic()
     await _enter_all(meeting, await _make_meeting(target), progress)
-    joins_s, join_times_s = time.monotonic() - joins_start, sorted(load.join_times_s)
+    joins_s, join_times_s = time.monotonic() - joins_start, list(load.join_times_s)
     await meeting.settle(lambda settled: progress("filling the slots", settled, options.participants))
     progress("warming up", 0, 1)
     await asyncio.sleep(WARM_UP_S)
-    load.reset()
-    before, start = target.usage(), time.monotonic()
-    while (elapsed_s := time.monotonic() - start) < options.duration_s:
-        progress("measuring", elapsed_s, options.duration_s)
-        await asyncio.sleep(min(0.2, options.duration_s - elapsed_s))
-    counted, after = load.report(), target.usage()
+    window = await Meter(target, load).measure(options.duration_s, progress)
     meeting.check()
     return result_of(
         asdict(options),
         (options.participants, meeting.expected_streams()),
-        counted,
-        (before_joins, before, after),
+        window,
+        (before_joins, target.usage()),
         (join_times_s, joins_s),
     )
 

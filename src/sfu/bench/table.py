@@ -1,74 +1,192 @@
-"""A result for people."""
+"""Results for people: one table a scenario, from what ``as_dict`` gives (or the rounds of it combined)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from sfu.bench.fanout import Result
+Rows = list[tuple[str, str]]
 
 
-def show(result: Result) -> None:
+WIDTH = 120
+"""Where no terminal says how wide it is."""
+
+
+def wide_console() -> Console:
+    """Standard output."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
+def show(scenario: str, result: dict[str, Any]) -> None:
     """Prints it to standard output."""
-    options = result.options
-    audio = " + audio" if options["audio"] else ""
-    people = f"{options['publishers']} -> {options['subscribers']}" if "subscribers" in options else _mesh(options)
-    title = f"{people}, {options['video_kbps']} kbit/s{audio}"
-    table = Table(title=f"{title}, {options['profile']}, {result.duration_s:.1f} s", show_header=False, title_style="")
+    console = wide_console()
+    table = Table(title=title(scenario, result["options"]), show_header=False, title_style="")
     table.add_column(style="dim")
     table.add_column(justify="right")
-    for name, value in rows(result):
+    for name, value in _ROWS[scenario](result):
         table.add_row(name, value)
-    Console().print(table)
+    console.print(table)
+    if scenario == "ramp":
+        console.print(_columns(_STEP_COLUMNS, [_step_row(step) for step in result["steps"]]))
+    if "phases" in result:
+        phases = [_phase_row(name, phase) for name, phase in result["phases"].items()]
+        console.print(_columns(_PHASE_COLUMNS, phases))
+    if "rounds" in result:
+        console.print(f"medians of {len(result['rounds'])} rounds; --json has the spread", style="dim")
 
 
-def _mesh(options: dict[str, Any]) -> str:
-    return f"{options['publishers']} of {options['participants']} publish to all"
+def title(scenario: str, options: dict[str, Any]) -> str:
+    """What was measured, in a line."""
+    audio = " + audio" if options["audio"] else ""
+    stream = f"{options['video_kbps']} kbit/s{audio}, {options['profile']}"
+    if "participants" in options:
+        return f"{scenario}: {options['publishers']} of {options['participants']} publish to all, {stream}"
+    to = f" -> {options['subscribers']}" if "subscribers" in options else ""
+    return f"{scenario}: {options['publishers']}{to}, {stream}"
 
 
-def rows(result: Result) -> list[tuple[str, str]]:
+def fanout_rows(result: dict[str, Any]) -> Rows:
     """(name with its unit, value); ``-`` is what cannot be known of a server that was not started here."""
-    expected = result.packets - result.duplicates + result.lost
-    loss = f"{result.lost:,} ({result.lost / expected:.4%})" if expected else "everything"
-    latency, join = result.latency_us, result.join_ms
+    join = result["join_ms"]
     return [
-        ("forwarded packets/s", f"{result.packets_per_s:,.0f}"),
-        ("forwarded Mbit/s", f"{result.mbit_per_s:,.1f}"),
-        ("server CPU us per forwarded packet", _number(result.cpu_us_per_packet, 2)),
-        *_floor(result),
-        ("server CPU, % of one processor", _number(result.cpu_share, 1, scale=100)),
-        ("lost packets", loss),
-        ("duplicates", f"{result.duplicates:,}"),
-        ("damaged samples", f"{result.damaged:,}"),
-        ("silent streams", f"{result.silent_streams:,}"),
-        ("latency ms p50 / p90", f"{latency['p50'] / 1e3:.2f} / {latency['p90'] / 1e3:.2f}"),
-        ("latency ms p99 / p99.9", f"{latency['p99'] / 1e3:.2f} / {latency['p99_9'] / 1e3:.2f}"),
-        ("latency ms max", f"{latency['max'] / 1e3:.2f}"),
-        ("server RSS MiB", _number(result.rss_bytes, 1, scale=2**-20)),
-        ("server RSS KiB per subscriber", _number(result.rss_bytes_per_subscriber, 1, scale=2**-10)),
+        ("forwarded packets/s", f"{result['packets_per_s']:,.0f}"),
+        ("forwarded Mbit/s", f"{result['mbit_per_s']:,.1f}"),
+        ("server CPU us per forwarded packet", number(result["cpu_us_per_packet"], 2)),
+        *_floor_rows(result),
+        ("server CPU, % of one processor", number(result["cpu_share"], 1, scale=100)),
+        ("lost packets", f"{result['lost']:,.0f} ({result['loss_share']:.4%})"),
+        ("duplicates", f"{result['duplicates']:,.0f}"),
+        ("damaged samples", f"{result['damaged']:,.0f}"),
+        ("silent streams", f"{result['silent_streams']:,.0f}"),
+        *_latency_rows(result["latency_us"]),
+        ("server RSS MiB", number(result["rss_bytes"], 1, scale=2**-20)),
+        ("server RSS KiB per subscriber", number(result["rss_bytes_per_subscriber"], 1, scale=2**-10)),
         ("join ms p50 / p99 / max", f"{join['p50']:.0f} / {join['p99']:.0f} / {join['max']:.0f}"),
-        ("joins/s", f"{result.joins_per_s:.0f}"),
-        ("keyframe requests", f"{result.keyframe_requests:,}"),
-        ("generator late by ms, at most", f"{result.generator_late_us / 1e3:.2f}"),
+        ("joins/s", f"{result['joins_per_s']:.0f}"),
+        ("keyframe requests", f"{result['keyframe_requests']:,.0f}"),
+        ("generator CPU, % of one processor", number(result["generator_cpu_share"], 1, scale=100)),
+        ("generator late by ms, at most", f"{result['generator_late_us'] / 1e3:.2f}"),
     ]
 
 
-def _floor(result: Result) -> list[tuple[str, str]]:
-    if result.floor is None:
+def ramp_rows(result: dict[str, Any]) -> Rows:
+    """The answer; the steps are a table of their own."""
+    limits = {
+        "loss": "loss above 0.1 %",
+        "latency": "p99 above 20 ms",
+        "generator": "the generator: the server may have more to give",
+        "subscribers": "none was met with as many subscribers as allowed",
+    }
+    return [
+        ("capacity, forwarded packets/s", number(result["capacity_packets_per_s"], 0)),
+        ("subscribers at capacity", number(result["capacity_subscribers"], 0)),
+        ("server CPU at capacity, % of one processor", number(result["cpu_share_at_capacity"], 1, scale=100)),
+        ("extrapolated to 100 %, packets/s (not measured)", number(result["packets_per_s_per_full_core"], 0)),
+        ("limit", limits[str(result["limit"])]),
+    ]
+
+
+def joins_rows(result: dict[str, Any]) -> Rows:
+    """The storm; the running meeting is a table of its own."""
+    join = result["join_ms"]
+    rows = [
+        ("joins", f"{result['joins']:,.0f}"),
+        ("failed", f"{result['failed']:,.0f}"),
+        ("joins/s that came about", f"{result['joins_per_s']:.1f}"),
+        ("join ms p50 / p99 / max", f"{join['p50']:.0f} / {join['p99']:.0f} / {join['max']:.0f}"),
+        ("under way at once, at most", f"{result['most_at_once']:.0f}"),
+        ("server RSS MiB", number(result["rss_bytes"], 1, scale=2**-20)),
+    ]
+    return rows + [(f"{count} x", error) for error, count in result["errors"].items()]
+
+
+def isolate_rows(result: dict[str, Any]) -> Rows:
+    """That it was blocked; media is a table of its own."""
+    return [
+        ("control plane blocked, s", f"{result['blocked_s']:.2f}"),
+        ("HTTP without an answer, s", f"{result['silent_s']:.2f}"),
+    ]
+
+
+def _floor_rows(result: dict[str, Any]) -> Rows:
+    floor = result["floor"]
+    if floor is None:
         return []
-    floor = result.floor
     parts = f"{floor['us_per_packet']:.2f} = {floor['bare_us_per_packet']:.2f} + {floor['aead_us_per_packet']:.2f}"
     latency = floor["latency_us"]
     before_and_after = " / ".join(f"{cost:.2f}" for cost in floor["each_us_per_packet"])
     return [
         ("floor us per packet = reflector + cipher", parts),
         ("floor before / after", before_and_after),
-        ("server / floor", _number(result.cost_to_floor, 2)),
+        ("server / floor", number(result["cost_to_floor"], 2)),
         ("floor latency ms p50 / p99", f"{latency['p50'] / 1e3:.2f} / {latency['p99'] / 1e3:.2f}"),
     ]
 
 
-def _number(value: float | None, digits: int, *, scale: float = 1) -> str:
+_ROWS = {"fanout": fanout_rows, "mesh": fanout_rows, "ramp": ramp_rows, "joins": joins_rows, "isolate": isolate_rows}
+_STEP_COLUMNS = [
+    "subscribers",
+    "packets/s",
+    "CPU us/packet",
+    "CPU %",
+    "generator %",
+    "loss",
+    "p50 ms",
+    "p99 ms",
+    "limit",
+]
+_PHASE_COLUMNS = ["", "packets", "lost", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "CPU %", "generator %", "late ms"]
+
+
+def _step_row(step: dict[str, Any]) -> list[str]:
+    latency = step["latency_us"]
+    return [
+        f"{step['subscribers']:,}",
+        f"{step['packets_per_s']:,.0f}",
+        number(step["cpu_us_per_packet"], 2),
+        number(step["cpu_share"], 1, scale=100),
+        number(step["generator_cpu_share"], 1, scale=100),
+        f"{step['loss_share']:.3%}",
+        f"{latency['p50'] / 1e3:.2f}",
+        f"{latency['p99'] / 1e3:.2f}",
+        str(step["limit"] or ""),
+    ]
+
+
+def _phase_row(name: str, phase: dict[str, Any]) -> list[str]:
+    latency = phase["latency_us"]
+    return [
+        name,
+        f"{phase['packets']:,.0f}",
+        f"{phase['lost']:,.0f}",
+        *(f"{latency[share] / 1e3:.2f}" for share in ("p50", "p99", "p99_9", "max")),
+        number(phase["cpu_share"], 1, scale=100),
+        number(phase["generator_cpu_share"], 1, scale=100),
+        f"{phase['generator_late_us'] / 1e3:.2f}",
+    ]
+
+
+def _columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table()
+    for index, name in enumerate(names):
+        table.add_column(name, justify="left" if index == 0 or name == "limit" else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _latency_rows(latency: dict[str, float]) -> Rows:
+    return [
+        ("latency ms p50 / p90", f"{latency['p50'] / 1e3:.2f} / {latency['p90'] / 1e3:.2f}"),
+        ("latency ms p99 / p99.9", f"{latency['p99'] / 1e3:.2f} / {latency['p99_9'] / 1e3:.2f}"),
+        ("latency ms max", f"{latency['max'] / 1e3:.2f}"),
+    ]
+
+
+def number(value: float | None, digits: int, *, scale: float = 1) -> str:
+    """``-`` for what is not known."""
     return "-" if value is None else f"{value * scale:,.{digits}f}"

@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,14 +76,21 @@ def usage_of(pid: int) -> Usage:
 
 
 @asynccontextmanager
-async def own_server(cpu: int | None) -> AsyncIterator[Target]:
-    """``sfu serve --dev`` on free ports, kept on processor ``cpu``. TargetError when it does not start."""
+async def own_server(cpu: int | None, settings: Mapping[str, str] | None = None) -> AsyncIterator[Target]:
+    """``sfu serve --dev`` on free ports, kept on processor ``cpu``. TargetError when it does not start.
+
+    ``settings``: environment variables beside those that every run needs.
+    """
     port, media_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)
     command = [sys.executable, "-m", "sfu", "serve", "--dev", "--host", HOST, "--port", str(port)]
     command += ["--media-port", str(media_port), "--log-level", "warning"]
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | _SETTINGS
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=os.environ | _SETTINGS | dict(settings or {}),
         )
         try:
             if cpu is not None:

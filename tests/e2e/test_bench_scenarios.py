@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from sfu.cli import app
+
+pytestmark = pytest.mark.e2e
+
+
+def bench(tmp_path: Path, *options: str) -> tuple[dict[str, Any], str]:
+    """The result of a scenario, and its plot."""
+    out, plot = tmp_path / "result.json", tmp_path / "plot.svg"
+    outcome = CliRunner().invoke(app, ["bench", *options, "--out", str(out), "--plot", str(plot)])
+    assert outcome.exit_code == 0, outcome.output
+    return json.loads(out.read_text()), plot.read_text()
+
+
+def test_a_short_ramp_ends_at_the_number_of_subscribers_that_is_allowed(tmp_path: Path) -> None:
+    options = ["--publishers", "2", "--start", "6", "--most", "12", "--step", "1", "--video-kbps", "300"]
+    result, plot = bench(tmp_path, "ramp", *options)
+    assert result["steps"][0]["subscribers"] == 6
+    assert result["capacity_subscribers"] == 12
+    assert result["limit"] == "subscribers"
+    # 1 packet 30 times a second and 50 of audio, to 12.
+    assert result["capacity_packets_per_s"] == pytest.approx(80 * 12, rel=0.15)
+    for step in result["steps"]:
+        assert step["loss_share"] == 0
+        assert 0 < step["cpu_share"] < 1
+        assert 0 < step["generator_cpu_share"] < 1
+    assert result["packets_per_s_per_full_core"] > result["capacity_packets_per_s"]
+    assert "forwarded packets/s" in plot
+
+
+def test_a_short_storm_of_joins_lets_everybody_in_and_costs_the_meeting_no_packet(tmp_path: Path) -> None:
+    result, plot = bench(tmp_path, "joins", "--rate", "15", "--duration", "2", "--subscribers", "5")
+    assert (result["joins"], result["failed"], result["errors"]) == (30, 0, {})
+    assert 5 < result["joins_per_s"] <= 16
+    assert 0 < result["join_ms"]["p50"] <= result["join_ms"]["max"]
+    for phase in ("before", "during", "after"):
+        assert result["phases"][phase]["lost"] == 0
+        assert result["phases"][phase]["packets"] > 0
+    # Those who join are not counted with the meeting.
+    during = result["phases"]["during"]
+    assert during["packets"] / during["duration_s"] == pytest.approx(5 * 200, rel=0.2)
+    assert "storm" in plot
+
+
+def test_media_flows_while_the_control_plane_is_blocked(tmp_path: Path) -> None:
+    result, plot = bench(tmp_path, "isolate", "--block", "2", "--subscribers", "5")
+    assert result["blocked_s"] == pytest.approx(2, abs=0.5)
+    assert result["silent_s"] > 1
+    during = result["phases"]["during"]
+    assert during["lost"] == 0
+    assert during["packets"] / during["duration_s"] == pytest.approx(5 * 200, rel=0.2)
+    assert during["latency_us"]["p50"] < 100_000
+    assert "control plane blocked" in plot
+
+
+def test_rounds_are_combined_and_keep_their_spread(tmp_path: Path) -> None:
+    result, _ = bench(tmp_path, "fanout", "--subscribers", "3", "--duration", "0.5", "--rounds", "2")
+    assert len(result["rounds"]) == 2
+    smallest, largest = result["spread"]["cpu_us_per_packet"]
+    assert smallest <= result["cpu_us_per_packet"] <= largest
+
+
+def test_rows_that_there_are_not_are_refused() -> None:
+    outcome = CliRunner().invoke(app, ["bench", "targets", "--only", "speed-of-light"])
+    assert outcome.exit_code == 2
+    assert "speed-of-light" in outcome.output

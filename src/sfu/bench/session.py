@@ -95,7 +95,10 @@ async def subscribe(
     progress: Progress,
     at_once: int = JOINS_AT_ONCE,
 ) -> None:
-    """Subscriber ``n`` joins meeting ``n mod len(meetings)``, ``at_once`` at a time. The first JoinError ends the others."""
+    """Subscriber ``n`` joins meeting ``n mod len(meetings)``, ``at_once`` at a time.
+
+    The first JoinError ends the others.
+    """
     places = asyncio.Semaphore(at_once)
     joined = 0
 

@@ -12,18 +12,21 @@ import os
 import shutil
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.peers import crossing
 from bench.peers.adapter import Peer, PeerError, Running
-from bench.peers.janus_api import Session, sdp_of
+from bench.peers.janus_api import NO_SUCH_FEED, RefusedError, Session, sdp_of
 from bench.peers.process import ServerProcess, free_port
 
 LIBSRTP_VARIABLE = "SFU_PEERS_LIBSRTP"
 """Names a libsrtp2.so that was built with OpenSSL; Debian's is built with NSS, whose AES-GCM is slow by the packet."""
 _MODULES = Path("/usr/lib/x86_64-linux-gnu/janus")
 _VIDEOROOM = "janus.plugin.videoroom"
+_FEED_TIMEOUT_S, _RETRY_S = 5.0, 0.02
 _SIOCGIFADDR = 0x8915
 """linux/sockios.h."""
 
@@ -104,10 +107,21 @@ class _RunningJanus(Running):
     async def subscriber_answer(self, room: str, offer_sdp: str) -> str:
         handle = await self._session.attach(_VIDEOROOM)
         joined = {"request": "join", "ptype": "subscriber", "room": room, "streams": [{"feed": "publisher"}]}
-        offer = sdp_of(await self._session.message(handle, joined))
+        offer = sdp_of(await self._joined(handle, joined))
         answer = crossing.answer_to(offer, offer_sdp)
         await self._session.message(handle, {"request": "start"}, {"type": "answer", "sdp": answer})
         return offer
+
+    async def _joined(self, handle: int, joined: dict[str, Any]) -> dict[str, Any]:
+        """A feed is there a moment after its publisher's keys are: Janus's own side of the handshake ends later."""
+        deadline = time.monotonic() + _FEED_TIMEOUT_S
+        while True:
+            try:
+                return await self._session.message(handle, joined)
+            except RefusedError as error:
+                if error.code != NO_SUCH_FEED or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_RETRY_S)
 
     async def stop(self) -> None:
         await asyncio.wait_for(self._session.close(), 20)

@@ -22,6 +22,18 @@ _ANSWER_TIMEOUT_S = 20.0
 _MAX_MESSAGE_BYTES = 262_144
 
 
+NO_SUCH_FEED = 428
+"""JANUS_VIDEOROOM_ERROR_NO_SUCH_FEED."""
+
+
+class RefusedError(PeerError):
+    """The plugin says no; ``code`` is its own."""
+
+    def __init__(self, reason: str, code: object) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
 def result_of(message: dict[str, Any]) -> dict[str, Any] | None:
     """What a message with our transaction says in the end; None: only that the request has come.
 
@@ -35,7 +47,7 @@ def result_of(message: dict[str, Any]) -> dict[str, Any] | None:
     plugin = message.get("plugindata")
     data = plugin.get("data") if isinstance(plugin, dict) else None
     if isinstance(data, dict) and "error" in data:
-        raise PeerError(f"janus: {data['error']}")
+        raise RefusedError(f"janus: {data['error']}", data.get("error_code"))
     return message
 
 

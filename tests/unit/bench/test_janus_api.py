@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from bench.peers.adapter import PeerError
-from bench.peers.janus_api import id_of, result_of, sdp_of
+from bench.peers.janus_api import NO_SUCH_FEED, RefusedError, id_of, result_of, sdp_of
 
 
 def test_an_acknowledgement_is_not_yet_a_result() -> None:
@@ -35,6 +35,13 @@ def test_an_event_carries_the_description() -> None:
 def test_a_refusal_of_the_gateway_or_of_the_plugin_is_an_error(message: dict[str, object], reason: str) -> None:
     with pytest.raises(PeerError, match=reason):
         result_of(message)
+
+
+def test_the_plugin_s_reason_has_its_number() -> None:
+    refused = {"janus": "event", "plugindata": {"data": {"error_code": NO_SUCH_FEED, "error": "No such feed (a)"}}}
+    with pytest.raises(RefusedError) as raised:
+        result_of(refused)
+    assert raised.value.code == NO_SUCH_FEED
 
 
 @pytest.mark.parametrize("message", [{}, {"jsep": 1, "data": []}, {"jsep": {"sdp": 1}, "data": {"id": "1"}}])

@@ -12,10 +12,7 @@ from dataclasses import dataclass
 from bench.peers.adapter import PeerError
 
 _MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
-TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-TRANSPORT_CC_ID = 2
-"""The one id by which the load generator knows this extension; under another one it is not taken."""
-_COPIED = ("mid", "rtcp-mux", "rtcp-rsize")
+_COPIED = ("mid", "rtcp-mux", "rtcp-rsize", "sctp-port", "max-message-size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,36 +60,41 @@ def attribute(sdp: str, name: str) -> str:
 def answer_to(server_offer: str, client_offer: str) -> str:
     """What the client that made ``client_offer`` answers to ``server_offer``: all of it, to receive, as DTLS client.
 
-    Each m-line is taken with its first payload type, except data channels, which are refused. Retransmission is not
-    taken: what is lost stays lost and is counted. PeerError when an offer cannot be read.
+    Each m-line is taken with its first payload type. Retransmission is not taken: what is lost stays lost and is
+    counted. Data channels are taken and nothing is ever said on them, because some servers offer them first and alone.
+    PeerError when an offer cannot be read.
     """
     session, sections = parse(server_offer)
     transport = [f"a={name}:{attribute(client_offer, name)}" for name in ("ice-ufrag", "ice-pwd", "fingerprint")]
-    taken = [section.first("mid") or "0" for section in sections if section.kind in {"audio", "video"}]
+    extensions = (value.partition(" ") for section in parse(client_offer)[1] for value in section.all("extmap"))
+    known = {number: uri for number, _, uri in extensions}
+    taken = [section.first("mid") or "0" for section in sections]
     lines = ["v=0", "o=- 2 1 IN IP4 127.0.0.1", "s=-", "t=0 0"]
     if session.first("group") is not None:
         lines.append("a=group:BUNDLE " + " ".join(taken))
     for section in sections:
-        lines += _answered(section, transport)
+        lines += _answered(section, transport, known)
     return "\r\n".join(lines) + "\r\n"
 
 
-def _answered(section: Section, transport: list[str]) -> list[str]:
-    if section.kind not in {"audio", "video"}:
-        refused = [f"m={section.kind} 0 {section.protocol} {' '.join(section.payload_types)}", "c=IN IP4 0.0.0.0"]
-        return refused + [f"a=mid:{mid}" for mid in section.all("mid")]
+def _answered(section: Section, transport: list[str], known: dict[str, str]) -> list[str]:
+    """``known``: the client's header extensions, number to name."""
     pt = section.payload_types[0]
     lines = [f"m={section.kind} 9 {section.protocol} {pt}", "c=IN IP4 0.0.0.0", *transport, "a=setup:active"]
-    lines.append("a=recvonly")
     lines += [f"a={name}:{value}" if value else f"a={name}" for name, value in section.attributes if name in _COPIED]
-    for value in section.all("extmap"):
-        number, _, uri = value.partition(" ")
-        known = TRANSPORT_CC_URI if number == str(TRANSPORT_CC_ID) else _MID_URI
-        if uri == known:
-            lines.append(f"a=extmap:{value}")
+    if section.kind == "application":
+        return lines
+    lines.append("a=recvonly")
+    lines += [f"a=extmap:{value}" for value in section.all("extmap") if _is_known(value, known)]
     for name in ("rtpmap", "fmtp", "rtcp-fb"):
         lines += [f"a={name}:{value}" for value in section.all(name) if _is_for(value, pt)]
     return lines
+
+
+def _is_known(value: str, known: dict[str, str]) -> bool:
+    """The load generator knows extensions by the numbers of its own offers; a mid under another one does no harm."""
+    number, _, uri = value.partition(" ")
+    return known.get(number, _MID_URI) == uri
 
 
 def _is_for(value: str, pt: str) -> bool:

@@ -30,6 +30,8 @@ class Rtpengine(Peer):
     name = "rtpengine"
     install = "apt-get install rtpengine-daemon"
     target_ratio = 3.0
+    audio = False
+    """It has a port for each m-line and no BUNDLE (RFC 9143); the load generator has one transport for each client."""
 
     def is_installed(self) -> str | None:
         """The daemon alone is needed."""

@@ -45,7 +45,7 @@ a=sctp-port:5000
 
 def test_the_server_is_answered_in_the_name_of_the_client() -> None:
     answer = crossing.answer_to(SERVER, CLIENT)
-    _, (audio, video, data) = crossing.parse(answer)
+    _, (audio, video, _) = crossing.parse(answer)
     assert [(m.kind, m.payload_types, m.first("mid")) for m in (audio, video)] == [
         ("audio", ("111",), "a"),
         ("video", ("96",), "v"),
@@ -58,9 +58,14 @@ def test_the_server_is_answered_in_the_name_of_the_client() -> None:
         assert section.first("recvonly") == section.first("rtcp-mux") == ""
     assert audio.all("extmap") == ["3 urn:ietf:params:rtp-hdrext:sdes:mid"]
     assert video.all("rtpmap") == ["96 VP8/90000"]
-    assert "a=group:BUNDLE a v\r\n" in answer
-    assert "m=application 0 " in answer
-    assert data.kind == "application"
+    assert "a=group:BUNDLE a v d\r\n" in answer
+
+
+def test_a_data_channel_is_taken_with_the_same_transport() -> None:
+    _, (_, _, data) = crossing.parse(crossing.answer_to(SERVER, CLIENT))
+    assert (data.kind, data.payload_types) == ("application", ("webrtc-datachannel",))
+    assert (data.first("mid"), data.first("sctp-port"), data.first("ice-ufrag")) == ("d", "5000", "ours")
+    assert data.first("recvonly") is None
 
 
 def test_retransmission_and_extensions_under_numbers_that_mean_something_else_are_not_taken() -> None:
@@ -70,9 +75,10 @@ def test_retransmission_and_extensions_under_numbers_that_mean_something_else_ar
 
 
 def test_transport_wide_feedback_is_taken_under_the_number_that_the_clients_know() -> None:
-    offer = SERVER.replace("a=extmap:5", "a=extmap:2")
+    known = next(value for value in crossing.parse(CLIENT)[1][1].all("extmap") if "transport-wide-cc" in value)
+    offer = SERVER.replace("a=extmap:5", f"a=extmap:{known.split()[0]}")
     _, (_, video, _) = crossing.parse(crossing.answer_to(offer, CLIENT))
-    assert video.all("extmap") == [f"{crossing.TRANSPORT_CC_ID} {crossing.TRANSPORT_CC_URI}"]
+    assert video.all("extmap") == [known]
 
 
 def test_the_server_s_offer_says_all_that_an_answer_says() -> None:

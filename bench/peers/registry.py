@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bench.peers.adapter import Peer
 from bench.peers.janus import Janus
+from bench.peers.livekit import LiveKit
 from bench.peers.rtpengine import Rtpengine
 
 
@@ -15,4 +16,5 @@ def peers() -> Sequence[Peer]:
         Janus("janus as shipped", 9, event_loops=None, with_libsrtp=False),
         Janus("janus tuned", 4.5, event_loops=1, with_libsrtp=True),
         Rtpengine(),
+        LiveKit(),
     ]

@@ -59,10 +59,11 @@ class Offering:
         self._want(now, self._wanted() | late)
         return after is not before
 
-    def want(self, now: float) -> None:
-        """A consumer's target changed: what is off and wanted goes on at once."""
-        if self._wanted() & ~self._economy.active:
-            self._want(now, self._wanted() | self._economy.active)
+    def want(self, now: float, spatial: int) -> None:
+        """A consumer has another target: if that is off it goes on at once. Called for every one of thousands."""
+        wanted = wanted_encodings((spatial,), self._count)
+        if wanted & ~self._economy.active:
+            self._want(now, wanted | self._economy.active)
 
     def _wanted(self) -> int:
         targets = (c.preferred_layers.spatial for c in self.producer.consumers if not c.paused)

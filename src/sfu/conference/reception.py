@@ -8,7 +8,7 @@ from typing import Any
 
 from sfu.conference.events import QualityChanged
 from sfu.conference.slot import Slot, SlotState, SlotTable
-from sfu.conference.timeline import NetworkSecond, SlotSecond, Timeline
+from sfu.conference.timeline import Timeline
 from sfu.conference.track import Source
 from sfu.conference.views import QualityView
 from sfu.layers import Allocation, Choice, Demand, Ladder, LayerPolicy, Priority, Reason, Subscriber, Wish
@@ -37,7 +37,7 @@ class Tile:
 
 
 class Reception:
-    """``ladder_of`` finds what a producer offers, ``changed`` is told of each producer whose consumer got another
+    """``ladder_of`` finds what a producer offers, ``wanted`` is told of each spatial layer that becomes a
     target, ``tell`` reaches the client.
     """
 
@@ -49,7 +49,7 @@ class Reception:
         id: str,  # noqa: A002
         policy: LayerPolicy,
         ladder_of: Callable[[Producer], Ladder],
-        changed: Callable[[Producer], None],
+        wanted: Callable[[Producer, int], None],
         tell: Callable[[QualityChanged], None],
     ) -> None:
         self.slots = slots
@@ -57,7 +57,7 @@ class Reception:
         self.timeline = Timeline()
         self._policy = policy
         self._ladder_of = ladder_of
-        self._changed = changed
+        self._wanted = wanted
         self._tell = tell
         self._subscriber = Subscriber(id)
         self._tiles: Mapping[str, Tile] | None = None
@@ -65,6 +65,8 @@ class Reception:
         self._paused: set[str] = set()
         self._demands: tuple[Demand, ...] = ()
         self._fed: tuple[Slot, ...] = ()
+        self._is_stale = False
+        """Other slots than those that the allocation was made for are fed."""
         self._audio_bps = 0
         self._allocation = Allocation((), 0, 0)
         self._told: dict[str, tuple[str, Reason]] = {}
@@ -89,7 +91,8 @@ class Reception:
         """Looks anew at what feeds the slots, how they are shown and what the feeds offer."""
         fed = tuple(slot for slot in self.slots.video if slot.consumer is not None and slot.state is SlotState.ACTIVE)
         demands = tuple(map(self._demand, fed))
-        self._fed = fed
+        if fed != self._fed:
+            self._fed, self._is_stale = fed, True
         if demands != self._demands:
             self._demands = demands
         audible = self.slots.audible
@@ -100,13 +103,12 @@ class Reception:
         allocation = self._policy.select(
             now, self.transport.estimate_bps, self._audio_bps, self._demands, self._subscriber
         )
-        if allocation is self._allocation and all(
-            slot.choice is choice for slot, choice in zip(self._fed, allocation.choices, strict=True)
-        ):
+        if allocation is self._allocation and not self._is_stale:
             return
-        self._allocation = allocation
+        self._allocation, self._is_stale = allocation, False
         for slot, choice in zip(self._fed, allocation.choices, strict=True):
-            self._give(slot, choice)
+            if slot.choice is not choice:
+                self._give(slot, choice)
 
     def tick(self, now: float) -> None:
         """Once a second: what time alone changes, and a row of the timeline."""
@@ -116,14 +118,19 @@ class Reception:
                 slot.give(slot.choice)  # the queue that made the shard shed has had its second
         stats = self.transport.stats()
         self.timeline.record(
-            NetworkSecond(
+            (
                 self.transport.estimate_bps,
                 self._allocation.desired_bps,
                 self._sent_bps(now, stats),
                 stats.get("loss"),
                 stats.get("rtt_us"),
             ),
-            [(slot.mid, _slot_second(slot, fed=slot in self._fed)) for slot in self.slots.video],
+            [
+                (slot.mid, slot.choice, slot.consumer.stats().get("bitrate_bps"))
+                if slot in self._fed and slot.consumer is not None
+                else (slot.mid, None, None)
+                for slot in self.slots.video
+            ],
         )
 
     # what it is told, and others are
@@ -168,8 +175,8 @@ class Reception:
 
     def _give(self, slot: Slot, choice: Choice) -> None:
         slot.give(choice)
-        if slot.track is not None and slot.track.producer is not None:
-            self._changed(slot.track.producer)
+        if slot.track is not None and slot.track.producer is not None and not choice.paused:
+            self._wanted(slot.track.producer, choice.spatial)
         told = (_state(choice), choice.reason)
         if self._told.get(slot.mid) != told:
             self._told[slot.mid] = told
@@ -184,11 +191,6 @@ class Reception:
         if before is None or now <= before[0]:
             return None
         return max(0, int((sent_bytes - before[1]) * 8 / (now - before[0])))
-
-
-def _slot_second(slot: Slot, *, fed: bool) -> SlotSecond:
-    sent_bps = slot.consumer.stats().get("bitrate_bps") if fed and slot.consumer is not None else None
-    return SlotSecond(slot.choice if fed else None, sent_bps)
 
 
 def _state(choice: Choice) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sfu.conference.slot import Slot
@@ -21,6 +20,7 @@ NOT_KNOWN = 0xFFFF
 NOTHING_SHOWN = 0xFFFE
 PAUSED = 0xFFFD
 _MOST = 0xFFFC
+_NOTHING = (NOTHING_SHOWN, NOT_KNOWN, NOT_KNOWN)
 
 _REASONS = tuple(Reason)
 _CODE_OF = {reason: code for code, reason in enumerate(_REASONS)}
@@ -64,24 +64,11 @@ class Ring:
         return len(self._values) * self._values.itemsize
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkSecond:
-    """One second of a participant's network. None: not known."""
+NetworkSecond = tuple[int | None, int, int | None, float | None, int | None]
+"""Estimate, desired and sent, bits per second; loss, 0..1; round trip, microseconds. None: not known."""
 
-    estimate_bps: int | None
-    desired_bps: int
-    sent_bps: int | None
-    loss: float | None
-    """0..1"""
-    rtt_us: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class SlotSecond:
-    """One second of a slot. ``choice`` None: it showed nothing."""
-
-    choice: Choice | None
-    sent_bps: int | None
+SlotSecond = tuple[str, Choice | None, int | None]
+"""Mid; what it got, None when it showed nothing; sent, bits per second."""
 
 
 class Timeline:
@@ -99,22 +86,24 @@ class Timeline:
         """Memory of all rows."""
         return self._network.size_bytes + sum(ring.size_bytes for ring in self._slots.values())
 
-    def record(self, network: NetworkSecond, slots: Iterable[tuple[str, SlotSecond]]) -> None:
-        """A second has passed. ``slots``: by mid, always all that there are."""
+    def record(self, network: NetworkSecond, slots: Iterable[SlotSecond]) -> None:
+        """A second has passed. ``slots``: always all that there are."""
+        estimate_bps, desired_bps, sent_bps, loss, rtt_us = network
         self._network.append(
             (
-                _kbps(network.estimate_bps),
-                _kbps(network.desired_bps),
-                _kbps(network.sent_bps),
-                NOT_KNOWN if network.loss is None else min(_MOST, round(network.loss * LOSS_SCALE)),
-                NOT_KNOWN if network.rtt_us is None else min(_MOST, network.rtt_us // 1000),
+                _kbps(estimate_bps),
+                _kbps(desired_bps),
+                _kbps(sent_bps),
+                NOT_KNOWN if loss is None else min(_MOST, round(loss * LOSS_SCALE)),
+                NOT_KNOWN if rtt_us is None else min(_MOST, rtt_us // 1000),
             )
         )
-        for mid, second in slots:
-            ring = self._slots.get(mid)
+        rings = self._slots
+        for mid, choice, slot_bps in slots:
+            ring = rings.get(mid)
             if ring is None:
-                ring = self._slots[mid] = Ring(3)
-            ring.append((*_layers(second.choice), _kbps(second.sent_bps)))
+                ring = rings[mid] = Ring(3)
+            ring.append(_NOTHING if choice is None else (*_layers(choice), _kbps(slot_bps)))
 
     def view(self, participant_id: str, at: datetime, slots: Iterable[Slot], last: int) -> QualityTimeline:
         """The last seconds. The columns of a slot that is younger than the participant are shorter."""
@@ -152,10 +141,8 @@ def _kbps(bps: int | None) -> int:
     return NOT_KNOWN if bps is None else min(_MOST, bps // 1000)
 
 
-def _layers(choice: Choice | None) -> tuple[int, int]:
+def _layers(choice: Choice) -> tuple[int, int]:
     """Layers and reason in a number each."""
-    if choice is None:
-        return NOTHING_SHOWN, NOT_KNOWN
     code = _CODE_OF[choice.reason]
     return (PAUSED if choice.paused else min(choice.spatial, 15) << 4 | min(choice.temporal, 15)), code
 

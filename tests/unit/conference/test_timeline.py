@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sfu.conference.timeline import SECONDS, NetworkSecond, Ring, SlotSecond, Timeline
+from sfu.conference.timeline import SECONDS, Ring, Timeline
 from sfu.layers import Choice, Reason
 
 
@@ -18,15 +18,15 @@ def test_a_ring_keeps_the_last_quarter_of_an_hour() -> None:
 
 def test_memory_is_bounded_as_documented() -> None:
     timeline = Timeline()
-    slots = [(str(mid), SlotSecond(Choice(2, 2, Reason.NONE, 0), 1_000_000)) for mid in range(49)]
+    slots = [(str(mid), Choice(2, 2, Reason.NONE, 0), 1_000_000) for mid in range(49)]
     for _ in range(SECONDS + 10):
-        timeline.record(NetworkSecond(1_000_000, 2_000_000, 900_000, 0.02, 40_000), slots)
+        timeline.record((1_000_000, 2_000_000, 900_000, 0.02, 40_000), slots)
     assert timeline.size_bytes == SECONDS * (10 + 6 * 49) == 273_600
 
 
 def test_numbers_beyond_what_a_row_holds_are_cut() -> None:
     timeline = Timeline()
-    timeline.record(NetworkSecond(10**12, 0, None, 2.0, 10**12), [])
+    timeline.record((10**12, 0, None, 2.0, 10**12), [])
     view = timeline.view("p", datetime(2026, 1, 1, tzinfo=UTC), [], 1)
     assert view.estimate_kbps == [0xFFFC]
     assert view.sent_kbps == [None]

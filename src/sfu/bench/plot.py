@@ -22,8 +22,7 @@ _QUANTILES = (
 def plot(scenario: str, result: dict[str, Any]) -> str:
     """SVG."""
     charts = {"fanout": _fanout, "mesh": _fanout, "ramp": _ramp, "joins": _phases, "isolate": _phases}[scenario](result)
-    charts[0].title = f"{title(scenario, result['options'])} – {charts[0].title}"
-    return render(charts)
+    return render(charts, title(scenario, result["options"]))
 
 
 def nines(share: float) -> float:

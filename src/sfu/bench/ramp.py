@@ -3,8 +3,8 @@
 The streams stay as they are and the number of subscribers changes, so that every step has the traffic of a real
 meeting. Publishers are silent while subscribers join, for a full server lets nobody in. Steps grow by half, or by less
 when the server's processor time tells that its end is near, until one fails; then the distance between the largest that
-holds and the smallest that fails is halved until they lie close together. A narrow failure is measured a second time,
-so that one hiccup decides nothing.
+holds and the smallest that fails is halved until they lie close together. A narrow failure, or one of a server that had
+processor time to spare, is measured a second time, so that one hiccup decides nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _HEADROOM = 1.05
 """Beyond what a whole processor should bear, so that the limit is met and not only approached."""
 _NARROW = 2.0
 """A limit missed by up to so many times is measured again."""
+_FULL = 0.9
+"""Share of its processor from which on a server's failure needs no other explanation."""
 
 
 class Limit(StrEnum):
@@ -165,6 +167,9 @@ def step(subscribers: int, window: Window) -> Step:
 
 
 def _is_narrow(step: Step) -> bool:
+    """Also a failure of a server that had processor time to spare: something else disturbed it."""
+    if step.cpu_share is not None and step.cpu_share < _FULL:
+        return True
     return step.loss_share <= LOSS_LIMIT * _NARROW and step.latency_us["p99"] <= P99_LIMIT_US * _NARROW
 
 

@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 from html import escape
 
 WIDTH, HEIGHT = 760, 340
-_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 18, 58, 52
+_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 34, 58, 52
+_HEAD = 34
+"""Height of the title."""
 _TICKS = 6
 _STYLE = """
 svg { --ink: #1f2328; --dim: #59636e; --grid: #d8dee4; --page: #ffffff; --a: #0969da; --b: #bc4c00; --c: #1a7f37;
   --d: #8250df; --band: #8c959f; }
 @media (prefers-color-scheme: dark) { svg { --ink: #e6edf3; --dim: #9198a1; --grid: #30363d; --page: #0d1117;
   --a: #4493f8; --b: #f0883e; --c: #3fb950; --d: #ab7df8; --band: #6e7681; } }
-text { font: 12px system-ui, sans-serif; fill: var(--dim); } .title { font-size: 15px; fill: var(--ink); }
+text { font: 12px system-ui, sans-serif; fill: var(--dim); }
+.title { font-size: 15px; font-weight: 600; fill: var(--ink); }
+.name { font-size: 13px; fill: var(--ink); }
 .page { fill: var(--page); } .grid { stroke: var(--grid); } .axis { stroke: var(--dim); }
 .band { fill: var(--band); opacity: .16; } .limit { stroke: var(--dim); stroke-dasharray: 5 4; }
 polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
@@ -51,13 +55,14 @@ class Chart:
     dots: bool = False
 
 
-def render(charts: Sequence[Chart]) -> str:
-    """The charts one below the other."""
-    total = HEIGHT * len(charts)
+def render(charts: Sequence[Chart], title: str) -> str:
+    """The charts one below the other, under a title."""
+    total = _HEAD + HEIGHT * len(charts)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {total}" width="{WIDTH}" height="{total}">'
     parts = [head, f"<style>{_STYLE}</style>", f'<rect class="page" width="{WIDTH}" height="{total}"/>']
+    parts.append(f'<text class="title" x="{_LEFT}" y="26">{escape(title)}</text>')
     for index, chart in enumerate(charts):
-        parts += [f'<g transform="translate(0 {index * HEIGHT})">', *_chart(chart), "</g>"]
+        parts += [f'<g transform="translate(0 {_HEAD + index * HEIGHT})">', *_chart(chart), "</g>"]
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -88,7 +93,7 @@ def _chart(chart: Chart) -> list[str]:
     x_ticks, y_ticks = _ticks(chart.x, xs), _ticks(chart.y, ys)
     x = _Scale(*_span(xs, x_ticks), _LEFT, WIDTH - _RIGHT, chart.x.log)
     y = _Scale(*_span(ys, y_ticks), HEIGHT - _BOTTOM, _TOP, chart.y.log)
-    parts = [f'<text class="title" x="{_LEFT}" y="22">{escape(chart.title)}</text>']
+    parts = [f'<text class="name" x="{_LEFT}" y="22">{escape(chart.title)}</text>']
     for start, end, label in chart.bands:
         width = x.at(end) - x.at(start)
         parts.append(
@@ -159,7 +164,7 @@ def _linear_ticks(low: float, high: float) -> list[tuple[float, str]]:
     rough = (high - low) / _TICKS or 1.0
     power = 10 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
-    first, last = math.floor(low / step), math.ceil(high / step)
+    first, last = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)
     return [(number * step, _text(number * step)) for number in range(first, last + 1)]
 
 

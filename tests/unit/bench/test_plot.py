@@ -60,5 +60,5 @@ def test_percentiles_rise_and_end_before_the_last_packet() -> None:
 
 def test_text_is_escaped() -> None:
     chart = Chart("a < b & c", Axis("x"), Axis("y"), [("one", [(0, 0), (1, 1)])])
-    assert "a &lt; b &amp; c" in render([chart])
-    assert f"0 0 {WIDTH} {HEIGHT}" in render([chart])
+    assert "a &lt; b &amp; c" in render([chart], "all")
+    assert f"0 0 {WIDTH} {HEIGHT + 34}" in render([chart], "all")

@@ -15,11 +15,15 @@ const BETA: f64 = 0.85;
 const FAR_GROWTH: f64 = 1.08;
 /// Growth per second back towards a capacity that is known, up to this share of it.
 const KNOWN_GROWTH: f64 = 2.0;
-const KNOWN_SHARE: f64 = 0.93;
+const KNOWN_SHARE: f64 = 0.88;
 /// Near the capacity: one packet of 1,200 bytes, or less of a slow stream, per response time, which is the round trip
 /// and 100 ms for the detector (draft §5.5).
 const DETECTION: Micros = Micros::from_millis(100);
+/// Of what is waited for a reduction to show.
+const MAX_RTT: Micros = Micros::from_millis(800);
 const PACKET_BITS: f64 = 1_200.0 * 8.0;
+/// Times the draft's: with a shorter way back up flows meet their fair share sooner.
+const NEAR_GROWTH: f64 = 1.6;
 const FRAMES_PER_S: f64 = 30.0;
 const LEAST_GROWTH_BPS: f64 = 4_000.0;
 /// How far the rate may run ahead of what arrives; the slack is so that the slowest streams grow at all.
@@ -28,17 +32,30 @@ const AHEAD_TOWARDS_KNOWN: f64 = 1.5;
 const AHEAD_SLACK_BPS: f64 = 10_000.0;
 /// The detector is believed only when packets really wait: a trend may come from jitter.
 const CONFIRMED_QUEUE_MS: f64 = 8.0;
+/// A probe makes a queue of its own, of about 20 ms and what media waits behind it.
+const PROBED_QUEUE_MS: f64 = 45.0;
 /// Congestion is over when packets wait no longer than this.
 const CLEAR_QUEUE_MS: f64 = 15.0;
 /// Or after so long: then the queue is somebody else's.
 const MAX_CONGESTED: Micros = Micros::from_secs(2);
 /// A queue above the standing one is drained by sending less still, until it is gone: nothing is taken off for the first
-/// 30 ms, half of the rate for 230 ms.
+/// 30 ms, half of the rate at 230 ms.
 const DRAIN_FREE_MS: f64 = 30.0;
 const DRAIN_FULL_MS: f64 = 400.0;
-const LEAST_DRAIN: f64 = 0.5;
-/// What stands longer than we let a queue stand belongs to another sender: it is believed at so many ms a second.
-const STANDING_RISE_MS: f64 = 30.0;
+const LEAST_DRAIN: f64 = 0.4;
+/// A queue that never got shorter than this for seconds, though we sent less, belongs to another sender, who fills it
+/// until it loses (TCP). Giving way would end with nothing: the rate then follows loss as his does.
+const CONTENDED_MS: f64 = 25.0;
+/// A queue that is being drained is always at its shortest; one that another fills goes up and down, by so much of it.
+const CONTENDED_SWING: f64 = 0.2;
+/// The factor at a loss, and the growth relative to Reno's packet per round trip, which go together for a fair share
+/// (3 (1 - b) / (1 + b) = 0.24 would be Reno's own; CUBIC takes more).
+const CONTENDED_BETA: f64 = 0.85;
+const CONTENDED_GROWTH: f64 = 0.5;
+/// Even then a queue of so much more than twice the standing one is too much.
+const CONTENDED_LIMIT_MS: f64 = 60.0;
+/// Then the delay of an empty queue is learned anew: the path may have become longer.
+const MAX_CONTENDED: Micros = Micros::from_secs(60);
 /// A step this long at most: after a break the rate does not leap.
 const MAX_STEP_S: f64 = 0.25;
 
@@ -47,11 +64,17 @@ const MAX_STEP_S: f64 = 0.25;
 pub struct Observed {
     pub usage: Usage,
     pub queue_ms: f64,
+    /// The least of the last seconds: what stands whatever we do.
+    pub floor_ms: f64,
+    /// Something was lost that random loss does not explain.
+    pub has_lost: bool,
     /// Over half a second, and over the last quarter, in which a growing queue shows the link's capacity.
     pub acked_bps: Option<f64>,
     pub recent_bps: Option<f64>,
     pub rtt: Micros,
     pub is_limited: bool,
+    /// A probe is under way or has just arrived.
+    pub is_probed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +91,7 @@ pub struct Aimd {
     updated: Option<Time>,
     reduced: Option<Time>,
     is_congested: bool,
-    standing_ms: f64,
+    contended: Option<Time>,
     /// Queue above the standing one.
     excess_ms: f64,
 }
@@ -81,7 +104,7 @@ impl Aimd {
             updated: None,
             reduced: None,
             is_congested: false,
-            standing_ms: 0.0,
+            contended: None,
             excess_ms: 0.0,
         }
     }
@@ -90,13 +113,21 @@ impl Aimd {
     pub fn update(&mut self, now: Time, observed: &Observed) -> Step {
         let passed_s = self.updated.map_or(0.0, |updated| seconds(now, updated)).min(MAX_STEP_S);
         self.updated = Some(now);
-        self.standing_ms = observed.queue_ms.min(self.standing_ms + STANDING_RISE_MS * passed_s);
-        self.excess_ms = observed.queue_ms - self.standing_ms;
+        self.contended = self.contended.filter(|_| observed.floor_ms >= CONTENDED_MS);
+        if observed.floor_ms >= CONTENDED_MS && observed.queue_ms >= observed.floor_ms * (1.0 + CONTENDED_SWING) {
+            self.contended.get_or_insert(now);
+        }
+        let standing_ms = self.contended.map_or(0.0, |_| observed.floor_ms);
+        self.excess_ms = observed.queue_ms - standing_ms;
         if observed.acked_bps.is_some_and(|acked| self.capacity.is_exceeded_by(acked)) {
             self.capacity.forget();
         }
+        if self.contended.is_some() {
+            return self.contend(now, passed_s, observed);
+        }
+        let confirmed_ms = if observed.is_probed { PROBED_QUEUE_MS } else { CONFIRMED_QUEUE_MS };
         match observed.usage {
-            Usage::Over if observed.queue_ms >= CONFIRMED_QUEUE_MS => self.reduce(now, observed),
+            Usage::Over if observed.queue_ms >= confirmed_ms => self.reduce(now, observed),
             Usage::Normal if !observed.is_limited => {
                 self.clear(now, observed.queue_ms);
                 self.grow(passed_s, observed)
@@ -108,6 +139,50 @@ impl Aimd {
         }
     }
 
+    /// Somebody else fills the queue.
+    fn contend(&mut self, now: Time, passed_s: f64, observed: &Observed) -> Step {
+        let is_too_long = observed.usage == Usage::Over && self.excess_ms > observed.floor_ms + CONTENDED_LIMIT_MS;
+        if is_too_long {
+            return self.reduce(now, observed);
+        }
+        self.is_congested = false;
+        let has_settled = self.reduced.is_none_or(|reduced| now.since(reduced) >= observed.rtt);
+        if observed.has_lost {
+            if !has_settled {
+                return Step::Held;
+            }
+            self.reduced = Some(now);
+            self.rate_bps *= CONTENDED_BETA;
+            return Step::Reduced;
+        }
+        if observed.is_limited {
+            return Step::Held;
+        }
+        let rtt_s = observed.rtt.0.max(20_000) as f64 / 1e6;
+        let grown = self.rate_bps + CONTENDED_GROWTH * PACKET_BITS / rtt_s / rtt_s * passed_s;
+        self.raise(grown, AHEAD_TOWARDS_KNOWN, observed)
+    }
+
+    fn raise(&mut self, grown: f64, ahead: f64, observed: &Observed) -> Step {
+        let Some(acked_bps) = observed.acked_bps else { return Step::Held };
+        let grown = grown.min(acked_bps * ahead + AHEAD_SLACK_BPS);
+        if grown <= self.rate_bps {
+            return Step::Held;
+        }
+        self.rate_bps = grown;
+        Step::Grown
+    }
+
+    /// How much longer the queue is than the one that another keeps there.
+    pub fn excess_ms(&self) -> f64 {
+        self.excess_ms
+    }
+
+    /// The delay of an empty queue is to be remembered for longer.
+    pub fn holds_base(&self, now: Time) -> bool {
+        self.contended.is_some_and(|since| now.since(since) < MAX_CONTENDED)
+    }
+
     fn clear(&mut self, now: Time, queue_ms: f64) {
         let is_old = self.reduced.is_none_or(|reduced| now.since(reduced) >= MAX_CONGESTED);
         if queue_ms < CLEAR_QUEUE_MS || is_old {
@@ -117,7 +192,7 @@ impl Aimd {
 
     fn reduce(&mut self, now: Time, observed: &Observed) -> Step {
         let Some(acked_bps) = observed.recent_bps.or(observed.acked_bps) else { return Step::Held };
-        let settle = Micros(observed.rtt.0.min(200_000)) + DETECTION;
+        let settle = Micros(observed.rtt.0.min(MAX_RTT.0)) + DETECTION;
         let has_settled = self.reduced.is_none_or(|reduced| now.since(reduced) >= settle);
         if !has_settled && acked_bps > self.rate_bps / 2.0 {
             return Step::Held;
@@ -133,7 +208,6 @@ impl Aimd {
     }
 
     fn grow(&mut self, passed_s: f64, observed: &Observed) -> Step {
-        let Some(acked_bps) = observed.acked_bps else { return Step::Held };
         if self.is_congested {
             return Step::Held;
         }
@@ -145,12 +219,7 @@ impl Aimd {
             Some(_) => (self.rate_bps + self.near_growth_bps(observed.rtt) * passed_s, AHEAD),
             None => (self.rate_bps * FAR_GROWTH.powf(passed_s), AHEAD),
         };
-        let grown = grown.min(acked_bps * ahead + AHEAD_SLACK_BPS);
-        if grown <= self.rate_bps {
-            return Step::Held;
-        }
-        self.rate_bps = grown;
-        Step::Grown
+        self.raise(grown, ahead, observed)
     }
 
     /// Bits per second, per second.
@@ -158,7 +227,7 @@ impl Aimd {
         let frame_bits = self.rate_bps / FRAMES_PER_S;
         let packet_bits = frame_bits / (frame_bits / PACKET_BITS).ceil().max(1.0);
         let response_s = (rtt + DETECTION).0 as f64 / 1e6;
-        (packet_bits / response_s).max(LEAST_GROWTH_BPS)
+        (NEAR_GROWTH * packet_bits / response_s).max(LEAST_GROWTH_BPS)
     }
 
     /// What may be sent now: the rate, less while a queue of our own making is being drained.
@@ -205,7 +274,17 @@ mod tests {
     fn observed(usage: Usage, queue_ms: f64, acked_bps: f64) -> Observed {
         let acked = Some(acked_bps);
         let rtt = Micros::from_millis(50);
-        Observed { usage, queue_ms, acked_bps: acked, recent_bps: acked, rtt, is_limited: false }
+        Observed {
+            usage,
+            queue_ms,
+            floor_ms: 0.0,
+            has_lost: false,
+            acked_bps: acked,
+            recent_bps: acked,
+            rtt,
+            is_limited: false,
+            is_probed: false,
+        }
     }
 
     /// Feedback every 50 ms.
@@ -259,10 +338,16 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_stands_whatever_we_do_is_not_ours_to_drain() {
+    fn a_queue_that_stands_whatever_we_do_is_another_s_and_only_loss_takes_the_rate_down() {
         let mut aimd = Aimd::new(1e6);
-        run(&mut aimd, 0, 10_000, |rate| observed(Usage::Normal, 200.0, rate));
-        aimd.update(Time(10_000_000), &observed(Usage::Over, 220.0, 1e6));
-        assert!((aimd.target_bps() - aimd.rate_bps()).abs() < 1.0);
+        let contended = |usage, rate| Observed { floor_ms: 150.0, ..observed(usage, 200.0, rate) };
+        run(&mut aimd, 0, 10_000, |rate| contended(Usage::Over, rate));
+        let grown = aimd.rate_bps();
+        assert!(grown > 1.5e6 && !aimd.is_congested(), "{grown}");
+        let lossy = Observed { has_lost: true, ..contended(Usage::Normal, grown) };
+        assert_eq!(aimd.update(Time(10_000_000), &lossy), Step::Reduced);
+        assert!((aimd.rate_bps() - 0.85 * grown).abs() < 1.0);
+        let too_long = Observed { queue_ms: 400.0, ..contended(Usage::Over, 1e6) };
+        assert_eq!(aimd.update(Time(11_000_000), &too_long), Step::Reduced);
     }
 }

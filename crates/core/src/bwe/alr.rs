@@ -18,6 +18,7 @@ pub struct ApplicationLimit {
     bytes: u64,
     since: Option<Time>,
     sent_bps: f64,
+    share: f64,
     is_limited: bool,
 }
 
@@ -41,12 +42,17 @@ impl ApplicationLimit {
         let weight = 1.0 - (-passed_s / SMOOTHING_S).exp();
         self.sent_bps += weight * (bps - self.sent_bps);
         (self.since, self.bytes) = (Some(now), 0);
-        let share = self.sent_bps / estimate_bps.max(1.0);
-        self.is_limited = share < LIMITED_BELOW || (self.is_limited && share < FULL_ABOVE);
+        self.share = self.sent_bps / estimate_bps.max(1.0);
+        self.is_limited = self.share < LIMITED_BELOW || (self.is_limited && self.share < FULL_ABOVE);
     }
 
     pub fn is_limited(&self) -> bool {
         self.is_limited
+    }
+
+    /// Of the estimate, what is sent.
+    pub fn share(&self) -> f64 {
+        self.share
     }
 
     pub fn sent_bps(&self) -> f64 {

@@ -13,8 +13,12 @@ use super::trendline::Trendline;
 use crate::rtcp::TransportFeedback;
 use crate::time::{Micros, Time};
 
-/// In which a queue that grows shows the link's capacity.
-const RECENT_MS: i64 = 256;
+/// In which a queue that grows shows the link's capacity: at most this, at least ten packets' worth; in between, since
+/// it began to grow.
+const MAX_RECENT_MS: i64 = 512;
+const LEAST_RECENT_BITS: f64 = 10.0 * 1_200.0 * 8.0;
+/// Up to here a queue did not begin to grow.
+const SHORT_QUEUE_MS: f64 = 12.0;
 /// The reference time counts in units of 64 ms.
 const REFERENCE_US: i64 = 64_000;
 
@@ -30,6 +34,9 @@ pub struct Arrived {
     /// One after the newest number that feedback told of.
     told_end: u64,
     newest_arrival_us: Option<i64>,
+    /// When the queue was last found short, by the receiver's clock.
+    short_until_us: i64,
+    lost: u32,
     rtt: Option<Micros>,
 }
 
@@ -51,7 +58,8 @@ impl Arrived {
         let sent = self.history.seqs();
         let offset_us = self.clock.on_reference(i64::from(feedback.reference_time) * REFERENCE_US);
         self.make_up_for_lost_feedback(base);
-        let mut newest = None;
+        self.lost = 0;
+        let (mut newest_arrival_us, mut newest_sent) = (i64::MIN, None);
         for (seq, (_, arrival_us)) in (base..sent.end).zip(feedback.arrivals()) {
             let arrival_us = arrival_us.map(|us| us.saturating_add(offset_us));
             match (self.history.tell(seq, arrival_us.is_some(), now), arrival_us) {
@@ -63,19 +71,25 @@ impl Arrived {
                     } else {
                         loss.on_packet(sent, false);
                     }
-                    newest = Some(newest.map_or((arrival_us, sent), |(at, of): (i64, Time)| {
-                        if arrival_us >= at { (arrival_us, sent) } else { (at, of) }
-                    }));
+                    if arrival_us >= newest_arrival_us {
+                        (newest_arrival_us, newest_sent) = (arrival_us, Some(sent));
+                    }
                 }
-                (Some(News::Lost { sent, .. }), _) => loss.on_packet(sent, true),
+                (Some(News::Lost { sent, .. }), _) => {
+                    self.lost += 1;
+                    loss.on_packet(sent, true);
+                }
                 _ => {}
             }
         }
         let told = base.saturating_add(u64::from(feedback.status_count)).min(sent.end);
         self.told_end = self.told_end.max(told);
         self.queue.on_feedback_end(now);
-        if let Some((_, sent)) = newest {
+        if let Some(sent) = newest_sent {
             self.rtt = Some(now.since(sent));
+        }
+        if self.queue.ms() - self.queue.floor_ms() < SHORT_QUEUE_MS {
+            self.short_until_us = self.newest_arrival_us.unwrap_or_default();
         }
         Some(())
     }
@@ -111,7 +125,27 @@ impl Arrived {
     }
 
     pub fn usage(&self) -> Usage {
-        self.detector.usage()
+        if self.queue.is_building() { Usage::Over } else { self.detector.usage() }
+    }
+
+    /// Packets that the last feedback called lost.
+    pub fn lost(&self) -> u32 {
+        self.lost
+    }
+
+    /// The least queue of the last three seconds: what stands whatever we do.
+    pub fn floor_ms(&self) -> f64 {
+        self.queue.floor_ms()
+    }
+
+    /// Jitter.
+    pub fn noise_ms(&self) -> f64 {
+        self.queue.noise_ms()
+    }
+
+    /// Remembers the delay of an empty queue for longer.
+    pub fn hold_base(&mut self, is_held: bool) {
+        self.queue.is_held = is_held;
     }
 
     pub fn queue(&self) -> Micros {
@@ -127,7 +161,9 @@ impl Arrived {
     }
 
     pub fn recent_bps(&self) -> Option<f64> {
-        self.acked.recent_bps(RECENT_MS)
+        let grows_us = self.newest_arrival_us.unwrap_or_default().saturating_sub(self.short_until_us);
+        let least_ms = LEAST_RECENT_BITS * 1e3 / self.acked.bps()?.max(1.0);
+        self.acked.recent_bps((grows_us / 1_000).max(least_ms as i64).min(MAX_RECENT_MS))
     }
 
     /// One after the newest number that feedback told of.

@@ -21,6 +21,12 @@ const CALM_QUEUE_MS: f64 = 15.0;
 const CALM_AFTER: Micros = Micros::from_millis(500);
 /// A full link that a probe found smaller than this share of the estimate, and more than what arrives, corrects it.
 const STALE_SHARE: f64 = 0.85;
+/// Who sends more of what it may is elastic and meets others of its kind: its probes' queue counts for it as for them.
+const ELASTIC_SHARE: f64 = 0.93;
+/// On a network that usually loses less than this, a lost packet means a full queue.
+const CLEAN_LOSS: f64 = 0.005;
+/// A rise by less than this is like any growth.
+const MUCH_MORE: f64 = 1.2;
 /// The pacer empties its queue a little faster than the estimate while nothing waits in the network.
 const PACING_GAIN: f64 = 1.25;
 
@@ -103,13 +109,18 @@ impl Estimator {
         let observed = Observed {
             usage: self.arrived.usage(),
             queue_ms: self.arrived.queue_ms(),
-            acked_bps: self.arrived.acked_bps(),
-            recent_bps: self.arrived.recent_bps(),
+            floor_ms: self.arrived.floor_ms(),
+            has_lost: self.arrived.lost() > 0 && self.loss.inherent() < CLEAN_LOSS,
+            acked_bps: self.arrived.acked_bps().map(|bps| self.carried(bps)),
+            recent_bps: self.arrived.recent_bps().map(|bps| self.carried(bps)),
             rtt: self.rtt(),
             is_limited: self.limit.is_limited(),
+            is_probed: self.probes.disturbs(now) && self.limit.share() < ELASTIC_SHARE,
         };
         let (before_bps, was_congested) = (self.aimd.rate_bps(), self.aimd.is_congested());
-        match self.aimd.update(now, &observed) {
+        let step = self.aimd.update(now, &observed);
+        self.arrived.hold_base(self.aimd.holds_base(now));
+        match step {
             Step::Reduced => {
                 self.set_rate(self.aimd.rate_bps(), Cause::Delay);
                 self.probes.on_congestion(now, before_bps, self.aimd.rate_bps());
@@ -122,9 +133,17 @@ impl Estimator {
         }
     }
 
+    /// What goes through the bottleneck when so much arrives: radio loses behind it.
+    fn carried(&self, arrived_bps: f64) -> f64 {
+        arrived_bps / (1.0 - self.loss.inherent())
+    }
+
     fn follow_loss(&mut self, now: Time) {
         let rate_bps = self.aimd.rate_bps();
-        let verdict = self.loss.judge(now, rate_bps, self.arrived.recent_bps(), self.arrived.queue_ms());
+        let excess_ms = self.aimd.excess_ms();
+        let has_queue = excess_ms >= CALM_QUEUE_MS;
+        let acked_bps = if has_queue { self.arrived.recent_bps() } else { self.arrived.acked_bps() };
+        let verdict = self.loss.judge(now, rate_bps, acked_bps, excess_ms);
         match verdict {
             Some(Verdict::Reduce(bps)) => {
                 self.set_rate(bps, Cause::Loss);
@@ -138,21 +157,24 @@ impl Estimator {
 
     fn follow_probes(&mut self, now: Time) {
         while let Some(outcome) = self.probes.take_outcome(now, self.arrived.told_end()) {
-            let has_raised = self.apply(outcome);
+            let has_raised = self.apply(now, outcome);
             self.probes.follow_up(outcome, has_raised, &self.surroundings(now));
         }
     }
 
-    /// Whether the estimate rose.
-    fn apply(&mut self, outcome: Outcome) -> bool {
+    /// Whether the estimate rose by much.
+    fn apply(&mut self, now: Time, outcome: Outcome) -> bool {
         let (Some(bps), rate_bps) = (outcome.bps, self.aimd.rate_bps()) else { return false };
+        let bps = self.carried(bps).min(outcome.asked_bps);
         if outcome.is_saturated {
             self.aimd.capacity_mut().on_probe(bps);
         }
         let acked_bps = self.arrived.acked_bps().unwrap_or_default();
         if bps > rate_bps && !self.aimd.is_congested() {
-            self.set_rate(bps, Cause::Probe);
-            return true;
+            let around = self.surroundings(now);
+            let Some(bps) = self.probes.confirm(bps, outcome.asked_bps, &around) else { return false };
+            self.set_rate(bps.max(rate_bps), Cause::Probe);
+            return bps > MUCH_MORE * rate_bps;
         }
         if outcome.is_saturated && bps < STALE_SHARE * rate_bps && acked_bps < STALE_SHARE * rate_bps {
             self.set_rate(bps.max(acked_bps), Cause::Probe);
@@ -165,9 +187,10 @@ impl Estimator {
         let is_calm = is_settled
             && !self.aimd.is_congested()
             && !self.silence.is_silent()
-            && self.arrived.queue_ms() < CALM_QUEUE_MS;
+            && self.aimd.excess_ms() < CALM_QUEUE_MS;
         let max_bps = self.options.max_bps as f64;
-        Surroundings { now, estimate_bps: self.aimd.rate_bps(), max_bps, is_calm }
+        let noise_ms = self.arrived.noise_ms();
+        Surroundings { now, estimate_bps: self.aimd.rate_bps(), max_bps, is_calm, noise_ms }
     }
 
     fn set_rate(&mut self, bps: f64, cause: Cause) {

@@ -82,14 +82,29 @@ impl History {
     /// Notes a packet. Numbers come in order; one that is not new is ignored, a skipped one stays vacant.
     #[inline]
     pub fn add(&mut self, seq: u64, size: u32, sent: Time) {
-        if seq != self.end || seq - self.begin >= self.records.len() as u64 {
-            if seq < self.end {
-                return;
-            }
-            self.make_room(seq, sent);
-        }
-        self.end = seq + 1;
         let record = Record { sent_us: sent.0 as u32, size: size.min(MAX_SIZE) as u16, fate: Fate::InFlight };
+        let is_full = self.end - self.begin == self.records.len() as u64;
+        let mask = self.records.len().wrapping_sub(1);
+        // The usual case: the place is free, or of a packet that is not awaited any more.
+        if seq == self.end
+            && (!is_full || self.begin < self.told)
+            && let Some(place) = self.records.get_mut(seq as usize & mask)
+        {
+            *place = record;
+            self.end = seq + 1;
+            self.begin += u64::from(is_full);
+        } else {
+            self.add_unusual(seq, record, sent);
+        }
+    }
+
+    #[cold]
+    fn add_unusual(&mut self, seq: u64, record: Record, now: Time) {
+        if seq < self.end {
+            return;
+        }
+        self.make_room(seq, now);
+        self.end = seq + 1;
         if let Some(place) = self.record_mut(seq) {
             *place = record;
         }

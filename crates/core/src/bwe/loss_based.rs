@@ -13,9 +13,9 @@ const WINDOW_S: f64 = 0.5;
 const WINDOW_PACKETS: u32 = 40;
 const LONG_WINDOW_S: f64 = 1.5;
 const LONG_WINDOW_PACKETS: u32 = 12;
-/// So much loss is judged at once.
-const HEAVY_LOSS: f64 = 0.3;
-const HEAVY_PACKETS: u32 = 20;
+/// So much loss is judged at once; less, while no packet waits in a queue, must be seen in two windows running.
+const HEAVY_LOSS: f64 = 0.4;
+const HEAVY_PACKETS: u32 = 30;
 /// Above the inherent loss: what is tolerated while packets wait in a queue, and while none do.
 const MARGIN_WITH_QUEUE: f64 = 0.03;
 const MARGIN: f64 = 0.05;
@@ -29,6 +29,12 @@ const MOST_UNTRIED: f64 = 0.12;
 /// Weight of a new window in the inherent loss: up slowly, down fast.
 const LEARN: f64 = 0.1;
 const UNLEARN: f64 = 0.25;
+/// Of what the share of a window may differ from the truth by chance: twice the standard deviation, but never more.
+const MOST_UNCERTAINTY: f64 = 0.2;
+/// How much a lost packet says of the next: at most this, learned with this weight, from so many lost ones at least.
+const MOST_CORRELATION: f64 = 0.75;
+const CORRELATION_WEIGHT: f64 = 0.4;
+const CORRELATION_PACKETS: u32 = 5;
 /// A trial shows inherent loss when at least this share of the loss stays.
 const STAYS: f64 = 0.65;
 /// What was sent before the smaller rate took effect is no part of the trial.
@@ -40,6 +46,8 @@ const BACKOFF: f64 = 0.95;
 struct Window {
     packets: u32,
     lost: u32,
+    /// Lost right after a lost one.
+    lost_again: u32,
     first: Option<Time>,
     last: Time,
 }
@@ -59,10 +67,10 @@ impl Window {
         self.packets >= HEAVY_PACKETS && self.share() >= HEAVY_LOSS
     }
 
-    /// Twice the standard deviation of the share.
-    fn uncertainty(&self) -> f64 {
+    /// Of the share, if packets were lost each for itself.
+    fn variance(&self) -> f64 {
         let share = self.share().max(0.01);
-        2.0 * (share * (1.0 - share) / f64::from(self.packets.max(1))).sqrt()
+        share * (1.0 - share) / f64::from(self.packets.max(1))
     }
 }
 
@@ -81,15 +89,35 @@ pub enum Verdict {
     Restore(f64),
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct LossBased {
     window: Window,
     inherent: f64,
     trial: Option<Trial>,
+    was_lost: bool,
+    /// The window before had too much loss.
+    is_suspected: bool,
+    /// Of the loss of one packet and of the next, 0..1: radio loses packets in bursts.
+    correlation: f64,
     /// Smoothed over a few windows, for those who look.
     shown: f64,
     /// Packets sent earlier than this count for nothing.
     counts_from: Time,
+}
+
+impl Default for LossBased {
+    fn default() -> Self {
+        Self {
+            window: Window::default(),
+            inherent: 0.0,
+            trial: None,
+            was_lost: false,
+            is_suspected: false,
+            correlation: 0.0,
+            shown: 0.0,
+            counts_from: Time::default(),
+        }
+    }
 }
 
 impl LossBased {
@@ -100,6 +128,8 @@ impl LossBased {
         }
         self.window.packets += 1;
         self.window.lost += u32::from(is_lost);
+        self.window.lost_again += u32::from(is_lost && self.was_lost);
+        self.was_lost = is_lost;
         self.window.first.get_or_insert(sent);
         self.window.last = self.window.last.max(sent);
     }
@@ -120,30 +150,47 @@ impl LossBased {
         self.window = Window::default();
         let loss = window.share();
         self.shown += 0.4 * (loss - self.shown);
+        self.learn_correlation(&window);
+        let uncertainty = self.uncertainty(&window);
         if let Some(trial) = self.trial.take()
-            && loss <= MOST_INHERENT + window.uncertainty()
+            && loss <= MOST_INHERENT + uncertainty
             && loss >= STAYS * trial.loss
             && queue_ms < QUEUE_MS
         {
             self.inherent = self.inherent.max(loss.min(MOST_INHERENT));
             return Some(Verdict::Restore(trial.rate_before_bps));
         }
-        if loss <= self.tolerated(&window, queue_ms) {
+        if loss <= self.tolerated(queue_ms) + uncertainty {
+            self.is_suspected = false;
             self.learn(loss, queue_ms);
             return None;
         }
+        if !std::mem::replace(&mut self.is_suspected, true) && loss < HEAVY_LOSS && queue_ms < QUEUE_MS {
+            return None;
+        }
+        self.is_suspected = false;
         self.counts_from = now + TRIAL_DELAY;
         self.trial = Some(Trial { loss, rate_before_bps: rate_bps });
         Some(Verdict::Reduce(recent_bps.map_or(rate_bps * (1.0 - loss / 2.0), |bps| bps * BACKOFF).min(rate_bps)))
     }
 
-    fn tolerated(&self, window: &Window, queue_ms: f64) -> f64 {
-        let tolerated = if queue_ms >= QUEUE_MS {
-            self.inherent + MARGIN_WITH_QUEUE
-        } else {
-            (self.inherent + MARGIN).max(TOLERATED)
-        };
-        tolerated + window.uncertainty()
+    /// Losses that come in bursts make the share of a window vary more: by (1 + c) / (1 - c).
+    fn uncertainty(&self, window: &Window) -> f64 {
+        let dispersion = (1.0 + self.correlation) / (1.0 - self.correlation);
+        (2.0 * (dispersion * window.variance()).sqrt()).min(MOST_UNCERTAINTY)
+    }
+
+    fn learn_correlation(&mut self, window: &Window) {
+        if window.lost >= CORRELATION_PACKETS {
+            let share = window.share();
+            let again = f64::from(window.lost_again) / f64::from(window.lost);
+            let correlation = ((again - share) / (1.0 - share).max(0.01)).clamp(0.0, MOST_CORRELATION);
+            self.correlation += CORRELATION_WEIGHT * (correlation - self.correlation);
+        }
+    }
+
+    fn tolerated(&self, queue_ms: f64) -> f64 {
+        if queue_ms >= QUEUE_MS { self.inherent + MARGIN_WITH_QUEUE } else { (self.inherent + MARGIN).max(TOLERATED) }
     }
 
     fn learn(&mut self, loss: f64, queue_ms: f64) {
@@ -208,7 +255,7 @@ mod tests {
     fn heavy_loss_is_judged_at_once() {
         let mut loss = LossBased::default();
         run(&mut loss, 0, 5_000, 0, 0.0);
-        assert_eq!(run(&mut loss, 5_000, 5_400, 60, 0.0).len(), 1);
+        assert_eq!(run(&mut loss, 5_000, 5_500, 60, 0.0).len(), 1);
     }
 
     #[test]
@@ -222,8 +269,8 @@ mod tests {
     #[test]
     fn loss_that_goes_when_less_is_sent_was_congestion() {
         let mut loss = LossBased::default();
-        assert_eq!(run(&mut loss, 0, 600, 24, 0.0).len(), 1);
-        assert_eq!(run(&mut loss, 600, 10_000, 0, 0.0), []);
+        assert_eq!(run(&mut loss, 0, 1_200, 24, 0.0).len(), 1);
+        assert_eq!(run(&mut loss, 1_200, 10_000, 0, 0.0), []);
         assert!(loss.inherent() < 0.01);
     }
 

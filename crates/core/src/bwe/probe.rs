@@ -5,7 +5,7 @@
 //! seconds while it stays, and soon after a drop to find out whether that was a passing thing. Never while the network is
 //! congested, and never for more than is wanted.
 //!
-//! A probe is 20 ms of its rate: at twice the link's capacity that is 20 ms of queue, for a moment.
+//! A probe is 20 ms of its rate, more where there is jitter: at twice the link's capacity that is 20 ms of queue, for a moment.
 
 use super::probe_cluster::{Cluster, Outcome};
 use super::{ProbeId, ProbePlan};
@@ -22,7 +22,15 @@ const GOES_ON_ABOVE: f64 = 0.7;
 const GOAL_ABOVE_DESIRED: f64 = 1.15;
 /// So near the goal there is nothing to find.
 const NEAR_GOAL: f64 = 0.97;
-const DURATION: Micros = Micros::from_millis(20);
+const DURATION_MS: f64 = 20.0;
+/// Jitter blurs the distances of the packets: probes then last longer, by so many times the jitter, and what one found
+/// must be found twice.
+const DURATION_PER_NOISE: f64 = 5.0;
+/// But never longer than what makes a queue of so much if the estimate is all that the link carries.
+const MAX_QUEUE_MS: f64 = 22.0;
+/// After its arrival was told of.
+const DISTURBANCE: Micros = Micros::from_millis(120);
+const NOISY_MS: f64 = 1.5;
 const MIN_PACKETS: u32 = 5;
 /// Five packets of padding.
 const LEAST_BYTES: u32 = 600;
@@ -31,6 +39,8 @@ const LEAST_BYTES: u32 = 600;
 const INTERVAL: Micros = Micros::from_secs(2);
 const MAX_INTERVAL: Micros = Micros::from_secs(32);
 const SOON: Micros = Micros::from_secs(5);
+/// And takes the estimate below this share of what the probe showed.
+const WRONG: f64 = 0.7;
 /// Between the end of one probe and one for a new wish.
 const LEAST_INTERVAL: Micros = Micros::from_millis(250);
 /// When the network was not calm at the time of a probe.
@@ -48,6 +58,8 @@ pub struct Surroundings {
     pub max_bps: f64,
     /// No queue, no congestion, no silence: a probe's queue would be its own.
     pub is_calm: bool,
+    /// Jitter, milliseconds.
+    pub noise_ms: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -59,13 +71,19 @@ pub struct Probes {
     /// Rates still to be probed, the first one last.
     planned: [Option<f64>; 2],
     ready: Option<ProbePlan>,
+    /// Packets of a probe may arrive.
+    is_out: bool,
     sending: Option<Cluster>,
     flying: [Option<Cluster>; 2],
     next_at: Option<Time>,
     interval: Micros,
-    raised: Option<Time>,
+    /// When a probe last raised the estimate by much, and to what.
+    raised: Option<(Time, f64)>,
     /// The rate before a drop, to be probed for.
     lost_bps: Option<f64>,
+    /// Found by one probe, to be confirmed by another.
+    unconfirmed_bps: Option<f64>,
+    disturbs_until: Time,
 }
 
 impl Default for Probes {
@@ -76,12 +94,15 @@ impl Default for Probes {
             started: false,
             planned: [None; 2],
             ready: None,
+            is_out: false,
             sending: None,
             flying: [None; 2],
             next_at: None,
             interval: INTERVAL,
             raised: None,
             lost_bps: None,
+            unconfirmed_bps: None,
+            disturbs_until: Time(0),
         }
     }
 }
@@ -112,6 +133,12 @@ impl Probes {
 
     #[inline]
     pub fn on_received(&mut self, seq: u64, size: u32, arrival_us: i64) {
+        if self.is_out {
+            self.on_received_while_probing(seq, size, arrival_us);
+        }
+    }
+
+    fn on_received_while_probing(&mut self, seq: u64, size: u32, arrival_us: i64) {
         for cluster in self.flying.iter_mut().chain([&mut self.sending]).flatten() {
             cluster.on_received(seq, size, arrival_us);
         }
@@ -122,16 +149,35 @@ impl Probes {
         let over = |place: &Option<Cluster>| place.is_some_and(|cluster| cluster.is_over(now, told_end));
         let place = self.flying.iter_mut().find(|place| over(place))?;
         let outcome = place.take()?.outcome();
+        self.disturbs_until = now + DISTURBANCE;
+        self.is_out = self.sending.is_some() || self.flying.iter().any(Option::is_some);
         if self.planned.iter().all(Option::is_none) {
             self.next_at = Some(now + self.interval);
         }
         Some(outcome)
     }
 
+    /// What the estimate may rise to by an outcome above it; `None` while that is to be confirmed by another probe.
+    pub fn confirm(&mut self, bps: f64, asked_bps: f64, around: &Surroundings) -> Option<f64> {
+        if around.noise_ms < NOISY_MS {
+            return Some(bps);
+        }
+        let confirmed = self.unconfirmed_bps.take().map(|first_bps| first_bps.min(bps));
+        if confirmed.is_none() {
+            self.unconfirmed_bps = Some(bps);
+            self.planned = [None, Some(asked_bps)];
+            self.next_at = Some(around.now);
+        }
+        confirmed
+    }
+
     /// After the estimate took an outcome in: whether to go on.
     pub fn follow_up(&mut self, outcome: Outcome, has_raised: bool, around: &Surroundings) {
         if has_raised {
-            self.raised = Some(around.now);
+            self.raised = Some((around.now, around.estimate_bps));
+        }
+        if self.unconfirmed_bps.is_some() {
+            return;
         }
         if let Some(bps) = outcome.bps.filter(|bps| *bps >= GOES_ON_ABOVE * outcome.asked_bps) {
             let next = (bps * STEP_FACTOR).min(self.goal_bps(around.max_bps));
@@ -145,9 +191,10 @@ impl Probes {
     /// Congestion was found; `before_bps` is what the estimate was.
     pub fn on_congestion(&mut self, now: Time, before_bps: f64, after_bps: f64) {
         self.planned = [None; 2];
-        if let Some(raised) = self.raised.take() {
-            let is_soon = now.since(raised) < SOON;
-            self.interval = if is_soon { Micros(self.interval.0 * 2).min(MAX_INTERVAL) } else { INTERVAL };
+        self.unconfirmed_bps = None;
+        if let Some((raised, to_bps)) = self.raised.take() {
+            let was_wrong = now.since(raised) < SOON && after_bps < WRONG * to_bps;
+            self.interval = if was_wrong { Micros(self.interval.0 * 2).min(MAX_INTERVAL) } else { INTERVAL };
         }
         self.next_at = Some(now + self.interval);
         if after_bps < DROP * before_bps {
@@ -208,11 +255,14 @@ impl Probes {
         let rate_bps = next.unwrap_or(around.estimate_bps * STEP_FACTOR).min(goal_bps);
         self.next_at =
             Some(if self.planned.iter().any(Option::is_some) { around.now } else { around.now + self.interval });
-        self.plan(around.now, rate_bps);
+        self.plan(around, rate_bps);
     }
 
-    fn plan(&mut self, now: Time, rate_bps: f64) {
-        let bytes = rate_bps * DURATION.0 as f64 / 8e6;
+    fn plan(&mut self, around: &Surroundings, rate_bps: f64) {
+        let excess = (rate_bps / around.estimate_bps.max(1.0) - 1.0).max(0.1);
+        let duration_ms =
+            (DURATION_MS + DURATION_PER_NOISE * around.noise_ms).min(DURATION_MS.max(MAX_QUEUE_MS / excess));
+        let bytes = rate_bps * duration_ms / 8e3;
         let plan = ProbePlan {
             id: ProbeId(self.next_id),
             rate_bps: rate_bps as u64,
@@ -220,7 +270,8 @@ impl Probes {
             min_packets: MIN_PACKETS,
         };
         self.next_id = self.next_id.wrapping_add(1);
-        self.sending = Some(Cluster::new(plan, now));
+        self.sending = Some(Cluster::new(plan, around.now));
+        self.is_out = true;
         self.ready = Some(plan);
     }
 
@@ -230,6 +281,11 @@ impl Probes {
             self.ready = None;
             if cluster.is_worth_waiting_for() { self.launch() } else { self.sending = None }
         }
+    }
+
+    /// Until so long after a probe arrived, the queue that is seen may be its own.
+    pub fn disturbs(&self, now: Time) -> bool {
+        self.sending.is_some() || self.flying.iter().any(Option::is_some) || now < self.disturbs_until
     }
 
     pub fn take_plan(&mut self) -> Option<ProbePlan> {
@@ -246,130 +302,4 @@ impl Probes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn around(now_ms: u64, estimate_bps: f64) -> Surroundings {
-        Surroundings { now: Time(now_ms * 1_000), estimate_bps, max_bps: 2e7, is_calm: true }
-    }
-
-    /// Sends a plan in packets of 1,200 bytes at its rate and lets it arrive at `link_bps`.
-    fn carry(probes: &mut Probes, plan: ProbePlan, now_ms: u64, link_bps: u64) -> Outcome {
-        let base_seq = now_ms * 1_000;
-        let packets = u64::from(plan.min_packets.max(plan.bytes.div_ceil(1_200)));
-        let gap_us = |bps: u64| 1_200 * 8 * 1_000_000 / bps;
-        for number in 0..packets {
-            let sent = Time(now_ms * 1_000 + number * gap_us(plan.rate_bps));
-            probes.on_sent(base_seq + number, 1_200, sent, Some(plan.id));
-        }
-        for number in 0..packets {
-            let arrival = number * gap_us(plan.rate_bps.min(link_bps));
-            probes.on_received(base_seq + number, 1_200, arrival.cast_signed());
-        }
-        probes.take_outcome(Time((now_ms + 100) * 1_000), base_seq + packets).unwrap()
-    }
-
-    fn tick(probes: &mut Probes, now_ms: u64, estimate_bps: f64) -> Option<ProbePlan> {
-        probes.tick(&around(now_ms, estimate_bps));
-        probes.take_plan()
-    }
-
-    fn rate_kbps(plan: Option<ProbePlan>) -> u64 {
-        plan.map_or(0, |plan| (plan.rate_bps + 500) / 1_000)
-    }
-
-    #[test]
-    fn the_start_probes_three_and_six_times_and_goes_on_while_it_arrives() {
-        let mut probes = Probes::default();
-        assert_eq!(tick(&mut probes, 0, 3e5), None);
-        probes.start(&around(0, 3e5));
-        let first = tick(&mut probes, 0, 3e5);
-        assert_eq!(rate_kbps(first), 900);
-        assert_eq!(tick(&mut probes, 1, 3e5), None);
-        carry(&mut probes, first.unwrap(), 2, 50_000_000);
-        let second = tick(&mut probes, 110, 3e5);
-        assert_eq!(rate_kbps(second), 1_800);
-        let outcome = carry(&mut probes, second.unwrap(), 111, 50_000_000);
-        probes.follow_up(outcome, true, &around(220, 1.8e6));
-        assert_eq!(rate_kbps(tick(&mut probes, 220, 1.8e6)), 3_600);
-    }
-
-    #[test]
-    fn a_full_link_ends_the_series() {
-        let mut probes = Probes::default();
-        probes.start(&around(0, 3e5));
-        let first = tick(&mut probes, 0, 3e5).unwrap();
-        carry(&mut probes, first, 2, 1_000_000);
-        let second = tick(&mut probes, 110, 3e5).unwrap();
-        let outcome = carry(&mut probes, second, 111, 1_000_000);
-        assert!(outcome.is_saturated && (outcome.bps.unwrap() - 9.5e5).abs() < 1e4, "{outcome:?}");
-        probes.follow_up(outcome, true, &around(220, 9.5e5));
-        assert_eq!(tick(&mut probes, 300, 9.5e5), None);
-    }
-
-    #[test]
-    fn no_more_is_probed_for_than_is_wanted() {
-        let mut probes = Probes::default();
-        probes.set_desired(Time(0), 6e5);
-        probes.start(&around(0, 3e5));
-        assert_eq!(rate_kbps(tick(&mut probes, 0, 3e5)), 690);
-        probes.set_desired(Time(0), 0.0);
-        assert_eq!(tick(&mut probes, 5_000, 3e5), None);
-    }
-
-    #[test]
-    fn a_wish_is_probed_for_at_once_and_then_every_two_seconds() {
-        let mut probes = Probes::default();
-        probes.set_desired(Time(0), 1e5);
-        probes.start(&around(0, 3e5));
-        assert_eq!(tick(&mut probes, 1_000, 3e5), None);
-        probes.set_desired(Time(1_000_000), 2e6);
-        assert_eq!(tick(&mut probes, 1_100, 3e5), None);
-        let plan = tick(&mut probes, 1_250, 3e5);
-        assert_eq!(rate_kbps(plan), 600);
-        carry(&mut probes, plan.unwrap(), 1_260, 300_000);
-        assert_eq!(tick(&mut probes, 3_300, 3e5), None);
-        assert_eq!(rate_kbps(tick(&mut probes, 3_400, 3e5)), 600);
-    }
-
-    #[test]
-    fn a_probe_that_is_not_sent_is_given_up_and_the_next_has_another_name() {
-        let mut probes = Probes::default();
-        probes.start(&around(0, 3e5));
-        let first = tick(&mut probes, 0, 3e5).unwrap();
-        assert_eq!(probes.next_timeout(), Some(Time(200_000)));
-        let second = tick(&mut probes, 200, 3e5).unwrap();
-        assert!(first.id < second.id);
-    }
-
-    #[test]
-    fn congestion_soon_after_a_raise_makes_probes_rarer() {
-        let mut probes = Probes::default();
-        probes.start(&around(0, 3e5));
-        let plan = tick(&mut probes, 0, 3e5).unwrap();
-        let outcome = carry(&mut probes, plan, 0, 50_000_000);
-        probes.follow_up(outcome, true, &around(100, 9e5));
-        probes.on_congestion(Time(1_000_000), 9e5, 7e5);
-        assert_eq!(tick(&mut probes, 4_900, 7e5), None);
-        assert!(tick(&mut probes, 5_000, 7e5).is_some());
-    }
-
-    #[test]
-    fn after_a_drop_what_was_is_probed_for_when_congestion_is_over() {
-        let mut probes = Probes { started: true, ..Probes::default() };
-        probes.on_congestion(Time(0), 2e6, 5e5);
-        probes.on_recovery(Time(700_000));
-        assert_eq!(tick(&mut probes, 900, 5e5), None);
-        assert_eq!(rate_kbps(tick(&mut probes, 1_000, 5e5)), 1_700);
-    }
-
-    #[test]
-    fn nothing_is_probed_while_the_network_is_not_calm() {
-        let mut probes = Probes::default();
-        probes.start(&around(0, 3e5));
-        probes.tick(&Surroundings { is_calm: false, ..around(0, 3e5) });
-        assert_eq!(probes.take_plan(), None);
-        assert_eq!(probes.next_timeout(), Some(Time(100_000)));
-        assert!(tick(&mut probes, 100, 3e5).is_some());
-    }
-}
+mod tests;

@@ -191,6 +191,8 @@ class LoadGen:
         """Opens a socket and starts checks towards ``remote``; the peer's number, counted from 0. ``group``: 0 or 1."""
     def remove_peer(self, peer: int) -> None:
         """Closes its socket; what it counted is forgotten. The server is not told."""
+    def set_transport_cc_id(self, peer: int, extension_id: int) -> None:
+        """The server writes transport-wide sequence numbers under this id and not under the offered one."""
     def send_dtls(self, peer: int, datagram: bytes) -> bool:
         """False when the socket did not take it."""
     def set_srtp_keys(

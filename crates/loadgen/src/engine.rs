@@ -111,6 +111,12 @@ impl Engine {
         Some(self.peer_mut(number)?.set_keys(keys))
     }
 
+    /// The server writes transport-wide sequence numbers under `id` and not under the offered one.
+    pub fn set_transport_cc_id(&mut self, number: u32, id: u8) -> Option<()> {
+        self.peer_mut(number)?.sink.set_transport_cc_id(id);
+        Some(())
+    }
+
     /// Starts to publish; `source` makes the streams at the given time. Publishers' frames do not fall together: each
     /// has a place of its own in the interval of a frame, the same in each run.
     pub fn publish(&mut self, number: u32, source: impl FnOnce(Time) -> Source) -> Option<()> {

@@ -21,6 +21,7 @@ const CNAME: &[u8] = b"bench";
 #[derive(Debug)]
 pub struct Sink {
     ssrc: u32,
+    transport_cc_id: u8,
     streams: Vec<(u32, Continuity)>,
     packets: u32,
     first: Option<Time>,
@@ -35,6 +36,7 @@ impl Sink {
     pub fn new(ssrc: u32, phase: u32) -> Self {
         Self {
             ssrc,
+            transport_cc_id: TRANSPORT_CC_ID,
             streams: Vec::new(),
             packets: phase,
             first: None,
@@ -45,6 +47,11 @@ impl Sink {
         }
     }
 
+    /// From now on the server's transport-wide sequence numbers stand under this id, and not under the offered one.
+    pub fn set_transport_cc_id(&mut self, id: u8) {
+        self.transport_cc_id = id;
+    }
+
     /// Notes a packet that came at `at`; whether it is to be decrypted.
     pub fn add(&mut self, at: Time, packet: &[u8], header: &RtpHeader) -> bool {
         if let Some((_, stream)) = self.streams.iter_mut().find(|(ssrc, _)| *ssrc == header.ssrc) {
@@ -52,7 +59,7 @@ impl Sink {
         } else if self.streams.len() < MAX_STREAMS {
             self.streams.push((header.ssrc, Continuity::starting_with(header.seq)));
         }
-        if let Some(seq) = header.extension(packet, TRANSPORT_CC_ID).and_then(|value| u16_at(value, 0))
+        if let Some(seq) = header.extension(packet, self.transport_cc_id).and_then(|value| u16_at(value, 0))
             && self.arrivals.len() < MAX_ARRIVALS
         {
             self.arrivals.push((self.transport.unwrap_seq(seq), at.0));
@@ -148,6 +155,18 @@ mod tests {
             }
         }
         assert_eq!(told.len(), 7, "{told:?}");
+    }
+
+    #[test]
+    fn the_server_may_number_the_extension_in_its_own_way() {
+        let mut sink = Sink::new(1, 0);
+        let mut buffer = [0; 256];
+        sink.set_transport_cc_id(TRANSPORT_CC_ID + 1);
+        give(&mut sink, 0, 1);
+        assert_eq!(sink.feedback(&mut buffer), Ok(0));
+        sink.set_transport_cc_id(TRANSPORT_CC_ID);
+        give(&mut sink, 1, 2);
+        assert_ne!(sink.feedback(&mut buffer), Ok(0));
     }
 
     #[test]

@@ -83,6 +83,10 @@ impl LoadGen {
         self.with(py, |engine| engine.remove_peer(peer))?.ok_or_else(|| unknown(peer))
     }
 
+    fn set_transport_cc_id(&self, py: Python<'_>, peer: u32, extension_id: u8) -> PyResult<()> {
+        self.with(py, |engine| engine.set_transport_cc_id(peer, extension_id))?.ok_or_else(|| unknown(peer))
+    }
+
     fn send_dtls(&self, py: Python<'_>, peer: u32, datagram: &[u8]) -> PyResult<bool> {
         self.with(py, |engine| engine.peer(peer).map(|peer: &Peer| peer.send(datagram)))?.ok_or_else(|| unknown(peer))
     }

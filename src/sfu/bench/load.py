@@ -118,6 +118,7 @@ class Load:
             peer = self._generator.add_peer(remote.address, local.ufrag, local.pwd, remote.ufrag, remote.pwd, group)
         except OSError as error:
             raise JoinError(f"the client's socket: {error}") from error
+        self._generator.set_transport_cc_id(peer, remote.transport_cc_id)
         keys_set: asyncio.Future[None] = self._loop.create_future()
         self._joining[peer] = _Joining(DtlsClient(self._context, remote.fingerprint), keys_set)
         for event in self._early.pop(peer, []):

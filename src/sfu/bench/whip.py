@@ -15,10 +15,9 @@ from typing import Literal
 
 VIDEO_PT, AUDIO_PT = 96, 111
 VIDEO_MID, AUDIO_MID = "1", "0"
-EXTENSIONS = (
-    "a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid",
-    "a=extmap:6 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
-)
+_TRANSPORT_CC_ID = 6
+_TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+EXTENSIONS = ("a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid", f"a=extmap:{_TRANSPORT_CC_ID} {_TRANSPORT_CC_URI}")
 AUDIO_LEVEL = "a=extmap:4 urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 """The numbers are those of ``crates/loadgen/src/source.rs``."""
 _TIMEOUT_S = 20.0
@@ -53,6 +52,8 @@ class Answer:
     ufrag: str
     pwd: str
     fingerprint: tuple[str, str]
+    transport_cc_id: int = _TRANSPORT_CC_ID
+    """Under which the server writes transport-wide sequence numbers; as offered, or as it insists."""
 
 
 def offer(local: Local, direction: Literal["sendonly", "recvonly"], *, audio: bool) -> str:
@@ -92,8 +93,14 @@ def parse_answer(sdp: str) -> Answer:
     algorithm, _, value = _attribute(sdp, "fingerprint").partition(" ")
     if algorithm not in {"sha-256", "sha-384", "sha-512"}:
         raise SignalingError(f"the answer has a fingerprint of {algorithm}")
+    # One byte of header has room for the ids 1 to 14 (RFC 8285 §4.2).
+    extension = re.search(rf"^a=extmap:([1-9]|1[0-4])(?:/\w+)? {re.escape(_TRANSPORT_CC_URI)}\s*$", sdp, re.MULTILINE)
     return Answer(
-        (candidate[1], int(candidate[2])), _attribute(sdp, "ice-ufrag"), _attribute(sdp, "ice-pwd"), (algorithm, value)
+        (candidate[1], int(candidate[2])),
+        _attribute(sdp, "ice-ufrag"),
+        _attribute(sdp, "ice-pwd"),
+        (algorithm, value),
+        _TRANSPORT_CC_ID if extension is None else int(extension[1]),
     )
 
 

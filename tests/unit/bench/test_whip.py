@@ -35,6 +35,20 @@ def test_an_answer_says_where_the_server_is_and_who() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "extension_id"),
+    [
+        ("", 6),
+        ("a=extmap:5 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01", 5),
+        ("a=extmap:14/sendonly http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r", 14),
+        ("a=extmap:15 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01", 6),
+        ("a=extmap:5 urn:ietf:params:rtp-hdrext:sdes:mid", 6),
+    ],
+)
+def test_a_server_may_number_transport_wide_feedback_in_its_own_way(line: str, extension_id: int) -> None:
+    assert parse_answer(f"{ANSWER}\r\n{line}\n").transport_cc_id == extension_id
+
+
+@pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
         ("typ host", "typ relay", "no UDP host candidate"),

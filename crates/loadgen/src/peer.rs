@@ -178,6 +178,9 @@ impl Peer {
             totals.damaged += 1;
             return;
         };
+        if self.sink.add_probe(at, bytes, &header) {
+            return;
+        }
         totals.packets += 1;
         totals.bytes += bytes.len() as u64;
         let sampled = self.sink.add(at, bytes, &header);

@@ -7,7 +7,7 @@ use sfu_core::time::{Micros, Time};
 use sfu_core::wire::{NoRoom, Writer, u16_at};
 
 use crate::continuity::Continuity;
-use crate::source::TRANSPORT_CC_ID;
+use crate::source::{MID_ID, TRANSPORT_CC_ID};
 
 /// Streams of one subscriber; a server that sends more is not believed to.
 const MAX_STREAMS: usize = 64;
@@ -17,6 +17,8 @@ const SAMPLE_ALL: Micros = Micros::from_secs(1);
 /// Arrivals between two feedback messages; at 100 ms these are 40,000 packets a second.
 const MAX_ARRIVALS: usize = 4_096;
 const CNAME: &[u8] = b"bench";
+/// The mid under which mediasoup sends filling to learn what a path carries. It is no stream of anybody's.
+const PROBE_MID: &[u8] = b"probator";
 
 #[derive(Debug)]
 pub struct Sink {
@@ -59,14 +61,27 @@ impl Sink {
         } else if self.streams.len() < MAX_STREAMS {
             self.streams.push((header.ssrc, Continuity::starting_with(header.seq)));
         }
+        self.note_arrival(at, packet, header);
+        self.packets = self.packets.wrapping_add(1);
+        let first = *self.first.get_or_insert(at);
+        at.since(first) < SAMPLE_ALL || self.packets.is_multiple_of(SAMPLE)
+    }
+
+    /// Notes when a probe came, for feedback alone; false: the packet is none.
+    pub fn add_probe(&mut self, at: Time, packet: &[u8], header: &RtpHeader) -> bool {
+        let is_probe = header.extension(packet, MID_ID) == Some(PROBE_MID);
+        if is_probe {
+            self.note_arrival(at, packet, header);
+        }
+        is_probe
+    }
+
+    fn note_arrival(&mut self, at: Time, packet: &[u8], header: &RtpHeader) {
         if let Some(seq) = header.extension(packet, self.transport_cc_id).and_then(|value| u16_at(value, 0))
             && self.arrivals.len() < MAX_ARRIVALS
         {
             self.arrivals.push((self.transport.unwrap_seq(seq), at.0));
         }
-        self.packets = self.packets.wrapping_add(1);
-        let first = *self.first.get_or_insert(at);
-        at.since(first) < SAMPLE_ALL || self.packets.is_multiple_of(SAMPLE)
     }
 
     pub fn streams(&self) -> impl Iterator<Item = &Continuity> {
@@ -167,6 +182,21 @@ mod tests {
         sink.set_transport_cc_id(TRANSPORT_CC_ID);
         give(&mut sink, 1, 2);
         assert_ne!(sink.feedback(&mut buffer), Ok(0));
+    }
+
+    #[test]
+    fn a_probe_is_told_in_feedback_and_is_no_stream() {
+        for (mid, is_probe) in [(PROBE_MID, true), (b"1".as_slice(), false)] {
+            let mut sink = Sink::new(1, 0);
+            let mut packet = [0u8; 64];
+            let fields = HeaderFields { marker: false, pt: 127, seq: 1, timestamp: 0, ssrc: 1_234, has_padding: false };
+            let extensions = [(MID_ID, mid), (TRANSPORT_CC_ID, [0, 7].as_slice())];
+            let len = HeaderWriter::write(&mut packet, &fields, &extensions).unwrap();
+            let header = RtpHeader::parse(&packet[..len]).unwrap();
+            assert_eq!(sink.add_probe(Time(0), &packet[..len], &header), is_probe);
+            assert_eq!(sink.feedback(&mut [0; 256]).unwrap() > 0, is_probe);
+            assert_eq!(sink.streams().count(), 0);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bench.peers.adapter import Peer
 from bench.peers.janus import Janus
 from bench.peers.livekit import LiveKit
+from bench.peers.mediasoup import Mediasoup
 from bench.peers.rtpengine import Rtpengine
 
 
@@ -17,4 +18,5 @@ def peers() -> Sequence[Peer]:
         Janus("janus tuned", 4.5, event_loops=1, with_libsrtp=True),
         Rtpengine(),
         LiveKit(),
+        Mediasoup(),
     ]

@@ -51,6 +51,12 @@ _Event: TypeAlias = tuple[Any, ...]
 ("consent_expired", transport)
 ("encoding_started", producer, encoding_index, ssrc, codec)
 ("consumer_layers", consumer, producer, spatial, temporal)
+("bandwidth", transport, estimate_bps, congested: bool, cause)
+                                    cause: "delay" | "loss" | "probe" | "growth" | "remb" | "timeout";
+                                    at once when it fell or congestion began or ended, else every 100 ms at most
+("consumer_shed", consumer, spatial, temporal)
+                                    too much waited to be sent: the shard itself lowered it to these layers
+("encoding_active", producer, encoding_index, active: bool)
 ("consumer_codec_unsupported", consumer, producer, codec)
 ("command_failed", command, id, reason)
 ("overflow", lost)
@@ -83,6 +89,13 @@ class _Commands:
     ) -> None: ...
     def send_dtls(self, transport: int, datagram: bytes) -> None: ...
     def set_rtp(self, transport: int, receive: _RtpMap, send: _RtpMap, rtcp_reduced_size: bool) -> None: ...
+    def set_bandwidth(self, transport: int, min_bps: int, start_bps: int, max_bps: int) -> None:
+        """Bounds of the estimate of what the client's network carries, and where it begins; there are defaults.
+
+        The estimator is on from a transport's first video consumer on.
+        """
+    def set_desired_bitrate(self, transport: int, bps: int) -> None:
+        """What would be sent if the network carried it, which is what probes are for. 0: none; never called: for all."""
     def add_producer(
         self, producer: int, transport: int, kind: str, mid: str, encodings: Sequence[_Encoding]
     ) -> None: ...
@@ -94,6 +107,8 @@ class _Commands:
     def remove_consumer(self, consumer: int) -> None: ...
     def switch_consumer(self, consumer: int, producer: int | None) -> None: ...
     def set_layers(self, consumer: int, spatial: int, temporal: int) -> None: ...
+    def set_priority(self, consumer: int, priority: int) -> None:
+        """0..255, 128 at first: the lowest sheds its layers first when too much waits to be sent."""
     def pause_consumer(self, consumer: int, paused: bool) -> None: ...
     def request_keyframe(self, producer: int) -> None: ...
     def poll_events(self, limit: int = 1024) -> list[_Event]: ...

@@ -3,6 +3,7 @@
 //! The control plane chooses every id. A command that names an unknown id, or an id twice, changes
 //! nothing and is answered by [`crate::event::Event::CommandFailed`].
 
+use crate::bwe::BweOptions;
 use crate::ids::{ConsumerId, ProducerId, RouterId, Ssrc, TransportId};
 pub use crate::srtp::SrtpProfile;
 
@@ -180,6 +181,16 @@ pub enum Command {
         send: RtpMap,
         rtcp_reduced_size: bool,
     },
+    /// Bounds of the estimate of what the client's network carries, and where it begins.
+    SetBandwidth {
+        transport: TransportId,
+        options: BweOptions,
+    },
+    /// What would be sent to the client if its network carried it: what probes are for. Zero: nothing more.
+    SetDesiredBitrate {
+        transport: TransportId,
+        bps: u64,
+    },
     AddProducer {
         producer: ProducerId,
         transport: TransportId,
@@ -209,6 +220,12 @@ pub enum Command {
     SetLayers {
         consumer: ConsumerId,
         limit: LayerLimit,
+    },
+    /// The consumers of a transport shed their layers in this order, the lowest first, when more waits to be sent than
+    /// its network carries.
+    SetPriority {
+        consumer: ConsumerId,
+        priority: u8,
     },
     PauseConsumer {
         consumer: ConsumerId,

@@ -6,5 +6,6 @@
 pub mod consumer;
 pub mod continuity;
 pub mod forward;
+pub mod numbers;
 pub mod packet;
 pub mod retransmit;

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use crate::bwe::{Cause, Update};
 use crate::command::CodecId;
 use crate::ids::{ConsumerId, ProducerId, Ssrc, TransportId};
 
@@ -20,12 +21,25 @@ pub enum Event {
     EncodingStarted { producer: ProducerId, encoding: u8, ssrc: Ssrc, codec: CodecId },
     /// What a consumer forwards from now on. Sent at the keyframe where a switch takes effect.
     ConsumerLayers { consumer: ConsumerId, producer: ProducerId, spatial: u8, temporal: u8 },
+    /// Another estimate of what the client's network carries, or congestion began or ended.
+    Bandwidth { transport: TransportId, estimate_bps: u64, congested: bool, cause: Cause },
+    /// The shard lowered a consumer to these layers by itself, because too much waited to be sent. `SetLayers` ends it.
+    ConsumerShed { consumer: ConsumerId, spatial: u8, temporal: u8 },
+    /// An encoding comes now, or comes no more while others of its producer do.
+    EncodingActive { producer: ProducerId, encoding: u8, active: bool },
     /// The consumer's transport did not negotiate the codec its producer sends; nothing is forwarded.
     ConsumerCodecUnsupported { consumer: ConsumerId, producer: ProducerId, codec: CodecId },
     /// A command named an unknown or doubled id, or values out of range.
     CommandFailed { command: &'static str, id: u32, reason: &'static str },
     /// So many events did not fit since the last one that did.
     Overflow { lost: u64 },
+}
+
+impl Update {
+    pub const fn event(self, transport: TransportId) -> Event {
+        let Self { estimate_bps, congested, cause } = self;
+        Event::Bandwidth { transport, estimate_bps, congested, cause }
+    }
 }
 
 /// Events on their way to the control plane. What does not fit is counted and told by

@@ -30,6 +30,9 @@ pub fn fan_out(
     let Some(producer) = producers.get_mut(key) else { return false };
     let has_news = std::mem::take(&mut producer.has_news);
     let has_changed = producer.refresh_activity(out.now) || has_news;
+    if has_changed {
+        producer.tell_activity(out);
+    }
     // Taken out for the time of the loop, and put back: the vectors keep their memory.
     let fresh = std::mem::take(&mut producer.fresh);
     let subscribers = std::mem::take(&mut producer.consumers);

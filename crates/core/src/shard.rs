@@ -3,6 +3,7 @@
 //! The caller drains the arena and the events after each call. Deterministic: equal inputs (and an
 //! equal seed) give equal outputs.
 
+mod bandwidth;
 mod commands;
 mod receive;
 mod snapshot;

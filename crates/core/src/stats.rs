@@ -128,6 +128,19 @@ statistics! {
         consent_age_us: Option<u64>,
         producers: u64,
         consumers: u64,
+        /// What the client's network carries; `None` without video consumers.
+        estimate_bps: Option<u64>,
+        /// What arrived, and what was sent, over about the last half second.
+        acked_bps: Option<u64>,
+        sent_bps: Option<u64>,
+        /// Share of packets that did not arrive, 0..1.
+        loss: Option<f64>,
+        /// How long packets wait in the network's queues.
+        queue_us: Option<u64>,
+        /// Bytes of media that wait for their time to be sent.
+        pacer_bytes: u64,
+        /// What the estimate rests on: "`transport_cc`", "remb", or `None` (nothing, or reception reports alone).
+        feedback: Option<&'static str>,
     }
 }
 

@@ -1,5 +1,6 @@
 //! One ICE + DTLS association with one client: its keys, its maps, its producers and consumers.
 
+pub mod bandwidth;
 pub mod control;
 pub mod ice;
 pub mod maps;
@@ -16,6 +17,7 @@ use crate::slab::Key;
 use crate::srtp::{SrtpEgress, SrtpIngress};
 use crate::table::Path;
 use crate::time::{Micros, Time};
+use crate::transport::bandwidth::Bandwidth;
 use crate::transport::ice::IceLite;
 use crate::transport::maps::{ReceiveMap, SendMap};
 
@@ -49,8 +51,9 @@ pub struct Transport {
     pub rtcp_ssrc: u32,
     /// SSRCs that ever sent under these keys: none may start anew, the cipher's nonces would repeat.
     pub used_ssrcs: HashSet<u32>,
-    /// Next transport-wide sequence number towards the client.
-    pub transport_cc_seq: u16,
+    /// Next transport-wide sequence number towards the client; its lower 16 bits are what a packet carries.
+    pub transport_cc_seq: u64,
+    pub bandwidth: Option<Box<Bandwidth>>,
     pub dtls_limit: TokenBucket,
     pub reported_at: Time,
     /// The earliest entry of the timer queue that is still good.
@@ -76,7 +79,8 @@ pub struct Link<'a> {
     pub srtp: &'a SrtpEgress,
     pub path: Path,
     pub send_map: &'a SendMap,
-    pub transport_cc_seq: &'a mut u16,
+    pub transport_cc_seq: &'a mut u64,
+    pub bandwidth: Option<&'a mut Bandwidth>,
     pub counters: &'a mut TransportCounters,
 }
 
@@ -98,7 +102,8 @@ impl Transport {
             clock_offset: ClockOffset::default(),
             rtcp_ssrc: (random as u32).max(1),
             used_ssrcs: HashSet::new(),
-            transport_cc_seq: (random >> 32) as u16,
+            transport_cc_seq: (random >> 32) & 0xFFFF,
+            bandwidth: None,
             dtls_limit: TokenBucket::new(DTLS_BURST, DTLS_PER_SECOND),
             // Spread over the interval, so that a thousand transports do not report in one tick.
             reported_at: now - Micros((random >> 40) % REPORT_INTERVAL.0),
@@ -116,6 +121,7 @@ impl Transport {
             path: self.ice.selected()?,
             send_map: &self.send_map,
             transport_cc_seq: &mut self.transport_cc_seq,
+            bandwidth: self.bandwidth.as_deref_mut(),
             counters: &mut self.counters,
         })
     }
@@ -125,13 +131,23 @@ impl Transport {
         self.rtt.unwrap_or(ASSUMED_RTT)
     }
 
+    /// By reports, else from sending to feedback, which is a little more.
     pub fn measured_rtt(&self) -> Option<Micros> {
-        self.rtt
+        self.rtt.or_else(|| self.bandwidth.as_ref()?.estimator.state().rtt)
     }
 
-    pub fn on_rtt_sample(&mut self, sample: Micros) {
+    /// Estimates the client's bandwidth from now on.
+    pub fn estimate(&mut self, now: Time) -> &mut Bandwidth {
+        self.bandwidth.get_or_insert_with(|| Box::new(Bandwidth::new(now)))
+    }
+
+    pub fn on_rtt_sample(&mut self, now: Time, sample: Micros) {
         if sample <= MAX_RTT {
-            self.rtt = Some(self.rtt.map_or(sample, |rtt| Micros((rtt.0 * 7 + sample.0) / 8)));
+            let rtt = self.rtt.map_or(sample, |rtt| Micros((rtt.0 * 7 + sample.0) / 8));
+            self.rtt = Some(rtt);
+            if let Some(bandwidth) = &mut self.bandwidth {
+                bandwidth.estimator.on_rtt(now, rtt);
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use sfu_core::bwe::BweOptions;
 use sfu_core::command::{
     Command, ConsumerOptions, IceCredentials, LayerLimit, MAX_ENCODINGS, ProducerOptions, SrtpKeys,
 };
@@ -147,6 +148,20 @@ impl Commands {
         })
     }
 
+    fn set_bandwidth(&self, transport: u32, min_bps: u64, start_bps: u64, max_bps: u64) -> PyResult<()> {
+        if !(1..=start_bps).contains(&min_bps) || start_bps > max_bps {
+            return Err(value_error(format!(
+                "bandwidth is {min_bps}, {start_bps}, {max_bps}, accepted are 1 <= min <= start <= max"
+            )));
+        }
+        let options = BweOptions { min_bps, start_bps, max_bps };
+        self.send(Command::SetBandwidth { transport: transport_id(transport)?, options })
+    }
+
+    fn set_desired_bitrate(&self, transport: u32, bps: u64) -> PyResult<()> {
+        self.send(Command::SetDesiredBitrate { transport: transport_id(transport)?, bps })
+    }
+
     fn add_producer(
         &self,
         producer: u32,
@@ -215,6 +230,10 @@ impl Commands {
 
     fn set_layers(&self, consumer: u32, spatial: u8, temporal: u8) -> PyResult<()> {
         self.send(Command::SetLayers { consumer: consumer_id(consumer)?, limit: LayerLimit { spatial, temporal } })
+    }
+
+    fn set_priority(&self, consumer: u32, priority: u8) -> PyResult<()> {
+        self.send(Command::SetPriority { consumer: consumer_id(consumer)?, priority })
     }
 
     fn pause_consumer(&self, consumer: u32, paused: bool) -> PyResult<()> {

@@ -31,6 +31,15 @@ pub fn event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
         Event::ConsumerLayers { consumer, producer, spatial, temporal } => {
             ("consumer_layers", consumer.0, producer.0, spatial, temporal).into_pyobject(py)
         }
+        Event::Bandwidth { transport, estimate_bps, congested, cause } => {
+            ("bandwidth", transport.0, estimate_bps, congested, cause.name()).into_pyobject(py)
+        }
+        Event::ConsumerShed { consumer, spatial, temporal } => {
+            ("consumer_shed", consumer.0, spatial, temporal).into_pyobject(py)
+        }
+        Event::EncodingActive { producer, encoding, active } => {
+            ("encoding_active", producer.0, encoding, active).into_pyobject(py)
+        }
         Event::ConsumerCodecUnsupported { consumer, producer, codec } => {
             ("consumer_codec_unsupported", consumer.0, producer.0, codec_name(codec)).into_pyobject(py)
         }

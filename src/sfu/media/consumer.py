@@ -96,6 +96,11 @@ class Consumer:
             self.shed = None
             self.transport.link.port.set_layers(self.id, spatial, temporal)
 
+    def set_priority(self, priority: int) -> None:
+        """0..255, 128 at first: the lowest of a transport sheds its layers first when too much waits to be sent."""
+        if not self.closed:
+            self.transport.link.port.set_priority(self.id, priority)
+
     def pause(self) -> None:
         """Sends nothing until ``resume``; then video starts with a keyframe."""
         self._set_paused(True)

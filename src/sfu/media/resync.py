@@ -25,6 +25,8 @@ def resync(link: ShardLink, snapshot: Mapping[str, Any], now: float) -> None:
             transport.consent_expired()
         elif address is not None and address != transport.remote_address:
             transport.ice_selected(address, restarted=False, now=now)
+        if stats["estimate_bps"] is not None and stats["estimate_bps"] != transport.estimate_bps:
+            transport.bandwidth_changed(stats["estimate_bps"], congested=transport.congested)
     for producer_id, stats in snapshot["producers"].items():
         producer = link.producers.get(producer_id)
         if producer is None:
@@ -33,6 +35,7 @@ def resync(link: ShardLink, snapshot: Mapping[str, Any], now: float) -> None:
             if encoding["codec"] is not None and encoding["ssrc"] is not None:
                 codec = CodecId(CodecName(encoding["codec"]), encoding["codec_variant"])
                 producer.encoding_started(index, encoding["ssrc"], codec)
+                producer.encoding_active(index, active=encoding["active"])
     for consumer_id, stats in snapshot["consumers"].items():
         consumer = link.consumers.get(consumer_id)
         if consumer is not None and stats["producer"] is not None:

@@ -139,6 +139,16 @@ class Transport:
         self.send_rtp = send
         self.link.port.set_rtp(self.id, native_rtp_map(receive), native_rtp_map(send), rtcp_reduced_size)
 
+    def set_bandwidth(self, *, min_bps: int, start_bps: int, max_bps: int) -> None:
+        """Bounds of the estimate of what the client's network carries, and where it begins."""
+        self._require_open()
+        self.link.port.set_bandwidth(self.id, min_bps, start_bps, max_bps)
+
+    def set_desired_bitrate(self, bps: int) -> None:
+        """What would be sent if the network carried it; the shard probes for so much. 0: for nothing."""
+        self._require_open()
+        self.link.port.set_desired_bitrate(self.id, bps)
+
     # What hangs from it
 
     def produce(self, kind: Kind, mid: str, encodings: Sequence[EncodingParameters]) -> Producer:

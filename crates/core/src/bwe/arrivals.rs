@@ -46,6 +46,10 @@ impl Arrived {
         self.history.add(seq, size, sent);
     }
 
+    pub fn forget(&mut self, number: u16) {
+        self.history.forget(number);
+    }
+
     /// `None`: it tells of nothing that was sent.
     pub fn on_feedback(
         &mut self,

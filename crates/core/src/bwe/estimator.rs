@@ -86,6 +86,12 @@ impl Estimator {
         self.probes.on_sent(packet.seq, packet.size, packet.sent, packet.probe);
     }
 
+    /// A packet is sent once more under its transport-wide number (the lower bits of it): what feedback tells of that number
+    /// may be of either, and counts no more.
+    pub fn forget(&mut self, number: u16) {
+        self.arrived.forget(number);
+    }
+
     pub fn on_feedback(&mut self, now: Time, feedback: &TransportFeedback<'_>) -> Option<Update> {
         let restored_bps = self.silence.on_feedback();
         if restored_bps.is_some() {

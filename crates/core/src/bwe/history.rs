@@ -157,6 +157,14 @@ impl History {
         newest.checked_sub(u64::from((newest as u16).wrapping_sub(wire)))
     }
 
+    /// Nothing that feedback says of this number is news from now on.
+    pub fn forget(&mut self, wire: u16) {
+        let seq = self.unwrap_seq(wire).filter(|seq| self.seqs().contains(seq));
+        if let Some(record) = seq.and_then(|seq| self.record_mut(seq)) {
+            record.fate = Fate::Vacant;
+        }
+    }
+
     /// Takes in what feedback says of a number; `None` when that is not new, or of nothing that was sent.
     pub fn tell(&mut self, seq: u64, received: bool, now: Time) -> Option<News> {
         if !self.seqs().contains(&seq) {
@@ -224,6 +232,18 @@ mod tests {
         assert_eq!(history.tell(14, true, ms(2)), None);
         assert_eq!(history.tell(9, false, ms(2)), None);
         assert_eq!(history.untold_bytes(0..20), 200);
+    }
+
+    #[test]
+    fn a_number_that_is_forgotten_says_nothing_any_more() {
+        let mut history = History::default();
+        history.add(10, 100, ms(0));
+        history.add(11, 100, ms(1));
+        history.forget(10);
+        history.forget(9);
+        history.forget(12);
+        assert_eq!(history.tell(10, true, ms(2)), None);
+        assert!(history.tell(11, true, ms(2)).is_some());
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! One outgoing RTP stream: whose media it carries, how far it may go up, what was sent.
 
+use crate::bwe::SentKind;
 use crate::command::{CodecId, ConsumerOptions, Kind, LayerLimit};
 use crate::egress::continuity::{LastSent, Pictures, Stay};
+use crate::egress::numbers::Numbers;
+use crate::egress::packet::Stamp;
 use crate::egress::retransmit::Repair;
 use crate::ids::ConsumerId;
 use crate::ingress::keyframe::ReceiverLimit;
@@ -12,8 +15,11 @@ use crate::rewrite::{SequenceMap, Source};
 use crate::rtcp::ReportBlock;
 use crate::slab::Key;
 use crate::time::Micros;
+use crate::transport::Link;
 use crate::transport::maps::{Outgoing, SendMap};
 
+/// In the middle.
+const DEFAULT_PRIORITY: u8 = 128;
 /// The best there is.
 const NO_LIMIT: LayerLimit = LayerLimit { spatial: u8::MAX, temporal: u8::MAX };
 
@@ -31,6 +37,8 @@ pub struct Consumer {
     pub cname: String,
     pub producer: Option<Key>,
     pub limit: LayerLimit,
+    /// Of shedding: the lowest of a transport gives way first.
+    pub priority: u8,
     pub paused: bool,
     /// Encoding that is forwarded, and the one that should be.
     pub(super) current: Option<u8>,
@@ -49,6 +57,7 @@ pub struct Consumer {
     /// Layers (spatial, temporal) that the control plane was told of.
     pub(super) told: Option<(u8, u8)>,
     pub(super) first_ts: u32,
+    pub(super) numbers: Numbers,
     pub repair: Repair,
     pub keyframe_limit: ReceiverLimit,
     pub counters: ConsumerCounters,
@@ -87,6 +96,7 @@ impl Consumer {
             cname: options.cname,
             producer: None,
             limit: NO_LIMIT,
+            priority: DEFAULT_PRIORITY,
             paused: false,
             current: None,
             target: None,
@@ -101,6 +111,7 @@ impl Consumer {
             has_passed_over: false,
             told: None,
             first_ts: (random >> 32) as u32,
+            numbers: Numbers::default(),
             repair: Repair::new((random >> 16) as u16),
             keyframe_limit: ReceiverLimit::default(),
             counters: ConsumerCounters::default(),
@@ -192,5 +203,37 @@ impl Consumer {
     /// Every packet is sent under the number that it first had, so it must look the same each time.
     pub(super) fn repeats_plainly(&self) -> bool {
         self.kind == Kind::Video && (self.rtx_ssrc.is_none() || self.outgoing.is_some_and(|out| out.rtx_pt.is_none()))
+    }
+
+    /// Of a first sending.
+    pub(super) fn stamp(&self) -> Stamp {
+        if self.repeats_plainly() { Stamp::Number } else { Stamp::Full }
+    }
+
+    pub(super) fn sent_kind(&self) -> SentKind {
+        match self.kind {
+            Kind::Audio => SentKind::Audio,
+            Kind::Video => SentKind::Video,
+        }
+    }
+
+    /// What a repetition needs to know of the first sending.
+    pub(super) fn note_number(&mut self, ext_seq: u64, transport_seq: u64, link: &Link<'_>) {
+        if link.send_map.ids.transport_cc != 0 && self.repeats_plainly() {
+            self.numbers.note(ext_seq, transport_seq as u16);
+        }
+    }
+
+    /// `None`: it is not known any more how the packet looked.
+    pub(super) fn repeated_stamp(&self, ext_seq: u64, link: &mut Link<'_>) -> Option<Stamp> {
+        if link.send_map.ids.transport_cc == 0 {
+            return Some(Stamp::Repeated(None));
+        }
+        let number = self.numbers.find(ext_seq)?;
+        // Which of the two sendings feedback tells of from now on cannot be known.
+        if let Some(bandwidth) = &mut link.bandwidth {
+            bandwidth.estimator.forget(number);
+        }
+        Some(Stamp::Repeated(Some(number)))
     }
 }

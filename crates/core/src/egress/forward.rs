@@ -5,7 +5,7 @@ use crate::command::{Codec, Kind};
 use crate::drop::DropReason;
 use crate::egress::consumer::Consumer;
 use crate::egress::continuity::{Instant, LastSent, Start, next_timestamp};
-use crate::egress::packet::{Passed, Payload, Shape, Unsent, send};
+use crate::egress::packet::{Passed, Payload, Sent, Shape, Unsent, send};
 use crate::event::Event;
 use crate::ingress::encoding::Encoding;
 use crate::ingress::producer::{Fresh, Producer};
@@ -299,9 +299,11 @@ impl Consumer {
             has_padding: false,
         };
         let mid = self.mid.as_bytes();
-        let shape = Shape { fields, ext_seq, mid, is_varying: !self.repeats_plainly(), osn: None, now: out.now };
+        let (stamp, kind) = (self.stamp(), self.sent_kind());
+        let shape = Shape { fields, ext_seq, mid, stamp, kind, osn: None, now: out.now };
         let sent = send(out.tx, link, &shape, &Passed::of(cached, mapping), &payload);
-        if let Some(len) = account(sent, out) {
+        if let Some(Sent { len, transport_seq }) = account(sent, out) {
+            self.note_number(ext_seq, transport_seq, link);
             self.counters.packets += 1;
             self.counters.payload_bytes += payload.bytes.len() as u64;
             self.counters.bytes += len as u64;
@@ -320,7 +322,8 @@ impl Consumer {
             has_padding: true,
         };
         let mid = self.mid.as_bytes();
-        let shape = Shape { fields, ext_seq, mid, is_varying: !self.repeats_plainly(), osn: None, now: out.now };
+        let (stamp, kind) = (self.stamp(), self.sent_kind());
+        let shape = Shape { fields, ext_seq, mid, stamp, kind, osn: None, now: out.now };
         account(send(out.tx, link, &shape, &Passed::default(), &Payload::EMPTY), out);
     }
 }
@@ -334,14 +337,14 @@ fn frame_number(cached: &Cached<'_>) -> Option<u16> {
     crate::wire::u16_at(cached.bytes, usize::from(place.start) + 1)
 }
 
-/// Counts what became of a packet; its size when it went out.
-pub(super) fn account(sent: Result<usize, Unsent>, out: &mut Outbox<'_>) -> Option<usize> {
+/// Counts what became of a packet.
+pub(super) fn account(sent: Result<Sent, Unsent>, out: &mut Outbox<'_>) -> Option<Sent> {
     match sent {
-        Ok(len) => {
+        Ok(sent) => {
             out.counters.tx_rtp += 1;
             out.counters.tx_packets += 1;
-            out.counters.tx_bytes += len as u64;
-            Some(len)
+            out.counters.tx_bytes += sent.len as u64;
+            Some(sent)
         }
         Err(Unsent::ArenaFull) => {
             out.drop(DropReason::ArenaFull);

@@ -1,6 +1,7 @@
 //! Writes one outgoing packet into the transmit arena and protects it there: the only copy of a
 //! payload on its way to a subscriber.
 
+use crate::bwe::SentKind;
 use crate::cache::Cached;
 use crate::rewrite::Mapping;
 use crate::rtp::red::RedPayload;
@@ -31,6 +32,26 @@ impl From<RtpError> for Unsent {
     }
 }
 
+/// What differs each time that something is sent: the send time and the transport-wide number.
+#[derive(Clone, Copy, Debug)]
+pub enum Stamp {
+    /// Both are written.
+    Full,
+    /// The number alone: a stream whose packets are repeated under their own number. A repetition must be the same packet
+    /// bit for bit, or the cipher's nonce would be used twice.
+    Number,
+    /// A repetition, under the transport-wide number of the first sending if that had one.
+    Repeated(Option<u16>),
+}
+
+/// A datagram that went to the arena.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    pub len: usize,
+    /// Its transport-wide number, unwrapped.
+    pub transport_seq: u64,
+}
+
 /// Everything about an outgoing packet but its payload.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape<'a> {
@@ -38,10 +59,9 @@ pub struct Shape<'a> {
     /// Extended sequence number of the outgoing stream.
     pub ext_seq: u64,
     pub mid: &'a [u8],
-    /// Write send time and transport-wide number. Not for a stream whose packets are repeated under
-    /// their own number: a repetition must be the same packet bit for bit, or the cipher's nonce
-    /// would be used twice.
-    pub is_varying: bool,
+    pub stamp: Stamp,
+    /// What the bandwidth estimation takes it for.
+    pub kind: SentKind,
     /// Original number, in front of the payload of a retransmission.
     pub osn: Option<u16>,
     pub now: Time,
@@ -129,14 +149,14 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// Writes, protects and commits; returns the datagram's size.
+/// Writes, protects and commits.
 pub fn send(
     tx: &mut TxArena,
     link: &mut Link<'_>,
     shape: &Shape<'_>,
     passed: &Passed<'_>,
     payload: &Payload<'_>,
-) -> Result<usize, Unsent> {
+) -> Result<Sent, Unsent> {
     let space = tx.reserve(SPACE).ok_or(Unsent::ArenaFull)?;
     let room = SPACE - MAX_OVERHEAD;
     let plain = space.get_mut(..room).ok_or(Unsent::Unfit)?;
@@ -159,15 +179,17 @@ pub fn send(
     tx.commit(link.path.socket, link.path.remote, len);
     link.counters.tx_packets += 1;
     link.counters.tx_bytes += len as u64;
-    Ok(len)
+    let transport_seq = *link.transport_cc_seq;
+    if !matches!(shape.stamp, Stamp::Repeated(_)) {
+        *link.transport_cc_seq += 1;
+        if let Some(bandwidth) = &mut link.bandwidth {
+            bandwidth.on_sent(shape.now, transport_seq, len, shape.kind);
+        }
+    }
+    Ok(Sent { len, transport_seq })
 }
 
-fn write_header(
-    space: &mut [u8],
-    link: &mut Link<'_>,
-    shape: &Shape<'_>,
-    passed: &Passed<'_>,
-) -> Result<usize, RtpError> {
+fn write_header(space: &mut [u8], link: &Link<'_>, shape: &Shape<'_>, passed: &Passed<'_>) -> Result<usize, RtpError> {
     let ids = &link.send_map.ids;
     let mut writer = HeaderWriter::new(space, &shape.fields, form(link.send_map, shape, passed))?;
     let mut push = |id: u8, value: &[u8]| match (id, value) {
@@ -175,12 +197,13 @@ fn write_header(
         _ => writer.push(id, value).map(|_| ()),
     };
     push(ids.mid, shape.mid)?;
-    if shape.is_varying {
+    if matches!(shape.stamp, Stamp::Full) {
         push(ids.abs_send_time, &crate::rtp::extension::AbsSendTime::from_micros(shape.now.0).to_bytes())?;
-        if ids.transport_cc != 0 {
-            push(ids.transport_cc, &link.transport_cc_seq.to_be_bytes())?;
-            *link.transport_cc_seq = link.transport_cc_seq.wrapping_add(1);
-        }
+    }
+    match shape.stamp {
+        Stamp::Full | Stamp::Number => push(ids.transport_cc, &(*link.transport_cc_seq as u16).to_be_bytes())?,
+        Stamp::Repeated(Some(number)) => push(ids.transport_cc, &number.to_be_bytes())?,
+        Stamp::Repeated(None) => {}
     }
     push(ids.audio_level, passed.audio_level.as_slice())?;
     push(ids.video_orientation, passed.video_orientation.as_slice())?;

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
+use crate::bwe::SentKind;
 use crate::drop::DropReason;
 use crate::egress::consumer::Consumer;
 use crate::egress::forward::account;
-use crate::egress::packet::{Passed, Payload, Shape, send};
+use crate::egress::packet::{Passed, Payload, Shape, Stamp, send};
 use crate::ingress::producer::Producer;
 use crate::outbox::Outbox;
 use crate::rate::{RateMeter, TokenBucket};
@@ -168,8 +169,9 @@ impl Consumer {
                 let (pt, seq) = (outgoing.pt, out_seq as u16);
                 let fields = HeaderFields { marker, pt, seq, timestamp, ssrc: self.ssrc, has_padding: false };
                 let mid = self.mid.as_bytes();
-                let shape = Shape { fields, ext_seq: out_seq, mid, is_varying: false, osn: None, now: out.now };
-                account(send(out.tx, link, &shape, &passed, &payload), out)
+                let (stamp, kind) = (self.repeated_stamp(out_seq, link)?, SentKind::Retransmission);
+                let shape = Shape { fields, ext_seq: out_seq, mid, stamp, kind, osn: None, now: out.now };
+                account(send(out.tx, link, &shape, &passed, &payload), out).map(|sent| sent.len)
             }
             _ => None,
         }
@@ -196,7 +198,8 @@ impl Consumer {
         self.repair.next_seq += 1;
         let fields = HeaderFields { seq: ext_seq as u16, ..fields };
         let (mid, osn) = (self.mid.as_bytes(), Some(out_seq as u16));
-        let shape = Shape { fields, ext_seq, mid, is_varying: true, osn, now: out.now };
-        account(send(out.tx, link, &shape, passed, payload), out)
+        let (stamp, kind) = (Stamp::Full, SentKind::Retransmission);
+        let shape = Shape { fields, ext_seq, mid, stamp, kind, osn, now: out.now };
+        account(send(out.tx, link, &shape, passed, payload), out).map(|sent| sent.len)
     }
 }

@@ -1,9 +1,11 @@
 //! One published source with its encodings, and the packets of the present batch.
 
 use crate::command::{CodecId, Kind, MAX_ENCODINGS, ProducerOptions};
+use crate::event::Event;
 use crate::ids::ProducerId;
 use crate::ingress::clock::ClockOffset;
 use crate::ingress::encoding::Encoding;
+use crate::outbox::Outbox;
 use crate::rate::TokenBucket;
 use crate::slab::Key;
 use crate::time::{Micros, Time};
@@ -37,6 +39,8 @@ pub struct Producer {
     pub active: u8,
     /// Of the transport: all its producers share the sender's clock.
     pub clock_offset: ClockOffset,
+    /// Of which the control plane was told.
+    told_active: u8,
     /// Last audio level seen (RFC 6464): voice activity and -dBov.
     pub audio_level: Option<u8>,
     /// An encoding started or changed its codec: consumers choose again.
@@ -61,6 +65,7 @@ impl Producer {
             consumers: Vec::new(),
             fresh: Vec::new(),
             active: 0,
+            told_active: 0,
             clock_offset: ClockOffset::default(),
             audio_level: None,
             has_news: false,
@@ -127,6 +132,16 @@ impl Producer {
         }
         self.active &= !(1 << index);
         self.has_news = true;
+    }
+
+    /// Tells the control plane which encodings come now that did not, and the other way round.
+    pub fn tell_activity(&mut self, out: &mut Outbox<'_>) {
+        let changed = self.active ^ self.told_active;
+        self.told_active = self.active;
+        for encoding in (0..MAX_ENCODINGS as u8).filter(|encoding| changed & (1 << encoding) != 0) {
+            let active = self.active & (1 << encoding) != 0;
+            out.event(Event::EncodingActive { producer: self.id, encoding, active });
+        }
     }
 
     /// When NACKs or keyframe requests are to be sent.

@@ -200,7 +200,7 @@ fn store(
     out.counters.rx_recovered += u64::from(stream.is_rtx);
     out.counters.rx_keyframes += u64::from(accepted.is_keyframe);
     if let Some(sample) = accepted.rtt_sample {
-        transport.on_rtt_sample(sample);
+        transport.on_rtt_sample(out.now, sample);
     }
     producer.has_news |= accepted.has_started;
     if accepted.has_started {

@@ -1,6 +1,6 @@
 //! Applies commands of the control plane. A command that cannot be applied changes nothing.
 
-use crate::command::{Command, ConsumerOptions, IceCredentials, LayerLimit, ProducerOptions, RtpMap, SrtpKeys};
+use crate::command::{Command, ConsumerOptions, IceCredentials, Kind, LayerLimit, ProducerOptions, RtpMap, SrtpKeys};
 use crate::egress::consumer::Consumer;
 use crate::ids::{ConsumerId, ProducerId, RouterId, TransportId};
 use crate::ingress::producer::Producer;
@@ -20,10 +20,10 @@ const MAX_TEXT_LEN: usize = 255;
 /// Consumers come and go with slots, and slots are used again: this is far beyond any real life.
 const MAX_USED_SSRCS: usize = 8_192;
 
-const UNKNOWN: &str = "unknown id";
+pub(super) const UNKNOWN: &str = "unknown id";
 const DOUBLED: &str = "id is taken";
 
-type Outcome = Result<(), &'static str>;
+pub(super) type Outcome = Result<(), &'static str>;
 
 /// Name and id of a command, for the report of its failure.
 pub(super) fn describe(command: &Command) -> (&'static str, u32) {
@@ -36,6 +36,8 @@ pub(super) fn describe(command: &Command) -> (&'static str, u32) {
         Command::SetSrtpKeys { transport, .. } => ("set_srtp_keys", transport.0),
         Command::SendDtls { transport, .. } => ("send_dtls", transport.0),
         Command::SetRtp { transport, .. } => ("set_rtp", transport.0),
+        Command::SetBandwidth { transport, .. } => ("set_bandwidth", transport.0),
+        Command::SetDesiredBitrate { transport, .. } => ("set_desired_bitrate", transport.0),
         Command::AddProducer { producer, .. } => ("add_producer", producer.0),
         Command::RemoveProducer { producer } => ("remove_producer", producer.0),
         Command::PauseProducer { producer, .. } => ("pause_producer", producer.0),
@@ -43,6 +45,7 @@ pub(super) fn describe(command: &Command) -> (&'static str, u32) {
         Command::RemoveConsumer { consumer } => ("remove_consumer", consumer.0),
         Command::SwitchConsumer { consumer, .. } => ("switch_consumer", consumer.0),
         Command::SetLayers { consumer, .. } => ("set_layers", consumer.0),
+        Command::SetPriority { consumer, .. } => ("set_priority", consumer.0),
         Command::PauseConsumer { consumer, .. } => ("pause_consumer", consumer.0),
         Command::RequestKeyframe { producer } => ("request_keyframe", producer.0),
     }
@@ -61,13 +64,18 @@ impl Shard {
             Command::SetRtp { transport, receive, send, rtcp_reduced_size } => {
                 self.set_rtp(now, transport, receive, send, rtcp_reduced_size)
             }
+            Command::SetBandwidth { transport, options } => self.set_bandwidth(now, transport, options),
+            Command::SetDesiredBitrate { transport, bps } => self.set_desired_bitrate(now, transport, bps),
             Command::AddProducer { producer, transport, options } => self.add_producer(producer, transport, options),
             Command::RemoveProducer { producer } => self.remove_producer(producer),
             Command::PauseProducer { producer, paused } => self.pause_producer(now, producer, paused),
-            Command::AddConsumer { consumer, transport, options } => self.add_consumer(consumer, transport, options),
+            Command::AddConsumer { consumer, transport, options } => {
+                self.add_consumer(now, consumer, transport, options)
+            }
             Command::RemoveConsumer { consumer } => self.remove_consumer(consumer),
             Command::SwitchConsumer { consumer, producer } => self.switch_consumer(now, consumer, producer),
             Command::SetLayers { consumer, limit } => self.set_layers(now, consumer, limit),
+            Command::SetPriority { consumer, priority } => self.set_priority(consumer, priority),
             Command::PauseConsumer { consumer, paused } => self.pause_consumer(now, consumer, paused),
             Command::RequestKeyframe { producer } => self.request_keyframe(now, producer),
         }
@@ -89,7 +97,7 @@ impl Shard {
         Ok(())
     }
 
-    fn transport(&mut self, id: TransportId) -> Result<(Key, &mut Transport), &'static str> {
+    pub(super) fn transport(&mut self, id: TransportId) -> Result<(Key, &mut Transport), &'static str> {
         let key = *self.names.transports.get(&id).ok_or(UNKNOWN)?;
         Ok((key, self.transports.get_mut(key).ok_or(UNKNOWN)?))
     }
@@ -256,7 +264,7 @@ impl Shard {
         Ok(())
     }
 
-    fn add_consumer(&mut self, id: ConsumerId, transport: TransportId, options: ConsumerOptions) -> Outcome {
+    fn add_consumer(&mut self, now: Time, id: ConsumerId, transport: TransportId, options: ConsumerOptions) -> Outcome {
         if self.names.consumers.contains_key(&id) {
             return Err(DOUBLED);
         }
@@ -266,10 +274,14 @@ impl Shard {
         let random = self.random();
         let (transport_key, _) = self.transport(transport).map_err(|_| "unknown transport")?;
         self.claim_ssrcs(transport_key, &options)?;
+        let kind = options.kind;
         let key = self.consumers.insert(Consumer::new(id, transport_key, options, random));
         self.names.consumers.insert(id, key);
         if let Some(transport) = self.transports.get_mut(transport_key) {
             transport.consumers.push(key);
+            if kind == Kind::Video {
+                transport.estimate(now);
+            }
         }
         self.touch(transport_key);
         Ok(())

@@ -1,5 +1,6 @@
 //! Copies the shard's state into plain values.
 
+use crate::bwe::FeedbackKind;
 use crate::command::{Codec, Kind};
 use crate::egress::consumer::Consumer;
 use crate::ingress::encoding::Encoding;
@@ -36,6 +37,7 @@ impl Shard {
     fn transport_stats(&self, now: Time, transport: &Transport) -> TransportStats {
         let selected = transport.ice.selected();
         let counters = transport.counters;
+        let estimate = transport.bandwidth.as_ref().map(|bandwidth| bandwidth.estimator.state());
         TransportStats {
             router: self.routers.get(transport.router).map_or(0, |router| router.id.0),
             state: match transport.ice.phase() {
@@ -55,6 +57,13 @@ impl Shard {
             consent_age_us: transport.ice.checked_at().map(|at| now.since(at).0),
             producers: transport.producers.len() as u64,
             consumers: transport.consumers.len() as u64,
+            estimate_bps: estimate.map(|state| state.estimate_bps),
+            acked_bps: estimate.map(|state| state.acked_bps),
+            sent_bps: estimate.map(|state| state.sent_bps),
+            loss: estimate.map(|state| f64::from(state.loss)),
+            queue_us: estimate.map(|state| state.queue.0),
+            pacer_bytes: 0,
+            feedback: estimate.and_then(|state| feedback_name(state.feedback?)),
         }
     }
 
@@ -137,6 +146,14 @@ fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Audio => "audio",
         Kind::Video => "video",
+    }
+}
+
+fn feedback_name(feedback: FeedbackKind) -> Option<&'static str> {
+    match feedback {
+        FeedbackKind::TransportCc => Some("transport_cc"),
+        FeedbackKind::Remb => Some("remb"),
+        FeedbackKind::Reports => None,
     }
 }
 

@@ -74,6 +74,9 @@ impl Shard {
     fn settle(&mut self, now: Time, key: Key, tx: &mut TxArena) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         transport.is_touched = false;
+        if let Some(update) = transport.bandwidth.as_deref_mut().and_then(|bandwidth| bandwidth.on_timeout(now)) {
+            self.events.push(update.event(transport.id));
+        }
         let mut due = report::due(transport, &self.producers);
         if due.is_some_and(|due| due <= now) {
             if transport.ice.expire(now) {

@@ -1,6 +1,8 @@
 //! One SRTCP compound from a client: what its reports and requests mean for its producers and
 //! consumers.
 
+use crate::bwe::Update;
+use crate::command::Kind;
 use crate::drop::DropReason;
 use crate::egress::consumer::{Consumer, Reported};
 use crate::ingress::clock::us_to_ntp;
@@ -11,6 +13,7 @@ use crate::rtcp::{Compound, Nack, Packet, ReportBlock, SenderInfo};
 use crate::slab::{Key, Slab};
 use crate::time::{Micros, Time};
 use crate::transport::Transport;
+use crate::transport::bandwidth::Bandwidth;
 use crate::transport::report::NTP_TO_UNIX_US;
 
 /// What a compound's packets act upon.
@@ -21,6 +24,8 @@ pub struct Control<'a> {
     pub consumers: &'a mut Slab<Consumer>,
     pub unix_offset_us: i64,
     pub received: Time,
+    /// Something was said of the client's network: the estimator's timers may be others now.
+    pub is_estimated_anew: bool,
 }
 
 impl Control<'_> {
@@ -49,17 +54,33 @@ impl Control<'_> {
         match packet {
             Packet::SenderReport(report) => {
                 self.on_sender_info(&report.info);
-                report.blocks().for_each(|block| self.on_block(&block));
+                report.blocks().for_each(|block| self.on_block(&block, out));
             }
-            Packet::ReceiverReport(report) => report.blocks().for_each(|block| self.on_block(&block)),
+            Packet::ReceiverReport(report) => report.blocks().for_each(|block| self.on_block(&block, out)),
             Packet::Nack(nack) => self.on_nack(nack, out),
             Packet::Pli(pli) => self.on_keyframe_request(pli.media_ssrc, asked, out),
             Packet::Fir(fir) => fir.entries().for_each(|(ssrc, _)| self.on_keyframe_request(ssrc, asked, out)),
-            Packet::Bye(bye) => bye.ssrcs().for_each(|ssrc| self.on_bye(ssrc)),
-            // Bandwidth estimation towards subscribers reads these.
-            Packet::TransportFeedback(_) => out.counters.rx_transport_feedback += 1,
-            Packet::Sdes(_) | Packet::Remb(_) | Packet::ExtendedReport(_) | Packet::Other(_) => {}
+            Packet::Bye(bye) => bye.ssrcs().for_each(|ssrc| self.on_bye(ssrc, out)),
+            Packet::TransportFeedback(feedback) => {
+                out.counters.rx_transport_feedback += 1;
+                let now = self.received;
+                self.estimate(out, |bandwidth| bandwidth.estimator.on_feedback(now, feedback));
+            }
+            Packet::Remb(remb) => {
+                let now = self.received;
+                self.estimate(out, |bandwidth| bandwidth.estimator.on_remb(now, remb.bitrate_bps));
+            }
+            Packet::Sdes(_) | Packet::ExtendedReport(_) | Packet::Other(_) => {}
         }
+    }
+
+    /// Lets the estimator, if there is one, take something in.
+    fn estimate(&mut self, out: &mut Outbox<'_>, take: impl FnOnce(&mut Bandwidth) -> Option<Update>) {
+        let Some(bandwidth) = self.transport.bandwidth.as_deref_mut() else { return };
+        if let Some(update) = take(bandwidth) {
+            out.event(update.event(self.transport.id));
+        }
+        self.is_estimated_anew = true;
     }
 
     fn on_sender_info(&mut self, info: &SenderInfo) {
@@ -85,15 +106,20 @@ impl Control<'_> {
         self.consumers.get_mut(key?)
     }
 
-    fn on_block(&mut self, block: &ReportBlock) {
+    fn on_block(&mut self, block: &ReportBlock, out: &mut Outbox<'_>) {
         let rtt = self.round_trip(block);
         let Some(consumer) = self.consumer_of(block.ssrc).filter(|consumer| consumer.ssrc == block.ssrc) else {
             return;
         };
         let known = consumer.reported.rtt;
         consumer.reported = Reported { block: Some(*block), rtt: rtt.or(known) };
+        let kind = consumer.kind;
+        let now = self.received;
         if let Some(rtt) = rtt {
-            self.transport.on_rtt_sample(rtt);
+            self.transport.on_rtt_sample(now, rtt);
+        }
+        if kind == Kind::Video {
+            self.estimate(out, |bandwidth| bandwidth.estimator.on_receiver_report(now, block.fraction_lost));
         }
     }
 
@@ -139,10 +165,11 @@ impl Control<'_> {
         }
     }
 
-    fn on_bye(&mut self, ssrc: u32) {
+    fn on_bye(&mut self, ssrc: u32, out: &mut Outbox<'_>) {
         let Some(stream) = self.transport.streams.find(ssrc).filter(|stream| !stream.is_rtx) else { return };
         if let Some(producer) = self.producers.get_mut(stream.producer) {
             producer.stop_encoding(stream.encoding);
+            producer.tell_activity(out);
         }
     }
 }

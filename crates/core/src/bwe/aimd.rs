@@ -11,6 +11,8 @@ use crate::time::{Micros, Time};
 
 /// Of what arrived while the queue grew (draft: 0.85).
 const BETA: f64 = 0.85;
+/// What arrived lately is less than this share of what arrived before: the capacity fell.
+const FELL: f64 = 0.75;
 /// Growth per second while nothing is known of the link's capacity (draft: 8 %).
 const FAR_GROWTH: f64 = 1.08;
 /// Growth per second back towards a capacity that is known, up to this share of it.
@@ -52,6 +54,8 @@ const CONTENDED_SWING: f64 = 0.2;
 /// (3 (1 - b) / (1 + b) = 0.24 would be Reno's own; CUBIC takes more).
 const CONTENDED_BETA: f64 = 0.85;
 const CONTENDED_GROWTH: f64 = 0.5;
+/// Reno grows by the square of the round trip, CUBIC by none: between the two, one factor is that of a usual full queue.
+const CONTENDED_RTT_S: f64 = 0.25;
 /// Even then a queue of so much more than twice the standing one is too much.
 const CONTENDED_LIMIT_MS: f64 = 60.0;
 /// Then the delay of an empty queue is learned anew: the path may have become longer.
@@ -77,6 +81,16 @@ pub struct Observed {
     pub is_probed: bool,
 }
 
+impl Observed {
+    /// What the link carries, seen while its queue grows. Over half a second, unless it clearly fell since: a shorter
+    /// time may be that of somebody else's burst.
+    fn capacity_bps(&self) -> Option<f64> {
+        let recent_bps = self.recent_bps.or(self.acked_bps)?;
+        let acked_bps = self.acked_bps.unwrap_or(recent_bps);
+        Some(if recent_bps < FELL * acked_bps { recent_bps } else { recent_bps.max(acked_bps) })
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     Held,
@@ -88,6 +102,8 @@ pub enum Step {
 pub struct Aimd {
     rate_bps: f64,
     capacity: LinkCapacity,
+    /// What arrived when the queue last grew. Not the mean: where flows share a link, each one's part moves.
+    seen_bps: f64,
     updated: Option<Time>,
     reduced: Option<Time>,
     is_congested: bool,
@@ -101,6 +117,7 @@ impl Aimd {
         Self {
             rate_bps: start_bps,
             capacity: LinkCapacity::default(),
+            seen_bps: 0.0,
             updated: None,
             reduced: None,
             is_congested: false,
@@ -159,7 +176,7 @@ impl Aimd {
             return Step::Held;
         }
         let rtt_s = observed.rtt.0.max(20_000) as f64 / 1e6;
-        let grown = self.rate_bps + CONTENDED_GROWTH * PACKET_BITS / rtt_s / rtt_s * passed_s;
+        let grown = self.rate_bps + CONTENDED_GROWTH * PACKET_BITS / rtt_s / CONTENDED_RTT_S * passed_s;
         self.raise(grown, AHEAD_TOWARDS_KNOWN, observed)
     }
 
@@ -191,7 +208,7 @@ impl Aimd {
     }
 
     fn reduce(&mut self, now: Time, observed: &Observed) -> Step {
-        let Some(acked_bps) = observed.recent_bps.or(observed.acked_bps) else { return Step::Held };
+        let Some(acked_bps) = observed.capacity_bps() else { return Step::Held };
         let settle = Micros(observed.rtt.0.min(MAX_RTT.0)) + DETECTION;
         let has_settled = self.reduced.is_none_or(|reduced| now.since(reduced) >= settle);
         if !has_settled && acked_bps > self.rate_bps / 2.0 {
@@ -203,6 +220,7 @@ impl Aimd {
         let known = self.capacity.bps().map_or(f64::INFINITY, |capacity| BETA * capacity);
         let target = if target > self.rate_bps { known } else { target };
         self.capacity.on_overuse(acked_bps);
+        self.seen_bps = acked_bps;
         self.rate_bps = self.rate_bps.min(target);
         Step::Reduced
     }
@@ -211,7 +229,7 @@ impl Aimd {
         if self.is_congested {
             return Step::Held;
         }
-        let known_bps = self.capacity.bps().map(|capacity| capacity * KNOWN_SHARE);
+        let known_bps = self.capacity.bps().map(|_| self.seen_bps * KNOWN_SHARE);
         let (grown, ahead) = match known_bps {
             Some(known_bps) if self.rate_bps < known_bps => {
                 (known_bps.min(self.rate_bps * KNOWN_GROWTH.powf(passed_s)), AHEAD_TOWARDS_KNOWN)

@@ -25,6 +25,8 @@ const STALE_SHARE: f64 = 0.85;
 const ELASTIC_SHARE: f64 = 0.93;
 /// On a network that usually loses less than this, a lost packet means a full queue.
 const CLEAN_LOSS: f64 = 0.005;
+/// On a full link a probe takes from others; who uses all of its estimate is raised only when it is far from its part.
+const CLEARLY_MORE: f64 = 1.15;
 /// A rise by less than this is like any growth.
 const MUCH_MORE: f64 = 1.2;
 /// The pacer empties its queue a little faster than the estimate while nothing waits in the network.
@@ -121,7 +123,7 @@ impl Estimator {
             recent_bps: self.arrived.recent_bps().map(|bps| self.carried(bps)),
             rtt: self.rtt(),
             is_limited: self.limit.is_limited(),
-            is_probed: self.probes.disturbs(now) && self.limit.share() < ELASTIC_SHARE,
+            is_probed: self.probes.disturbs(now) && !self.is_elastic(),
         };
         let (before_bps, was_congested) = (self.aimd.rate_bps(), self.aimd.is_congested());
         let step = self.aimd.update(now, &observed);
@@ -137,6 +139,11 @@ impl Estimator {
         if was_congested && !self.aimd.is_congested() {
             self.probes.on_recovery(now);
         }
+    }
+
+    /// Nearly all of the estimate is used.
+    fn is_elastic(&self) -> bool {
+        self.limit.share() >= ELASTIC_SHARE
     }
 
     /// What goes through the bottleneck when so much arrives: radio loses behind it.
@@ -176,7 +183,8 @@ impl Estimator {
             self.aimd.capacity_mut().on_probe(bps);
         }
         let acked_bps = self.arrived.acked_bps().unwrap_or_default();
-        if bps > rate_bps && !self.aimd.is_congested() {
+        let least_bps = if outcome.is_saturated && self.is_elastic() { rate_bps * CLEARLY_MORE } else { rate_bps };
+        if bps > least_bps && !self.aimd.is_congested() {
             let around = self.surroundings(now);
             let Some(bps) = self.probes.confirm(bps, outcome.asked_bps, &around) else { return false };
             self.set_rate(bps.max(rate_bps), Cause::Probe);
@@ -196,7 +204,14 @@ impl Estimator {
             && self.aimd.excess_ms() < CALM_QUEUE_MS;
         let max_bps = self.options.max_bps as f64;
         let noise_ms = self.arrived.noise_ms();
-        Surroundings { now, estimate_bps: self.aimd.rate_bps(), max_bps, is_calm, noise_ms }
+        Surroundings {
+            now,
+            estimate_bps: self.aimd.rate_bps(),
+            max_bps,
+            is_calm,
+            noise_ms,
+            is_elastic: self.is_elastic(),
+        }
     }
 
     fn set_rate(&mut self, bps: f64, cause: Cause) {

@@ -16,6 +16,9 @@ use crate::time::{Micros, Time};
 const START_FACTORS: [f64; 2] = [3.0, 6.0];
 /// Of the estimate, or of what the probe before found.
 const STEP_FACTOR: f64 = 2.0;
+/// Of the estimate of a sender that uses all of it: the link is about full, and a longer queue would take from others.
+/// When this arrives as it was sent, the link is not full, and the next one may be as large as any.
+const ELASTIC_FACTOR: f64 = 1.3;
 /// One goes on when so much of what was asked arrived.
 const GOES_ON_ABOVE: f64 = 0.7;
 /// What is wanted must fit with some room for audio, retransmission and the size of frames.
@@ -41,6 +44,8 @@ const MAX_INTERVAL: Micros = Micros::from_secs(32);
 const SOON: Micros = Micros::from_secs(5);
 /// And takes the estimate below this share of what the probe showed.
 const WRONG: f64 = 0.7;
+/// After a probe that raised the estimate by much, and was not the last word.
+const AFTER_RAISE: Micros = Micros::from_millis(700);
 /// Between the end of one probe and one for a new wish.
 const LEAST_INTERVAL: Micros = Micros::from_millis(250);
 /// When the network was not calm at the time of a probe.
@@ -60,6 +65,8 @@ pub struct Surroundings {
     pub is_calm: bool,
     /// Jitter, milliseconds.
     pub noise_ms: f64,
+    /// All of the estimate is used.
+    pub is_elastic: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -175,8 +182,9 @@ impl Probes {
     pub fn follow_up(&mut self, outcome: Outcome, has_raised: bool, around: &Surroundings) {
         if has_raised {
             self.raised = Some((around.now, around.estimate_bps));
+            self.next_at = self.next_at.map(|at| at.min(around.now + AFTER_RAISE));
         }
-        if self.unconfirmed_bps.is_some() {
+        if self.unconfirmed_bps.is_some() || (around.is_elastic && outcome.is_saturated) {
             return;
         }
         if let Some(bps) = outcome.bps.filter(|bps| *bps >= GOES_ON_ABOVE * outcome.asked_bps) {
@@ -249,10 +257,11 @@ impl Probes {
             self.next_at = Some(around.now + LATER);
             return;
         }
+        let factor = if around.is_elastic { ELASTIC_FACTOR } else { STEP_FACTOR };
         let [_, next] = &mut self.planned;
         let next = next.take();
         self.planned.rotate_right(1);
-        let rate_bps = next.unwrap_or(around.estimate_bps * STEP_FACTOR).min(goal_bps);
+        let rate_bps = next.unwrap_or(around.estimate_bps * factor).min(goal_bps);
         self.next_at =
             Some(if self.planned.iter().any(Option::is_some) { around.now } else { around.now + self.interval });
         self.plan(around, rate_bps);

@@ -9,6 +9,8 @@ const LEAST_RECEIVED: f64 = 0.8;
 const MOST_SPEEDUP: f64 = 2.0;
 /// Arriving slower than this share of the rate of sending, the link was full.
 const UNSATURATED: f64 = 0.9;
+/// What was sent beyond this share of the plan, because media came in between, is not asked for.
+const MOST_ASKED: f64 = 1.1;
 /// Of a full link this much is taken, so that the queue that the probe left can drain.
 const TARGET: f64 = 0.95;
 /// A probe that went out as one burst has no rate of sending; its plan's then counts.
@@ -128,7 +130,7 @@ impl Cluster {
         }
         let sent_bps = bps(self.bytes - self.last_size, self.last_sent.since(self.first_sent).0);
         let is_burst = self.last_sent.since(self.first_sent) < LEAST_INTERVAL;
-        let sent_bps = if is_burst { asked_bps } else { sent_bps.min(asked_bps * MOST_SPEEDUP) };
+        let sent_bps = if is_burst { asked_bps } else { sent_bps.min(asked_bps * MOST_ASKED) };
         let received_bps = bps(self.received_bytes - self.first_arrival_size, arrived_us.cast_unsigned());
         if received_bps > sent_bps * MOST_SPEEDUP && !is_burst {
             return failed;

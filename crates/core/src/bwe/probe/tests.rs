@@ -3,7 +3,14 @@
 use super::*;
 
 fn around(now_ms: u64, estimate_bps: f64) -> Surroundings {
-    Surroundings { now: Time(now_ms * 1_000), estimate_bps, max_bps: 2e7, is_calm: true, noise_ms: 0.0 }
+    Surroundings {
+        now: Time(now_ms * 1_000),
+        estimate_bps,
+        max_bps: 2e7,
+        is_calm: true,
+        noise_ms: 0.0,
+        is_elastic: false,
+    }
 }
 
 /// Sends a plan in packets of 1,200 bytes at its rate and lets it arrive at `link_bps`.
@@ -136,4 +143,23 @@ fn nothing_is_probed_while_the_network_is_not_calm() {
     assert_eq!(probes.take_plan(), None);
     assert_eq!(probes.next_timeout(), Some(Time(100_000)));
     assert!(tick(&mut probes, 100, 3e5).is_some());
+}
+
+#[test]
+fn a_sender_that_uses_all_it_may_probes_for_a_little_more_and_on_only_when_that_arrives_as_sent() {
+    let elastic = |now_ms, estimate_bps| Surroundings { is_elastic: true, ..around(now_ms, estimate_bps) };
+    let mut probes = Probes { started: true, next_at: Some(Time(0)), ..Probes::default() };
+    probes.tick(&elastic(0, 1e6));
+    let plan = probes.take_plan().unwrap();
+    assert_eq!(plan.rate_bps, 1_300_000);
+    let full = carry(&mut probes, plan, 0, 1_000_000);
+    probes.follow_up(full, false, &elastic(100, 1e6));
+    probes.tick(&elastic(1_000, 1e6));
+    assert_eq!(probes.take_plan(), None);
+    probes.tick(&elastic(2_100, 1e6));
+    let plan = probes.take_plan().unwrap();
+    let free = carry(&mut probes, plan, 2_100, 50_000_000);
+    probes.follow_up(free, true, &elastic(2_200, 1.3e6));
+    probes.tick(&elastic(2_200, 1.3e6));
+    assert_eq!(rate_kbps(probes.take_plan()), 2_600);
 }

@@ -22,11 +22,13 @@ __all__ = [
     "DEBUG_BUILD",
     "DtlsSession",
     "LoadGen",
+    "NetSim",
     "Shard",
     "SimShard",
     "SrtpContext",
     "_Commands",
     "__version__",
+    "lte_trace",
     "measure_floor",
     "parse_rtcp",
     "parse_rtp",
@@ -248,6 +250,83 @@ def measure_floor(
     {"expected", "packets", "bytes", "messages", "late_us", "cpu_us": float (the reflector's thread),
      "aead_us_per_packet": float, "latency_us": {"p50", "p90", "p99", "p99_9", "max"}}
     """
+
+@final
+class NetSim(_Commands):
+    """A shard, and clients on simulated links: ``sfu bench network``. Times count microseconds from the beginning.
+
+    A link is a dictionary: ``rates`` [(from when on, bit/s)], ``queue_bytes``, ``codel``, ``delay_us``, ``jitter_us``,
+    ``loss`` (share), ``loss_burst`` (packets), ``reorder`` (share), ``reorder_by_us``. Commands take effect at once.
+    """
+
+    def __new__(cls, *, seed: int = 0, ntp_offset_us: int = 0) -> Self: ...
+    def add_downlink(self, link: dict[str, Any], tcp_flows: Sequence[tuple[str, int, int, int]] = ...) -> int:
+        """A link from the server; its number. Downloads: ("reno" | "cubic", start, stop, delay of acknowledgements)."""
+    def add_client(
+        self, source: _Address, uplink: dict[str, Any], downlink: int, *, uplink_bps: int | None = None
+    ) -> int:
+        """A client; its number. ``uplink_bps``: what sets the interval of its feedback as in libwebrtc."""
+    def connect(self, client: int, ufrag: str, pwd: str) -> None:
+        """Checks connectivity with the server's credentials, now and every four seconds."""
+    def set_client_keys(
+        self,
+        client: int,
+        profile_name: str,
+        send_key: bytes,
+        send_salt: bytes,
+        receive_key: bytes,
+        receive_salt: bytes,
+    ) -> None:
+        """Keys as the server has them; the client uses them the other way round."""
+    def inject(self, client: int, datagram: bytes) -> None:
+        """A datagram of the client that is at the server at once: handshakes take no virtual time."""
+    def poll_handshake(self) -> tuple[int, bytes] | None:
+        """(client, DTLS datagram of the server)"""
+    def publish_audio(self, client: int, mid: str, numbers: dict[str, int], ssrc: int) -> None:
+        """Opus. ``numbers``: payload types ``opus``, ``vp8``, ``vp8_rtx``; extension ids ``mid``, ``rid``,
+        ``repaired_rid``, ``transport_cc``, ``audio_level``.
+        """
+    def publish_video(
+        self,
+        client: int,
+        mid: str,
+        numbers: dict[str, int],
+        encodings: Sequence[tuple[str | None, int, int, int, int, int, float, int]],
+    ) -> int:
+        """VP8; its number among the client's cameras. An encoding: (rid, ssrc, rtx_ssrc, width, height, bit/s, frames a
+        second, temporal layers: 1 or 3).
+        """
+    def set_encoding_active(self, client: int, video: int, encoding: int, active: bool) -> None: ...
+    def expect(self, client: int, streams: Sequence[tuple[int, int | None]], transport_cc: int) -> None:
+        """Streams that may come: (ssrc, rtx_ssrc), None for audio; the id of the transport-wide number."""
+    def announce(self, client: int, ssrc: int, paused: bool) -> None:
+        """The user was told that a video stream pauses or goes on: what stands then is no freeze."""
+    @property
+    def now_us(self) -> int: ...
+    def run_until(self, until_us: int, *, stop_at_events: bool = True) -> int:
+        """Lets time pass, until events wait if told so; the time reached."""
+    def finish(self) -> None:
+        """The end: what stands still counts as a freeze as far as it went."""
+    def client_report(self, client: int) -> dict[str, Any]:
+        """{"video": [{"ssrc", "frames", "freezes", "frozen_us", "longest_freeze_us", "nacks", "keyframe_requests",
+        "recovered"}], "audio": [{"ticks", "concealed", "longest_gap", "late"}] (20 ms each), "keyframes_sent",
+        "damaged", "series": {"at_us", "capacity_bps", "sent_bps", "received_bps", "queue_us", "estimate_bps",
+        "concealed", "streams": [{"layer": [(encoding, tid) | None], "frames", "frozen_us"}]}}, every 100 ms.
+        """
+    def downlink_report(self, downlink: int) -> dict[str, Any]:
+        """{"dropped", "lost", "tcp_bytes": [int]}"""
+
+def lte_trace(
+    seed: int,
+    length_us: int,
+    *,
+    median_bps: int,
+    spread: float,
+    memory_s: float,
+    between_outages_s: float,
+    outage_s: float,
+) -> list[tuple[int, int]]:
+    """The rates of a mobile network, for ``NetSim``: changes every 100 ms, outages of equal length."""
 
 # The fast parsers and ciphers, for differential tests against their readable twins.
 # ValueError names what is wrong with the bytes.

@@ -11,6 +11,7 @@ use sfu_core::command::{
 };
 use sfu_core::ids::{ConsumerId, ProducerId, RouterId, Ssrc, TransportId};
 use sfu_io::runner::ShardThread;
+use sfu_netsim::world::World;
 
 use crate::convert::{self, PyEncoding, PyRtpMap, id};
 use crate::error::value_error;
@@ -26,6 +27,7 @@ const MAX_DTLS: usize = 2_048;
 pub enum Driver {
     Thread(ShardThread),
     Sim(Box<Mutex<Sim>>),
+    Net(Box<Mutex<World>>),
 }
 
 #[pyclass(module = "sfu._native", name = "_Commands", frozen, subclass)]
@@ -43,13 +45,17 @@ impl Commands {
                 lock(sim).command(command);
                 Ok(())
             }
+            Driver::Net(world) => {
+                lock(world).command(command);
+                Ok(())
+            }
         }
     }
 }
 
 /// A poisoned lock means that a panic was raised as an exception before; the simulation is still what it was.
-pub fn lock(sim: &Mutex<Sim>) -> MutexGuard<'_, Sim> {
-    sim.lock().unwrap_or_else(PoisonError::into_inner)
+pub fn lock<T>(simulated: &Mutex<T>) -> MutexGuard<'_, T> {
+    simulated.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn text(what: &str, value: String) -> PyResult<String> {
@@ -255,6 +261,11 @@ impl Commands {
                 let events: Vec<_> = std::iter::from_fn(|| sim.poll_event()).take(limit).collect();
                 events.into_iter().map(|event| report::event(py, event)).collect()
             }
+            Driver::Net(world) => {
+                let mut world = lock(world);
+                let events: Vec<_> = std::iter::from_fn(|| world.poll_event()).take(limit).collect();
+                events.into_iter().map(|event| report::event(py, event)).collect()
+            }
         }
     }
 
@@ -265,6 +276,7 @@ impl Commands {
                 report::snapshot(py, &published.snapshot, Some(&published.io))
             }
             Driver::Sim(sim) => report::snapshot(py, &lock(sim).snapshot(), None),
+            Driver::Net(world) => report::snapshot(py, &lock(world).snapshot(), None),
         }
     }
 }

@@ -12,6 +12,7 @@ mod dtls;
 mod error;
 mod floor;
 mod loadgen;
+mod netsim;
 mod oracle;
 mod oracle_rtcp;
 mod report;
@@ -32,6 +33,8 @@ mod _native {
     use crate::floor::measure_floor;
     #[pymodule_export]
     use crate::loadgen::LoadGen;
+    #[pymodule_export]
+    use crate::netsim::{NetSim, lte_trace};
     #[pymodule_export]
     use crate::oracle::{SrtpContext, parse_rtp, parse_stun};
     #[pymodule_export]

@@ -17,7 +17,7 @@ impl Shard {
     fn thread<'a>(slf: &'a PyRef<'_, Self>) -> PyResult<&'a ShardThread> {
         match &slf.as_super().driver {
             Driver::Thread(thread) => Ok(thread),
-            Driver::Sim(_) => Err(value_error("not a running shard")),
+            Driver::Sim(_) | Driver::Net(_) => Err(value_error("not a running shard")),
         }
     }
 }

@@ -90,7 +90,7 @@ impl SimShard {
     fn sim<'a>(slf: &'a PyRef<'_, Self>) -> PyResult<std::sync::MutexGuard<'a, Sim>> {
         match &slf.as_super().driver {
             Driver::Sim(sim) => Ok(lock(sim)),
-            Driver::Thread(_) => Err(value_error("not a simulated shard")),
+            Driver::Thread(_) | Driver::Net(_) => Err(value_error("not a simulated shard")),
         }
     }
 }

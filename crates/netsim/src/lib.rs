@@ -9,10 +9,14 @@ pub mod codel;
 pub mod driver;
 pub mod link;
 pub mod loss;
+pub mod mark;
+pub mod publisher;
 pub mod queue;
 pub mod random;
+pub mod subscriber;
 pub mod tcp;
 pub mod trace;
+pub mod world;
 
 pub mod feedback;
 

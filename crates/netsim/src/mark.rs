@@ -1,0 +1,90 @@
+//! What a simulated frame says of itself at the end of each payload, so that a receiver model needs no codec: a real
+//! receiver reads the same from the codec's headers.
+
+/// Bytes at the end of each payload.
+pub const MARK_LEN: usize = 28;
+const MAGIC: [u8; 4] = *b"SimF";
+const NOTHING: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Who published it.
+    pub publisher: u16,
+    /// Simulcast encoding, or spatial layer.
+    pub encoding: u8,
+    pub tid: u8,
+    /// Counts the frames of an encoding.
+    pub frame: u32,
+    /// The frame without which this one cannot be decoded; `None`: a keyframe.
+    pub depends_on: Option<u32>,
+    /// Packet of the frame, and how many it has.
+    pub packet: u16,
+    pub packets: u16,
+    /// When it was captured, microseconds of the simulation.
+    pub captured_us: u64,
+}
+
+impl Mark {
+    pub fn to_bytes(self) -> [u8; MARK_LEN] {
+        let mut bytes = [0; MARK_LEN];
+        bytes[..2].copy_from_slice(&self.publisher.to_be_bytes());
+        bytes[2] = self.encoding << 4 | self.tid;
+        bytes[4..8].copy_from_slice(&self.frame.to_be_bytes());
+        bytes[8..12].copy_from_slice(&self.depends_on.unwrap_or(NOTHING).to_be_bytes());
+        bytes[12..14].copy_from_slice(&self.packet.to_be_bytes());
+        bytes[14..16].copy_from_slice(&self.packets.to_be_bytes());
+        bytes[16..24].copy_from_slice(&self.captured_us.to_be_bytes());
+        bytes[24..].copy_from_slice(&MAGIC);
+        bytes
+    }
+
+    /// The mark of a payload; `None` for padding and for what is no simulated frame.
+    pub fn read(payload: &[u8]) -> Option<Self> {
+        let bytes: &[u8; MARK_LEN] = payload.last_chunk()?;
+        if bytes[24..] != MAGIC {
+            return None;
+        }
+        let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let half = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+        Some(Self {
+            publisher: half(0),
+            encoding: bytes[2] >> 4,
+            tid: bytes[2] & 0xF,
+            frame: word(4),
+            depends_on: Some(word(8)).filter(|&frame| frame != NOTHING),
+            packet: half(12),
+            packets: half(14),
+            captured_us: u64::from(word(16)) << 32 | u64::from(word(20)),
+        })
+    }
+
+    pub fn is_keyframe(&self) -> bool {
+        self.depends_on.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written() {
+        let mark = Mark {
+            publisher: 7,
+            encoding: 2,
+            tid: 1,
+            frame: 70_000,
+            depends_on: Some(69_998),
+            packet: 3,
+            packets: 9,
+            captured_us: 5_000_000_000,
+        };
+        let mut payload = vec![1, 2, 3];
+        payload.extend(mark.to_bytes());
+        assert_eq!(Mark::read(&payload), Some(mark));
+        let keyframe = Mark { depends_on: None, ..mark };
+        assert_eq!(Mark::read(&keyframe.to_bytes()), Some(keyframe));
+        assert_eq!(Mark::read(&payload[..20]), None);
+        assert_eq!(Mark::read(&[0; 40]), None);
+    }
+}

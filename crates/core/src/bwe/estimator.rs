@@ -223,8 +223,9 @@ impl Estimator {
         self.rtt = Some(rtt);
     }
 
+    /// Reports tell of it seldom, and smoothed; feedback of the present one and of what waits in queues.
     fn rtt(&self) -> Micros {
-        self.rtt.or(self.arrived.rtt()).unwrap_or(FIRST_RTT)
+        self.rtt.max(self.arrived.rtt()).unwrap_or(FIRST_RTT)
     }
 
     /// Only for receivers without transport-wide feedback.
@@ -259,11 +260,20 @@ impl Estimator {
 
     /// A probe to be sent now, each once.
     pub fn poll_probe(&mut self, now: Time) -> Option<ProbePlan> {
-        if self.feedback != Some(FeedbackKind::Remb) && !self.arrived.is_empty() {
-            self.probes.start(&self.surroundings(now));
-            self.tick(now);
+        if self.may_start() {
+            self.start(now);
         }
         self.probes.take_plan()
+    }
+
+    /// Something was sent for the first time.
+    fn may_start(&self) -> bool {
+        !self.probes.has_started() && !self.arrived.is_empty() && self.feedback != Some(FeedbackKind::Remb)
+    }
+
+    fn start(&mut self, now: Time) {
+        self.probes.start(&self.surroundings(now));
+        self.tick(now);
     }
 
     fn tick(&mut self, now: Time) {
@@ -272,7 +282,8 @@ impl Estimator {
 
     pub fn next_timeout(&self) -> Option<Time> {
         let silence = self.silence.deadline(self.rtt()).filter(|_| self.has_transport_cc());
-        earlier(silence, self.probes.next_timeout())
+        let start = self.silence.unanswered().filter(|_| self.may_start());
+        earlier(earlier(silence, self.probes.next_timeout()), start)
     }
 
     fn has_transport_cc(&self) -> bool {
@@ -287,6 +298,9 @@ impl Estimator {
         }
         self.limit.update(now, self.aimd.rate_bps());
         self.follow_probes(now);
+        if self.may_start() {
+            self.start(now);
+        }
         self.tick(now);
         self.tell(now)
     }

@@ -20,7 +20,8 @@
 //!
 //! The pacer sends a [`ProbePlan`] at its rate: media that waits anyway, retransmissions of recent media, else padding;
 //! every packet that it sends meanwhile, media and audio included, is marked with the plan's id. A probe that cannot be
-//! sent needs no word: it is given up after a while.
+//! sent needs no word: it is given up after 200 ms. The first probes are due with the first packet sent, so that the
+//! estimate is there before the video.
 //!
 //! The parts: [`estimator`] calls the others. What feedback says goes through [`arrivals`]: [`history`] (what the
 //! numbers stand for), [`arrival_clock`], [`acked_rate`], [`inter_arrival`] (bursts), [`trendline`] and [`overuse`] (does

@@ -23,6 +23,8 @@ const ELASTIC_FACTOR: f64 = 1.3;
 const GOES_ON_ABOVE: f64 = 0.7;
 /// What is wanted must fit with some room for audio, retransmission and the size of frames.
 const GOAL_ABOVE_DESIRED: f64 = 1.15;
+/// Before the allocation said anything: a picture of 720p.
+const GOAL_UNTOLD_BPS: f64 = 3_000_000.0;
 /// So near the goal there is nothing to find.
 const NEAR_GOAL: f64 = 0.97;
 const DURATION_MS: f64 = 20.0;
@@ -72,7 +74,7 @@ pub struct Surroundings {
 #[derive(Clone, Debug)]
 pub struct Probes {
     next_id: u32,
-    /// What the allocation would send; `None`: it never said, everything is wanted.
+    /// What the allocation would send; `None`: it never said.
     desired_bps: Option<f64>,
     started: bool,
     /// Rates still to be probed, the first one last.
@@ -227,7 +229,11 @@ impl Probes {
     }
 
     fn goal_bps(&self, max_bps: f64) -> f64 {
-        self.desired_bps.map_or(max_bps, |desired| (desired * GOAL_ABOVE_DESIRED).min(max_bps))
+        self.desired_bps.map_or(GOAL_UNTOLD_BPS, |desired| desired * GOAL_ABOVE_DESIRED).min(max_bps)
+    }
+
+    pub fn has_started(&self) -> bool {
+        self.started
     }
 
     /// Something is sent for the first time.

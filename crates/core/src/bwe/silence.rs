@@ -29,6 +29,11 @@ impl Silence {
         }
     }
 
+    /// The first packet sent after the last feedback.
+    pub fn unanswered(&self) -> Option<Time> {
+        self.unanswered
+    }
+
     pub fn deadline(&self, rtt: Micros) -> Option<Time> {
         let unanswered = self.unanswered?;
         Some(if self.before_bps.is_some() {

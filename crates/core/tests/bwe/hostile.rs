@@ -117,3 +117,18 @@ fn who_sends_nothing_is_not_woken() {
     estimator.set_desired(Time(2_000_000), 1_000_000);
     assert_eq!(estimator.next_timeout(), None);
 }
+
+#[test]
+fn the_first_packet_sent_brings_the_first_probe_and_an_unknown_wish_has_a_bound() {
+    let mut estimator = Estimator::new(BweOptions::default(), Time(0));
+    estimator.on_sent(sent(0, 3_000_000));
+    assert_eq!(estimator.next_timeout(), Some(Time(3_000_000)));
+    assert_eq!(estimator.on_timeout(Time(3_000_000)), None);
+    assert_eq!(estimator.poll_probe(Time(3_000_000)).map(|plan| plan.rate_bps), Some(900_000));
+    assert_eq!(estimator.poll_probe(Time(3_000_000)), None);
+    let high = BweOptions { start_bps: 3_500_000, ..BweOptions::default() };
+    estimator = Estimator::new(high, Time(0));
+    estimator.on_sent(sent(0, 0));
+    estimator.on_timeout(Time(0));
+    assert_eq!(estimator.poll_probe(Time(0)), None);
+}

@@ -83,7 +83,7 @@ impl Media {
         let bwe = BweOptions { start_bps: options.start_bps, ..BweOptions::default() };
         let mut estimator = Estimator::new(bwe, Time(0));
         match &options.source {
-            Source::Elastic => {}
+            Source::Elastic => estimator.set_desired(Time(0), bwe.max_bps),
             Source::Layered(layers) => estimator.set_desired(Time(0), layers.last().copied().unwrap_or_default()),
             Source::Nothing => estimator.set_desired(Time(0), 0),
         }

@@ -41,6 +41,7 @@ fn rate_kbps(plan: Option<ProbePlan>) -> u64 {
 #[test]
 fn the_start_probes_three_and_six_times_and_goes_on_while_it_arrives() {
     let mut probes = Probes::default();
+    probes.set_desired(Time(0), 2e7);
     assert_eq!(tick(&mut probes, 0, 3e5), None);
     probes.start(&around(0, 3e5));
     let first = tick(&mut probes, 0, 3e5);
@@ -162,4 +163,12 @@ fn a_sender_that_uses_all_it_may_probes_for_a_little_more_and_on_only_when_that_
     probes.follow_up(free, true, &elastic(2_200, 1.3e6));
     probes.tick(&elastic(2_200, 1.3e6));
     assert_eq!(rate_kbps(probes.take_plan()), 2_600);
+}
+
+#[test]
+fn before_the_allocation_said_anything_a_picture_of_720p_is_the_goal() {
+    let mut probes = Probes::default();
+    probes.start(&around(0, 2e6));
+    assert_eq!(rate_kbps(tick(&mut probes, 0, 2e6)), 3_000);
+    assert_eq!(tick(&mut Probes { started: true, next_at: Some(Time(0)), ..Probes::default() }, 0, 3e6), None);
 }

@@ -24,6 +24,7 @@ from bench.peers.process import ServerProcess, free_port
 FOLDER_VARIABLE = "SFU_MEDIASOUP"
 """Names the folder whose ``node_modules`` holds mediasoup, its worker built."""
 _APPLICATION = Path(__file__).parent / "mediasoup" / "server.mjs"
+_TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 _TIMEOUT_S = 20.0
 _MAX_BODY_BYTES = 262_144
 
@@ -31,11 +32,18 @@ Json = Mapping[str, Any]
 
 
 class Mediasoup(Peer):
-    """One worker on one processor; the application beside it has nothing to do once all have joined."""
+    """One worker on one processor; the application beside it has nothing to do once all have joined.
 
-    name = "mediasoup"
+    ``with_feedback``: subscribers give transport-wide feedback as they offer, and mediasoup estimates each one's path.
+    That is a third of its cost, so it is also measured without.
+    """
+
     install = f"npm install mediasoup; its folder in {FOLDER_VARIABLE}"
     target_ratio = 2.4
+
+    def __init__(self, name: str, *, with_feedback: bool) -> None:
+        self.name = name
+        self._with_feedback = with_feedback
 
     def is_installed(self) -> str | None:
         """It needs Node.js, the package, and the worker, which npm downloads or builds."""
@@ -66,14 +74,15 @@ class Mediasoup(Peer):
         except BaseException:
             await process.stop()
             raise
-        return _RunningMediasoup(process, workers[0], url)
+        return _RunningMediasoup(process, workers[0], url, with_feedback=self._with_feedback)
 
 
 class _RunningMediasoup(Running):
     """Measured is the worker alone, which is where media goes and what others give figures of."""
 
-    def __init__(self, process: ServerProcess, worker: int, url: str) -> None:
+    def __init__(self, process: ServerProcess, worker: int, url: str, *, with_feedback: bool) -> None:
         self._process = process
+        self._with_feedback = with_feedback
         self._worker = worker
         self._url = url
 
@@ -86,7 +95,7 @@ class _RunningMediasoup(Running):
         return answer_sdp(offer_sdp, await asyncio.to_thread(_ask, f"{self._url}/publish", request))
 
     async def subscriber_answer(self, room: str, offer_sdp: str) -> str:
-        request = {"room": room, **subscribe_request(offer_sdp)}
+        request = {"room": room, **subscribe_request(offer_sdp, with_feedback=self._with_feedback)}
         return answer_sdp(offer_sdp, await asyncio.to_thread(_ask, f"{self._url}/subscribe", request))
 
     async def stop(self) -> None:
@@ -104,7 +113,7 @@ def publish_request(offer_sdp: str) -> dict[str, Any]:
     return {"dtlsParameters": _dtls_parameters(offer_sdp), "producers": producers}
 
 
-def subscribe_request(offer_sdp: str) -> dict[str, Any]:
+def subscribe_request(offer_sdp: str, *, with_feedback: bool) -> dict[str, Any]:
     """``dtlsParameters`` and ``rtpCapabilities`` of an offer that receives. PeerError when it cannot be read."""
     _, sections = crossing.parse(offer_sdp)
     codecs = [_codec_capability(section) for section in sections]
@@ -112,6 +121,7 @@ def subscribe_request(offer_sdp: str) -> dict[str, Any]:
         {"kind": section.kind, "uri": extension["uri"], "preferredId": extension["id"]}
         for section in sections
         for extension in _extensions(section)
+        if with_feedback or extension["uri"] != _TRANSPORT_CC_URI
     ]
     capabilities = {"codecs": codecs, "headerExtensions": extensions}
     return {"dtlsParameters": _dtls_parameters(offer_sdp), "rtpCapabilities": capabilities}

@@ -18,5 +18,6 @@ def peers() -> Sequence[Peer]:
         Janus("janus tuned", 4.5, event_loops=1, with_libsrtp=True),
         Rtpengine(),
         LiveKit(),
-        Mediasoup(),
+        Mediasoup("mediasoup", with_feedback=True),
+        Mediasoup("mediasoup without feedback", with_feedback=False),
     ]

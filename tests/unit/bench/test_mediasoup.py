@@ -58,15 +58,22 @@ def test_a_publisher_s_streams_keep_the_numbers_of_its_offer() -> None:
 def test_the_client_is_the_one_that_begins_dtls() -> None:
     expected = {"role": "client", "fingerprints": [{"algorithm": "sha-256", "value": "AB:CD"}]}
     assert publish_request(PUBLISHER)["dtlsParameters"] == expected
-    assert subscribe_request(SUBSCRIBER)["dtlsParameters"] == expected
+    assert subscribe_request(SUBSCRIBER, with_feedback=True)["dtlsParameters"] == expected
 
 
 def test_a_subscriber_asks_for_what_it_offers_and_for_no_retransmission() -> None:
-    capabilities = subscribe_request(SUBSCRIBER)["rtpCapabilities"]
+    capabilities = subscribe_request(SUBSCRIBER, with_feedback=True)["rtpCapabilities"]
     assert [codec["mimeType"] for codec in capabilities["codecs"]] == ["audio/opus", "video/VP8"]
     assert [codec["preferredPayloadType"] for codec in capabilities["codecs"]] == [111, 96]
     assert all({"type": "nack", "parameter": ""} not in codec["rtcpFeedback"] for codec in capabilities["codecs"])
     assert {"kind": "video", "uri": TRANSPORT_CC, "preferredId": 6} in capabilities["headerExtensions"]
+
+
+def test_feedback_can_be_left_out() -> None:
+    capabilities = subscribe_request(SUBSCRIBER, with_feedback=False)["rtpCapabilities"]
+    uris = {extension["uri"] for extension in capabilities["headerExtensions"]}
+    assert MID in uris
+    assert TRANSPORT_CC not in uris
 
 
 def test_the_answer_says_where_the_transport_is_and_who() -> None:

@@ -4,6 +4,7 @@
 //! Where the draft lets the rate grow to 1.5 times what arrives, ours grows only while nearly all of it is used, and
 //! then to a sixth more: a server's media is not elastic, so what was never sent proves nothing; probes do.
 
+use super::contention::Contention;
 use super::link_capacity::LinkCapacity;
 use super::overuse::Usage;
 use super::seconds;
@@ -34,8 +35,11 @@ const AHEAD_TOWARDS_KNOWN: f64 = 1.5;
 const AHEAD_SLACK_BPS: f64 = 10_000.0;
 /// The detector is believed only when packets really wait: a trend may come from jitter.
 const CONFIRMED_QUEUE_MS: f64 = 8.0;
+/// On a slow link one packet takes long to send; others wait for it, and that is no queue.
+const CONFIRMED_PACKETS: f64 = 0.5;
 /// A probe makes a queue of its own, of about 20 ms and what media waits behind it.
 const PROBED_QUEUE_MS: f64 = 45.0;
+const PROBED_PACKETS: f64 = 2.0;
 /// Congestion is over when packets wait no longer than this.
 const CLEAR_QUEUE_MS: f64 = 15.0;
 /// Or after so long: then the queue is somebody else's.
@@ -45,21 +49,16 @@ const MAX_CONGESTED: Micros = Micros::from_secs(2);
 const DRAIN_FREE_MS: f64 = 30.0;
 const DRAIN_FULL_MS: f64 = 400.0;
 const LEAST_DRAIN: f64 = 0.4;
-/// A queue that never got shorter than this for seconds, though we sent less, belongs to another sender, who fills it
-/// until it loses (TCP). Giving way would end with nothing: the rate then follows loss as his does.
-const CONTENDED_MS: f64 = 25.0;
-/// A queue that is being drained is always at its shortest; one that another fills goes up and down, by so much of it.
-const CONTENDED_SWING: f64 = 0.2;
-/// The factor at a loss, and the growth relative to Reno's packet per round trip, which go together for a fair share
-/// (3 (1 - b) / (1 + b) = 0.24 would be Reno's own; CUBIC takes more).
+/// While it is found out whose queue stands: so much of what may be sent, or is.
+const TRIAL_SHARE: f64 = 0.6;
+/// In contention: the factor at a loss, and the growth relative to Reno's packet per round trip, which go together for a
+/// fair share (3 (1 - b) / (1 + b) = 0.24 would be Reno's own; CUBIC takes more).
 const CONTENDED_BETA: f64 = 0.85;
 const CONTENDED_GROWTH: f64 = 0.5;
 /// Reno grows by the square of the round trip, CUBIC by none: between the two, one factor is that of a usual full queue.
 const CONTENDED_RTT_S: f64 = 0.25;
 /// Even then a queue of so much more than twice the standing one is too much.
 const CONTENDED_LIMIT_MS: f64 = 60.0;
-/// Then the delay of an empty queue is learned anew: the path may have become longer.
-const MAX_CONTENDED: Micros = Micros::from_secs(60);
 /// A step this long at most: after a break the rate does not leap.
 const MAX_STEP_S: f64 = 0.25;
 
@@ -107,7 +106,8 @@ pub struct Aimd {
     updated: Option<Time>,
     reduced: Option<Time>,
     is_congested: bool,
-    contended: Option<Time>,
+    contention: Contention,
+    acked_bps: f64,
     /// Queue above the standing one.
     excess_ms: f64,
 }
@@ -121,7 +121,8 @@ impl Aimd {
             updated: None,
             reduced: None,
             is_congested: false,
-            contended: None,
+            contention: Contention::default(),
+            acked_bps: start_bps,
             excess_ms: 0.0,
         }
     }
@@ -130,19 +131,22 @@ impl Aimd {
     pub fn update(&mut self, now: Time, observed: &Observed) -> Step {
         let passed_s = self.updated.map_or(0.0, |updated| seconds(now, updated)).min(MAX_STEP_S);
         self.updated = Some(now);
-        self.contended = self.contended.filter(|_| observed.floor_ms >= CONTENDED_MS);
-        if observed.floor_ms >= CONTENDED_MS && observed.queue_ms >= observed.floor_ms * (1.0 + CONTENDED_SWING) {
-            self.contended.get_or_insert(now);
-        }
-        let standing_ms = self.contended.map_or(0.0, |_| observed.floor_ms);
+        self.contention.update(now, observed.queue_ms, observed.floor_ms, observed.rtt);
+        self.acked_bps = observed.acked_bps.unwrap_or(self.acked_bps);
+        let standing_ms = if self.contention.is_contended() { observed.floor_ms } else { 0.0 };
         self.excess_ms = observed.queue_ms - standing_ms;
         if observed.acked_bps.is_some_and(|acked| self.capacity.is_exceeded_by(acked)) {
             self.capacity.forget();
         }
-        if self.contended.is_some() {
+        if self.contention.is_contended() {
             return self.contend(now, passed_s, observed);
         }
-        let confirmed_ms = if observed.is_probed { PROBED_QUEUE_MS } else { CONFIRMED_QUEUE_MS };
+        let packet_ms = PACKET_BITS * 1e3 / self.rate_bps.max(1.0);
+        let confirmed_ms = if observed.is_probed {
+            PROBED_QUEUE_MS + PROBED_PACKETS * packet_ms
+        } else {
+            CONFIRMED_QUEUE_MS.max(CONFIRMED_PACKETS * packet_ms)
+        };
         match observed.usage {
             Usage::Over if observed.queue_ms >= confirmed_ms => self.reduce(now, observed),
             Usage::Normal if !observed.is_limited => {
@@ -172,9 +176,6 @@ impl Aimd {
             self.rate_bps *= CONTENDED_BETA;
             return Step::Reduced;
         }
-        if observed.is_limited {
-            return Step::Held;
-        }
         let rtt_s = observed.rtt.0.max(20_000) as f64 / 1e6;
         let grown = self.rate_bps + CONTENDED_GROWTH * PACKET_BITS / rtt_s / CONTENDED_RTT_S * passed_s;
         self.raise(grown, AHEAD_TOWARDS_KNOWN, observed)
@@ -195,9 +196,8 @@ impl Aimd {
         self.excess_ms
     }
 
-    /// The delay of an empty queue is to be remembered for longer.
-    pub fn holds_base(&self, now: Time) -> bool {
-        self.contended.is_some_and(|since| now.since(since) < MAX_CONTENDED)
+    pub fn contention(&self) -> Contention {
+        self.contention
     }
 
     fn clear(&mut self, now: Time, queue_ms: f64) {
@@ -226,7 +226,7 @@ impl Aimd {
     }
 
     fn grow(&mut self, passed_s: f64, observed: &Observed) -> Step {
-        if self.is_congested {
+        if self.is_congested || self.contention != Contention::Free {
             return Step::Held;
         }
         let known_bps = self.capacity.bps().map(|_| self.seen_bps * KNOWN_SHARE);
@@ -250,7 +250,11 @@ impl Aimd {
 
     /// What may be sent now: the rate, less while a queue of our own making is being drained.
     pub fn target_bps(&self) -> f64 {
-        if !self.is_congested {
+        if self.contention.is_trial() {
+            return self.rate_bps.min(self.acked_bps) * TRIAL_SHARE;
+        }
+        let is_draining = matches!(self.contention, Contention::Draining { .. });
+        if !self.is_congested && !is_draining {
             return self.rate_bps;
         }
         let drain = 1.0 - (self.excess_ms - DRAIN_FREE_MS) / DRAIN_FULL_MS;

@@ -106,9 +106,9 @@ impl Estimator {
         if let Some(bps) = restored_bps {
             self.set_rate(bps.max(self.aimd.rate_bps()), Cause::Timeout);
         }
+        self.follow_probes(now);
         self.follow_delay(now);
         self.follow_loss(now);
-        self.follow_probes(now);
         self.tick(now);
         self.tell(now)
     }
@@ -127,7 +127,7 @@ impl Estimator {
         };
         let (before_bps, was_congested) = (self.aimd.rate_bps(), self.aimd.is_congested());
         let step = self.aimd.update(now, &observed);
-        self.arrived.hold_base(self.aimd.holds_base(now));
+        self.arrived.hold_base(self.aimd.contention().holds_base(now));
         match step {
             Step::Reduced => {
                 self.set_rate(self.aimd.rate_bps(), Cause::Delay);

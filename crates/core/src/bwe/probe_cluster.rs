@@ -17,8 +17,9 @@ const TARGET: f64 = 0.95;
 const LEAST_INTERVAL: Micros = Micros(1_000);
 /// So long after its end the rest of a probe is not waited for any more.
 const ARRIVAL_PATIENCE: Micros = Micros::from_secs(1);
-/// So long after its plan a probe must have been sent.
+/// So long after its plan a probe must have been sent, beyond what it takes in packets of full size.
 const SENDING_PATIENCE: Micros = Micros::from_millis(200);
+const FULL_PACKET_BYTES: u32 = 1_250;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Cluster {
@@ -88,7 +89,7 @@ impl Cluster {
 
     /// It was not sent in time; what there is of it may still do.
     pub fn is_overdue(&self, now: Time) -> bool {
-        now.since(self.planned) >= SENDING_PATIENCE
+        now >= self.sending_deadline()
     }
 
     pub fn is_worth_waiting_for(&self) -> bool {
@@ -118,7 +119,9 @@ impl Cluster {
     }
 
     pub fn sending_deadline(&self) -> Time {
-        self.planned + SENDING_PATIENCE
+        let bytes = self.plan.bytes.max(self.plan.min_packets.saturating_mul(FULL_PACKET_BYTES));
+        let lasts = Micros(u64::from(bytes) * 8_000_000 / self.plan.rate_bps.max(1));
+        self.planned + SENDING_PATIENCE + lasts
     }
 
     pub fn outcome(&self) -> Outcome {

@@ -98,8 +98,10 @@ fn a_probe_that_is_not_sent_is_given_up_and_the_next_has_another_name() {
     let mut probes = Probes::default();
     probes.start(&around(0, 3e5));
     let first = tick(&mut probes, 0, 3e5).unwrap();
-    assert_eq!(probes.next_timeout(), Some(Time(200_000)));
-    let second = tick(&mut probes, 200, 3e5).unwrap();
+    // 200 ms, and 5 packets at 900 kbit/s.
+    assert_eq!(probes.next_timeout(), Some(Time(255_555)));
+    assert_eq!(tick(&mut probes, 255, 3e5), None);
+    let second = tick(&mut probes, 256, 3e5).unwrap();
     assert!(first.id < second.id);
 }
 

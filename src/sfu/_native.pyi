@@ -72,7 +72,7 @@ _Snapshot: TypeAlias = dict[str, Any]
  "drops": {reason: int},
  "routers": [id],
  "transports": {id: {name: int|float|str|None}},
- "producers":  {id: {..., "encodings": [{...}]}},
+ "producers":  {id: {..., "encodings": [{..., "layer_bitrates_bps": [int] * 16}]}},
  "consumers":  {id: {...}}}
 The exact names are those of crates/core/src/stats.rs.
 """

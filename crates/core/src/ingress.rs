@@ -4,6 +4,7 @@ pub mod arrivals;
 pub mod clock;
 pub mod encoding;
 pub mod keyframe;
+pub mod layer_rates;
 pub mod nack;
 pub mod producer;
 pub mod receive;

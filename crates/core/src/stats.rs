@@ -13,6 +13,7 @@ pub enum Value {
     Uint(u64),
     Float(f64),
     Text(String),
+    List(Vec<u64>),
     None,
 }
 
@@ -30,6 +31,12 @@ impl From<f64> for Value {
 impl From<String> for Value {
     fn from(value: String) -> Self {
         Self::Text(value)
+    }
+}
+
+impl<const N: usize> From<[u64; N]> for Value {
+    fn from(values: [u64; N]) -> Self {
+        Self::List(values.to_vec())
     }
 }
 
@@ -171,6 +178,13 @@ statistics! {
         /// Highest layers seen lately.
         spatial_layers: u8,
         temporal_layers: u8,
+        /// What is sent up to a layer, at spatial * 4 + temporal; 0 for layers that do not come.
+        layer_bitrates_bps: [u64; 16],
+        /// Of the highest spatial layer, by the last keyframe.
+        width: Option<u32>,
+        height: Option<u32>,
+        /// Frames per second with all layers.
+        frame_rate: Option<f64>,
         /// Memory of the history ring.
         history_bytes: u64,
     }

@@ -105,6 +105,21 @@ fn a_lower_spatial_layer_ends_its_pictures_itself_and_the_higher_enters_with_a_k
     assert_eq!(told, [0, 1, 0]);
 }
 
+#[test]
+fn what_each_layer_costs_is_in_the_snapshot() {
+    let mut call = Call::new();
+    // The scalability structure of the keyframe tells the sizes of both layers.
+    let structure = [0xAE, 0x80, 100, 0x00, 9, 0x38, 1, 64, 0, 180, 2, 128, 1, 104, 0, 1, 2, 3];
+    call.send(VP9_PT, false, &[], &structure);
+    (0..60).for_each(|_| call.vp9_picture(false));
+    let snapshot = call.net.shard.snapshot(call.net.now);
+    let encoding = &snapshot.producers[0].encodings[0];
+    let rates = encoding.layer_bitrates_bps;
+    assert!(rates[0] > 0 && rates[4] > rates[0] && rates[5..].iter().all(|rate| *rate == 0), "{rates:?}");
+    assert_eq!((encoding.width, encoding.height), (Some(640), Some(360)));
+    assert!((encoding.frame_rate.expect("frames") - 30.0).abs() < 2.0, "{:?}", encoding.frame_rate);
+}
+
 /// Bits of a dependency descriptor.
 #[derive(Default)]
 struct Bits(Vec<bool>);

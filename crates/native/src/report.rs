@@ -100,6 +100,7 @@ fn field(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
         Value::Uint(number) => number.into_bound_py_any(py),
         Value::Float(number) => number.into_bound_py_any(py),
         Value::Text(text) => text.into_bound_py_any(py),
+        Value::List(numbers) => numbers.into_bound_py_any(py),
         Value::None => Ok(py.None().into_bound(py)),
     }
 }

@@ -67,6 +67,28 @@ impl Av1Payload {
     }
 }
 
+/// The sequence header OBU that begins in a packet, behind its header.
+pub(super) fn sequence_header(payload: &[u8]) -> Result<&[u8], CodecError> {
+    let head = u8_at(payload, 0).ok_or(CodecError::Truncated)?;
+    let announced = (head >> 4) & 3;
+    let mut rest = payload.get(1..).unwrap_or_default();
+    let mut index = 0u8;
+    while !rest.is_empty() {
+        let element;
+        index = index.saturating_add(1);
+        (element, rest) = if announced != 0 && index >= announced { (rest, &[][..]) } else { split_element(rest)? };
+        let is_continuation = index == 1 && head & 0x80 != 0;
+        if let Some(obu_header) = element.first().filter(|_| !is_continuation)
+            && (obu_header >> 3) & 0x0F == SEQUENCE_HEADER
+        {
+            // AV1 specification 5.3.2: bit 2 announces an extension byte, bit 1 a length.
+            let behind = element.get(1 + usize::from(obu_header >> 2 & 1)..).unwrap_or_default();
+            return if obu_header & 2 != 0 { split_element(behind).map(|(obu, _)| obu) } else { Ok(behind) };
+        }
+    }
+    Err(CodecError::Truncated)
+}
+
 /// Takes an element with its leading length off the front.
 fn split_element(bytes: &[u8]) -> Result<(&[u8], &[u8]), CodecError> {
     let mut len = 0u64;

@@ -6,11 +6,18 @@ pub(super) struct BitReader<'a> {
     bytes: &'a [u8],
     /// In bits.
     position: usize,
+    /// H.264, 7.3.1: a 3 behind two zeros is no part of the data.
+    skips_emulation_prevention: bool,
 }
 
 impl<'a> BitReader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, position: 0 }
+        Self { bytes, position: 0, skips_emulation_prevention: false }
+    }
+
+    /// Of an H.264 NAL unit's payload.
+    pub(super) fn without_emulation_prevention(bytes: &'a [u8]) -> Self {
+        Self { skips_emulation_prevention: true, ..Self::new(bytes) }
     }
 
     pub(super) fn flag(&mut self) -> Result<bool, CodecError> {
@@ -22,8 +29,11 @@ impl<'a> BitReader<'a> {
         let mut value = 0u64;
         let mut left = count;
         while left > 0 {
-            let byte = self.bytes.get(self.position / 8).copied().ok_or(CodecError::Truncated)?;
             let used = (self.position % 8) as u32;
+            if used == 0 && self.skips_emulation_prevention && self.is_at_emulation_prevention() {
+                self.position += 8;
+            }
+            let byte = self.bytes.get(self.position / 8).copied().ok_or(CodecError::Truncated)?;
             let taken = left.min(8 - used);
             let field = (u32::from(byte) << used & 0xFF) >> (8 - taken);
             value = value << taken | u64::from(field);
@@ -31,6 +41,33 @@ impl<'a> BitReader<'a> {
             left -= taken;
         }
         Ok(value as u32)
+    }
+
+    fn is_at_emulation_prevention(&self) -> bool {
+        let at = self.position / 8;
+        at >= 2 && self.bytes.get(at - 2..=at) == Some(&[0, 0, 3][..])
+    }
+
+    /// A number in exponential Golomb code: `ue(v)` of H.264, 9.1.
+    pub(super) fn golomb(&mut self) -> Result<u32, CodecError> {
+        self.prefixed(31)
+    }
+
+    /// `uvlc()` of the AV1 specification, 4.10.3.
+    pub(super) fn uvlc(&mut self) -> Result<u32, CodecError> {
+        self.prefixed(31)
+    }
+
+    /// As many zeros as bits follow the one behind them.
+    fn prefixed(&mut self, max_zeros: u32) -> Result<u32, CodecError> {
+        let mut zeros = 0;
+        while !self.flag()? {
+            zeros += 1;
+            if zeros > max_zeros {
+                return Err(CodecError::Malformed);
+            }
+        }
+        Ok((1u32 << zeros) - 1 + self.bits(zeros)?)
     }
 
     /// A number below `limit` (at least 1) in as few bits as possible: `ns(n)` of the AV1
@@ -69,6 +106,21 @@ mod tests {
         let values: Vec<u32> = (0..5).map(|_| reader.below(5).unwrap()).collect();
         assert_eq!(values, [0, 1, 2, 3, 4]);
         assert_eq!(reader.below(1), Ok(0));
+    }
+
+    #[test]
+    fn exponential_golomb_codes_count_their_zeros() {
+        let mut reader = BitReader::new(&[0b1010_0110, 0b0100_0011, 0b1000_0000]);
+        let values: Vec<u32> = (0..5).map(|_| reader.golomb().unwrap()).collect();
+        assert_eq!(values, [0, 1, 2, 3, 6]);
+        assert_eq!(BitReader::new(&[0; 4]).golomb(), Err(CodecError::Malformed));
+    }
+
+    #[test]
+    fn emulation_prevention_is_left_out() {
+        let mut reader = BitReader::without_emulation_prevention(&[0, 0, 3, 1, 3, 0, 0, 3]);
+        assert_eq!((reader.bits(32), reader.bits(16)), (Ok(0x0103), Ok(0)));
+        assert_eq!(reader.bits(1), Err(CodecError::Truncated));
     }
 
     proptest! {

@@ -62,6 +62,29 @@ impl H264Payload {
     }
 }
 
+/// The sequence parameter set in a packet that holds it whole, behind its header byte.
+pub(super) fn parameter_set(payload: &[u8]) -> Result<&[u8], CodecError> {
+    let head = u8_at(payload, 0).ok_or(CodecError::Truncated)?;
+    if head & 0x1F == SPS {
+        return Ok(payload.get(1..).unwrap_or_default());
+    }
+    if head & 0x1F != STAP_A {
+        return Err(CodecError::Unsupported);
+    }
+    let mut rest = payload.get(1..).unwrap_or_default();
+    while let Some((len, units)) = rest.split_first_chunk() {
+        let (unit, others) =
+            units.split_at_checked(usize::from(u16::from_be_bytes(*len))).ok_or(CodecError::Truncated)?;
+        if let [head, data @ ..] = unit
+            && head & 0x1F == SPS
+        {
+            return Ok(data);
+        }
+        rest = others;
+    }
+    Err(CodecError::Truncated)
+}
+
 /// `marker` is the RTP header's: it ends an access unit.
 pub fn marks(payload: &[u8], marker: bool) -> Result<FrameMarks, CodecError> {
     let parsed = H264Payload::parse(payload)?;

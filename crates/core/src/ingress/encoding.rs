@@ -3,10 +3,12 @@
 use crate::cache::{Extensions, HistoryRing, PacketMeta, RingLimits, Stored};
 use crate::codec::FrameMarks;
 use crate::codec::dd::DependencyReader;
+use crate::codec::size::{Size, keyframe_size};
 use crate::command::{EncodingOptions, Kind, PayloadType};
 use crate::drop::DropReason;
 use crate::ingress::clock::SenderClock;
 use crate::ingress::keyframe::KeyframeRequests;
+use crate::ingress::layer_rates::LayerRates;
 use crate::ingress::nack::NackGenerator;
 use crate::ingress::reception::Reception;
 use crate::rtp::RtpHeader;
@@ -65,6 +67,10 @@ pub struct Encoding {
     pub top_sid: u8,
     /// Structure of the dependency descriptors, once one came.
     pub dependencies: Option<Box<DependencyReader>>,
+    /// Of the highest spatial layer, by the last keyframe that told.
+    pub size: Option<Size>,
+    /// Of video, from its first packet on.
+    pub layer_rates: Option<Box<LayerRates>>,
     kind: Kind,
     unwrapper: SeqUnwrapper,
     /// Multiple of 65,536 that keeps the extended numbers of a new SSRC above those of the last.
@@ -91,6 +97,8 @@ impl Encoding {
             top_tid: 0,
             top_sid: 0,
             dependencies: None,
+            size: None,
+            layer_rates: None,
             kind,
             unwrapper: SeqUnwrapper::default(),
             seq_base: 0,
@@ -109,6 +117,10 @@ impl Encoding {
             self.clock.reset();
             self.payload_type = None;
             self.dependencies = None;
+            self.size = None;
+            if let Some(rates) = &mut self.layer_rates {
+                rates.restart();
+            }
         }
     }
 
@@ -186,6 +198,10 @@ impl Encoding {
             Kind::Audio => crate::ingress::nack::Arrival::default(),
         };
         let is_media = meta.payload_len > 0;
+        if is_media && self.kind == Kind::Video {
+            let rates = self.layer_rates.get_or_insert_with(|| Box::new(LayerRates::new(arrival)));
+            rates.add(arrival, meta.rtp_ts, &meta.marks, bytes);
+        }
         let has_started = is_media && self.payload_type.is_none_or(|known| known.codec != meta.codec);
         if has_started {
             self.payload_type = Some(incoming.payload_type);
@@ -194,6 +210,9 @@ impl Encoding {
         if is_keyframe {
             self.keyframes_seen += 1;
             self.keyframes.settle();
+            let payload = incoming.header.payload(incoming.packet);
+            let told = self.dependencies.as_ref().and_then(|reader| reader.structure()?.largest_size());
+            self.size = told.or_else(|| keyframe_size(meta.codec.codec, payload)).or(self.size);
         }
         self.top_tid = self.top_tid.max(meta.marks.tid);
         self.top_sid = self.top_sid.max(meta.marks.sid);

@@ -119,6 +119,7 @@ impl Shard {
 fn encoding_stats(now: Time, encoding: &Encoding, active: bool) -> EncodingStats {
     let reception = &encoding.reception;
     let rate = u64::from(encoding.clock_rate_hz().max(1));
+    let layers = encoding.layer_rates.as_ref().map(|rates| rates.measured(now)).unwrap_or_default();
     EncodingStats {
         rid: encoding.rid.clone(),
         ssrc: encoding.ssrc,
@@ -138,6 +139,10 @@ fn encoding_stats(now: Time, encoding: &Encoding, active: bool) -> EncodingStats
         keyframes: encoding.keyframes_seen,
         spatial_layers: encoding.top_sid + u8::from(encoding.payload_type.is_some()),
         temporal_layers: encoding.top_tid + u8::from(encoding.payload_type.is_some()),
+        layer_bitrates_bps: layers.bitrates_bps,
+        width: encoding.size.map(|size| size.width),
+        height: encoding.size.map(|size| size.height),
+        frame_rate: layers.frame_rate,
         history_bytes: encoding.ring.memory_bytes() as u64,
     }
 }

@@ -3,6 +3,7 @@
 use super::super::CodecError;
 use super::super::bits::BitReader;
 use super::Dtis;
+use crate::codec::size::Size;
 
 /// Six bits of template id.
 pub const MAX_TEMPLATES: usize = 64;
@@ -100,6 +101,12 @@ impl Structure {
     pub fn best_target(&self, max_sid: u8, max_tid: u8) -> Option<usize> {
         let within = self.decode_targets().iter().enumerate().filter(|(_, t)| t.sid <= max_sid && t.tid <= max_tid);
         within.max_by_key(|(_, target)| (target.sid, target.tid)).map(|(index, _)| index)
+    }
+
+    /// Of the highest spatial layer, when told.
+    pub fn largest_size(&self) -> Option<Size> {
+        let (width, height) = *self.resolutions?.get(usize::from(self.max_sid))?;
+        Some(Size { width, height })
     }
 
     fn used(&mut self) -> impl Iterator<Item = &mut Template> {

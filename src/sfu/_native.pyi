@@ -97,7 +97,7 @@ class _Commands:
         The estimator is on from a transport's first video consumer on.
         """
     def set_desired_bitrate(self, transport: int, bps: int) -> None:
-        """What would be sent if the network carried it, which is what probes are for. 0: none; never called: for all."""
+        """What would be sent if the network carried it: probes are for that. 0: none; never called: for all."""
     def add_producer(
         self, producer: int, transport: int, kind: str, mid: str, encodings: Sequence[_Encoding]
     ) -> None: ...
@@ -261,7 +261,7 @@ class NetSim(_Commands):
 
     def __new__(cls, *, seed: int = 0, ntp_offset_us: int = 0) -> Self: ...
     def add_downlink(self, link: dict[str, Any], tcp_flows: Sequence[tuple[str, int, int, int]] = ...) -> int:
-        """A link from the server; its number. Downloads: ("reno" | "cubic", start, stop, delay of acknowledgements)."""
+        """A link from the server; its number. A download: ("reno" | "cubic", start, stop, delay of its ACKs)."""
     def add_client(
         self, source: _Address, uplink: dict[str, Any], downlink: int, *, uplink_bps: int | None = None
     ) -> int:

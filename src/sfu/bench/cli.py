@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 
 import typer
 
+from sfu.bench.network.cli import network
+
 if TYPE_CHECKING:
     from sfu.bench.session import Progress
     from sfu.dtls.srtp import SrtpProfile
@@ -25,6 +27,7 @@ EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 
 app = typer.Typer(no_args_is_help=True, help="Measure a server with real WebRTC clients on the wire.")
+app.command()(network)
 
 
 class Srtp(StrEnum):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sfu._native import NetSim
+from sfu._native import NetSim, lte_trace
 from sfu.bench.network.clock import VirtualClock
 from sfu.bench.network.scenario import Person, Scenario
 from sfu.bench.network.sdp import ClientSide, answer, attribute, receiving
@@ -41,6 +41,22 @@ VIEWER_UPLINK_BPS = 1_000_000
 _NTP_OFFSET_US = 1_790_000_000_000_000
 _MAX_ROUNDS = 200
 _CERTIFICATES: list[Certificate] = []
+
+
+def lte_rates(
+    seed: int, length_s: float, *, between_outages_s: float, outage_s: float, median_bps: int = 3_000_000
+) -> tuple[tuple[float, int], ...]:
+    """A mobile network's rates as ``Link`` takes them."""
+    trace = lte_trace(
+        seed,
+        round(length_s * 1e6),
+        median_bps=median_bps,
+        spread=0.4,
+        memory_s=3.0,
+        between_outages_s=between_outages_s,
+        outage_s=outage_s,
+    )
+    return tuple((at / 1e6, bps) for at, bps in trace)
 
 
 class SimPort:

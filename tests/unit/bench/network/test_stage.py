@@ -20,12 +20,10 @@ def play(scenario: Scenario, seed: int) -> list[dict[str, Any]]:
 
 
 def test_on_a_fast_link_everything_is_seen_and_heard() -> None:
-    *_, watcher = play(watch(FAST, 10.0, publishers=2), seed=1)
-    shown = [stream for stream in watcher["video"] if stream["frames"]]
-    assert len(shown) == 2
-    for stream in shown:
-        assert stream["frames"] > 190, "30 a second from the third second on"
-        assert stream["freezes"] == 0
+    *_, watcher = play(watch(FAST, 10.0, tile=(320, 180)), seed=1)
+    (stream,) = (stream for stream in watcher["video"] if stream["frames"])
+    assert stream["frames"] > 190, "30 a second from the third second on"
+    assert stream["freezes"] == 0
     (heard, *_) = watcher["audio"]
     assert heard["ticks"] > 340
     assert heard["concealed"] <= 10
@@ -34,9 +32,9 @@ def test_on_a_fast_link_everything_is_seen_and_heard() -> None:
 
 def test_radio_loss_is_repaired_by_retransmission() -> None:
     link = Link.steady(20 * MBPS, loss=0.05)
-    *_, watcher = play(watch(link, 10.0), seed=1)
+    *_, watcher = play(watch(link, 10.0, tile=(320, 180)), seed=1)
     (stream,) = (stream for stream in watcher["video"] if stream["frames"])
-    assert stream["recovered"] > 50
+    assert stream["recovered"] >= 10
     assert stream["frames"] > 190
 
 

@@ -1,0 +1,59 @@
+"""A board as text: for the terminal, and as the page that is kept in docs."""
+
+from __future__ import annotations
+
+import math
+
+from sfu.bench.network.cases import Played
+from sfu.bench.network.runner import Board, Row
+from sfu.bench.svg import Axis, Chart, render
+
+_HEAD = """# Network scoreboard
+
+Written by `sfu bench network --seeds {seeds} --scoreboard docs/network-scoreboard.md`: what a subscriber gets on
+simulated networks ({runs} runs, {minutes:.0f} minutes of virtual time). The median over the seeds must be within its
+bound; `sfu bench network` fails when it is not. "Worse end" is the 95th percentile, or the 5th where more is better.
+
+The simulation is the real control plane and the real packet path against models of links, of libwebrtc's receiver and
+of encoders; see `crates/netsim`.
+
+| case | figure | must be | median | worse end | |
+|---|---|---|---|---|---|
+"""
+
+
+def markdown(board: Board) -> str:
+    """The page."""
+    head = _HEAD.format(seeds=board.seeds, runs=board.runs, minutes=board.virtual_s / 60)
+    return head + "".join(f"| {' | '.join(cells(row))} |\n" for row in board.rows)
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """case, figure, bound, median, worse end, verdict"""
+    figure = row.figure
+    verdict = "" if figure.limit is None else ("yes" if row.holds else "**no**")
+    return (row.title, figure.name, figure.bound, _text(row.median, figure.unit), _text(row.p95, figure.unit), verdict)
+
+
+def _text(value: float, unit: str) -> str:
+    if math.isinf(value):
+        return "never"
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f} {unit}".rstrip()
+
+
+def plot(firsts: dict[str, Played]) -> str:
+    """The first run of each case as SVG: rates over time."""
+    charts = []
+    for name, played in firsts.items():
+        course = played.course
+        lines = [
+            (label, [(at, bps / 1e6) for at, bps in zip(course.at_s, column, strict=True)])
+            for label, column in (
+                ("capacity", course.capacity_bps),
+                ("sent", course.sent_bps),
+                ("estimate", course.estimate_bps),
+            )
+        ]
+        charts.append(Chart(name, Axis("seconds"), Axis("Mbit/s", from_zero=True), lines))
+    return render(charts, "sfu bench network")

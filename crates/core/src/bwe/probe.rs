@@ -37,7 +37,10 @@ const MAX_QUEUE_MS: f64 = 22.0;
 const DISTURBANCE: Micros = Micros::from_millis(120);
 const NOISY_MS: f64 = 1.5;
 const MIN_PACKETS: u32 = 5;
-/// Five packets of padding.
+/// Below this rate full packets are 30 ms apart and more: fewer do, and leave the queue to audio.
+const SLOW_BPS: f64 = 320_000.0;
+const MIN_PACKETS_SLOW: u32 = 3;
+/// Three packets of padding.
 const LEAST_BYTES: u32 = 600;
 /// Between two probes for the same wish; doubled, up to the second value, each time that congestion follows soon after
 /// a probe had raised the estimate (a policer lets a probe pass and not what comes after).
@@ -90,8 +93,10 @@ pub struct Probes {
     raised: Option<(Time, f64)>,
     /// The rate before a drop, to be probed for.
     lost_bps: Option<f64>,
-    /// Found by one probe, to be confirmed by another.
+    /// Found by one probe, to be confirmed by the next.
     unconfirmed_bps: Option<f64>,
+    /// What the probe before the present outcome found, if that was to be confirmed.
+    found_bps: Option<f64>,
     disturbs_until: Time,
 }
 
@@ -111,6 +116,7 @@ impl Default for Probes {
             raised: None,
             lost_bps: None,
             unconfirmed_bps: None,
+            found_bps: None,
             disturbs_until: Time(0),
         }
     }
@@ -158,6 +164,7 @@ impl Probes {
         let over = |place: &Option<Cluster>| place.is_some_and(|cluster| cluster.is_over(now, told_end));
         let place = self.flying.iter_mut().find(|place| over(place))?;
         let outcome = place.take()?.outcome();
+        self.found_bps = self.unconfirmed_bps.take();
         self.disturbs_until = now + DISTURBANCE;
         self.is_out = self.sending.is_some() || self.flying.iter().any(Option::is_some);
         if self.planned.iter().all(Option::is_none) {
@@ -171,7 +178,7 @@ impl Probes {
         if around.noise_ms < NOISY_MS {
             return Some(bps);
         }
-        let confirmed = self.unconfirmed_bps.take().map(|first_bps| first_bps.min(bps));
+        let confirmed = self.found_bps.take().map(|first_bps| first_bps.min(bps));
         if confirmed.is_none() {
             self.unconfirmed_bps = Some(bps);
             self.planned = [None, Some(asked_bps)];
@@ -282,7 +289,7 @@ impl Probes {
             id: ProbeId(self.next_id),
             rate_bps: rate_bps as u64,
             bytes: (bytes as u32).max(LEAST_BYTES),
-            min_packets: MIN_PACKETS,
+            min_packets: if rate_bps < SLOW_BPS { MIN_PACKETS_SLOW } else { MIN_PACKETS },
         };
         self.next_id = self.next_id.wrapping_add(1);
         self.sending = Some(Cluster::new(plan, around.now));

@@ -132,8 +132,14 @@ fn where_there_is_jitter_probes_last_longer_and_must_find_it_twice() {
     let mut probes = Probes::default();
     probes.start(&noisy);
     probes.tick(&noisy);
-    assert_eq!(probes.take_plan().map(|plan| plan.bytes), Some(2_250));
+    let first = probes.take_plan().unwrap();
+    assert_eq!((first.rate_bps, first.bytes), (900_000, 2_250));
+    carry(&mut probes, first, 0, 50_000_000);
     assert_eq!(probes.confirm(8e5, 9e5, &noisy), None);
+    probes.tick(&noisy);
+    let again = probes.take_plan().unwrap();
+    assert_eq!(again.rate_bps, 900_000);
+    carry(&mut probes, again, 50, 50_000_000);
     assert_eq!(probes.confirm(9e5, 9e5, &noisy), Some(8e5));
     assert_eq!(probes.confirm(9e5, 9e5, &around(0, 3e5)), Some(9e5));
 }

@@ -53,7 +53,7 @@ bench: $(native) $(bench_deps) ## Measures all that the server must reach, on a 
 	@$(BIN)/sfu bench targets $(BENCH_ARGS)
 
 bench-micro: ## Measures the stops of the packet path (BENCH_ARGS=… chooses)
-	cargo bench --package sfu-core --locked --quiet --bench packet_path -- $(BENCH_ARGS)
+	cargo bench --package sfu-core --locked --quiet --bench packet_path --bench bandwidth -- $(BENCH_ARGS)
 
 bench-peers: $(native) $(bench_deps) ## Measures this server beside others that are installed (BENCH_ARGS=… chooses)
 	@$(BIN)/python -m bench.peers $(BENCH_ARGS)

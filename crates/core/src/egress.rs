@@ -1,11 +1,14 @@
 //! The sending side: what one subscriber gets of one source. Stop `egress`.
 //!
-//! [`packet::send`] is the only door from here to the transmit arena: a pacer (the stop between
-//! `egress` and `io`) stands there once there is an estimate to pace by.
+//! [`packet::send`] is the only door from here to the transmit arena. Media that does not fit the rate that the network
+//! carries waits in [`crate::pacer`] with its number, and comes back here when it is time ([`paced`]).
 
 pub mod consumer;
 pub mod continuity;
 pub mod forward;
 pub mod numbers;
+pub mod paced;
 pub mod packet;
+pub mod probe;
 pub mod retransmit;
+pub mod shed;

@@ -37,6 +37,7 @@ pub mod hash;
 pub mod ingress;
 pub mod layer;
 pub mod outbox;
+pub mod pacer;
 pub mod rate;
 pub mod rewrite;
 pub mod router;

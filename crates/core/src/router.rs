@@ -17,7 +17,7 @@ use crate::transport::Transport;
 pub const PART_BYTES: usize = 128 << 10;
 
 /// Forwards what came for this producer with the present batch. True when its sender is to be asked
-/// for a keyframe. `send` gets the arena whenever it holds enough, so that the first subscriber does not wait for the last
+/// for a keyframe. Transports with something to do for it are added to `touched`. `send` gets the arena whenever it holds enough, so that the first subscriber does not wait for the last
 /// one's encryption.
 pub fn fan_out(
     key: Key,
@@ -25,6 +25,7 @@ pub fn fan_out(
     consumers: &mut Slab<Consumer>,
     transports: &mut Slab<Transport>,
     out: &mut Outbox<'_>,
+    touched: &mut Vec<Key>,
     send: &mut dyn FnMut(&mut TxArena),
 ) -> bool {
     let Some(producer) = producers.get_mut(key) else { return false };
@@ -50,6 +51,9 @@ pub fn fan_out(
         };
         for &packet in &fresh {
             wanted |= consumer.on_fresh(&feed, packet, &mut link, out);
+        }
+        if link.bandwidth.as_ref().is_some_and(|bandwidth| bandwidth.wants_attention) {
+            touched.push(consumer.transport);
         }
         if has_changed {
             needed |= consumer.needs_keyframe(producer);

@@ -91,6 +91,10 @@ pub struct Shard {
     touched_producers: Vec<Key>,
     /// Transports whose timers may have changed.
     touched_transports: Vec<Key>,
+    /// The memory of the list above while it is gone through.
+    spare_touched: Vec<Key>,
+    /// Transports whose packets wait for their time since the present batch.
+    paced_transports: Vec<Key>,
     events: EventQueue,
     counters: Counters,
     drops: DropCounts,
@@ -125,6 +129,8 @@ impl Shard {
             timers: Timers::default(),
             touched_producers: Vec::new(),
             touched_transports: Vec::new(),
+            spare_touched: Vec::new(),
+            paced_transports: Vec::new(),
             events: EventQueue::new(config.max_events),
             counters: Counters::default(),
             drops: DropCounts::default(),
@@ -168,14 +174,20 @@ impl Shard {
 
     fn fan_out_touched(&mut self, now: Time, tx: &mut TxArena, send: &mut dyn FnMut(&mut TxArena)) {
         let mut touched = std::mem::take(&mut self.touched_producers);
+        let mut waiting = std::mem::take(&mut self.paced_transports);
         for key in touched.drain(..) {
             let mut out = outbox!(self, now, tx);
-            let asks = fan_out(key, &mut self.producers, &mut self.consumers, &mut self.transports, &mut out, send);
+            let (producers, consumers, transports) = (&mut self.producers, &mut self.consumers, &mut self.transports);
+            let asks = fan_out(key, producers, consumers, transports, &mut out, &mut waiting, send);
             if asks && let Some(producer) = self.producers.get(key) {
                 self.touch(producer.transport);
             }
         }
         self.touched_producers = touched;
+        for key in waiting.drain(..) {
+            self.touch(key);
+        }
+        self.paced_transports = waiting;
     }
 
     /// Has the transport's timers looked at after this call.

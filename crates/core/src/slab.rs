@@ -28,15 +28,21 @@ impl<T> Default for Slab<T> {
 
 impl<T> Slab<T> {
     pub fn insert(&mut self, value: T) -> Key {
+        self.insert_with(|_| value)
+    }
+
+    /// Inserts what knows its own key.
+    pub fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> Key {
         if let Some(index) = self.free.pop()
             && let Some(slot) = self.slots.get_mut(index as usize)
         {
-            slot.value = Some(value);
-            return Key { index, generation: slot.generation };
+            let key = Key { index, generation: slot.generation };
+            slot.value = Some(make(key));
+            return key;
         }
-        let index = self.slots.len() as u32;
-        self.slots.push(Slot { generation: 0, value: Some(value) });
-        Key { index, generation: 0 }
+        let key = Key { index: self.slots.len() as u32, generation: 0 };
+        self.slots.push(Slot { generation: 0, value: Some(make(key)) });
+        key
     }
 
     pub fn remove(&mut self, key: Key) -> Option<T> {

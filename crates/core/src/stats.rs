@@ -93,6 +93,10 @@ statistics! {
         rx_recovered: u64,
         /// Packets sent again to subscribers.
         tx_retransmitted: u64,
+        /// Packets sent to subscribers for probes alone: media once more, or padding.
+        tx_probes: u64,
+        /// Packets to subscribers that had to wait for their time.
+        tx_paced: u64,
         /// Sequence numbers asked for by subscribers.
         rx_nacks: u64,
         /// Sequence numbers asked for from publishers.

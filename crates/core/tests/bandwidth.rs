@@ -19,6 +19,7 @@ const FRAME: Micros = Micros(33_333);
 
 /// A publisher (transport 1, producer 1) and a subscriber (transport 2, consumer 7) of 720 kbit/s of video.
 fn call(net: &mut Net) -> (TransportId, TransportId, Vp8) {
+    net.probes = true;
     let (publisher, subscriber) = (net.join(1), net.join(2));
     net.produce(1, publisher, Kind::Video, "v", single(1_000));
     net.consume(7, subscriber, Kind::Video, ProducerId(1));

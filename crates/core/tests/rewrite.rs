@@ -409,6 +409,8 @@ proptest! {
         while !world.faults.is_empty() {
             world.run(&Op::Repair { which: 0 });
         }
+        // What waits for its time comes, too: a second later at most.
+        (0..10).for_each(|_| world.run(&Op::Wait { ms: 100 }));
         world.check();
         let (first, last) = (world.got.keys().next().copied(), world.got.keys().next_back().copied());
         let count = last.zip(first).map_or(0, |(last, first)| last - first + 1);

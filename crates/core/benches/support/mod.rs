@@ -142,6 +142,8 @@ impl FanOut {
             cname: "fan-out".to_owned(),
         };
         self.apply(Command::AddConsumer { consumer, transport, options });
+        // Media alone is counted: no probes.
+        self.apply(Command::SetDesiredBitrate { transport, bps: 0 });
         self.apply(Command::SwitchConsumer { consumer, producer: Some(ProducerId(1)) });
     }
 

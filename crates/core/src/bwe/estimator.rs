@@ -309,6 +309,10 @@ impl Estimator {
         self.updates.of(now, self.estimate_bps() as f64, self.aimd.is_congested(), self.cause)
     }
 
+    pub fn feedback(&self) -> Option<FeedbackKind> {
+        self.feedback
+    }
+
     pub fn estimate_bps(&self) -> u64 {
         (self.aimd.target_bps() as u64).clamp(self.options.min_bps, self.options.max_bps)
     }

@@ -6,6 +6,7 @@ use crate::egress::continuity::{LastSent, Pictures, Stay};
 use crate::egress::numbers::Numbers;
 use crate::egress::packet::Stamp;
 use crate::egress::retransmit::Repair;
+use crate::egress::shed::Shed;
 use crate::ids::ConsumerId;
 use crate::ingress::keyframe::ReceiverLimit;
 use crate::ingress::producer::Producer;
@@ -29,6 +30,8 @@ const NO_LIMIT: LayerLimit = LayerLimit { spatial: u8::MAX, temporal: u8::MAX };
 #[derive(Debug)]
 pub struct Consumer {
     pub id: ConsumerId,
+    /// Its own.
+    pub key: Key,
     pub transport: Key,
     pub kind: Kind,
     pub mid: String,
@@ -40,6 +43,8 @@ pub struct Consumer {
     /// Of shedding: the lowest of a transport gives way first.
     pub priority: u8,
     pub paused: bool,
+    /// What the shard itself took away; see [`crate::egress::shed`].
+    pub shed: Option<Shed>,
     /// Encoding that is forwarded, and the one that should be.
     pub(super) current: Option<u8>,
     pub(super) target: Option<u8>,
@@ -58,6 +63,9 @@ pub struct Consumer {
     pub(super) told: Option<(u8, u8)>,
     pub(super) first_ts: u32,
     pub(super) numbers: Numbers,
+    /// Highest outgoing number that left, and how far back the last packet lay that was sent again for a probe.
+    pub(super) newest_sent: Option<u64>,
+    pub(super) probe_back: u64,
     pub repair: Repair,
     pub keyframe_limit: ReceiverLimit,
     pub counters: ConsumerCounters,
@@ -85,9 +93,10 @@ pub struct Reported {
 
 impl Consumer {
     /// `random` gives the first sequence numbers and timestamp.
-    pub fn new(id: ConsumerId, transport: Key, options: ConsumerOptions, random: u64) -> Self {
+    pub fn new(id: ConsumerId, key: Key, transport: Key, options: ConsumerOptions, random: u64) -> Self {
         Self {
             id,
+            key,
             transport,
             kind: options.kind,
             mid: options.mid,
@@ -98,6 +107,7 @@ impl Consumer {
             limit: NO_LIMIT,
             priority: DEFAULT_PRIORITY,
             paused: false,
+            shed: None,
             current: None,
             target: None,
             former: None,
@@ -112,6 +122,8 @@ impl Consumer {
             told: None,
             first_ts: (random >> 32) as u32,
             numbers: Numbers::default(),
+            newest_sent: None,
+            probe_back: 0,
             repair: Repair::new((random >> 16) as u16),
             keyframe_limit: ReceiverLimit::default(),
             counters: ConsumerCounters::default(),
@@ -122,6 +134,7 @@ impl Consumer {
     /// Feeds from another producer, or from none.
     pub fn switch(&mut self, producer: Option<Key>) {
         self.producer = producer;
+        self.shed = None;
         self.unsupported = None;
         self.restart();
     }
@@ -148,18 +161,16 @@ impl Consumer {
         if self.unsupported.is_some_and(|codec| !producer.sends(codec)) {
             self.unsupported = None;
         }
-        if self.paused || producer.paused || self.unsupported.is_some() {
+        let is_stopped = self.shed.is_some_and(|shed| shed.is_stopped);
+        if self.paused || is_stopped || producer.paused || self.unsupported.is_some() {
             self.restart();
             return;
         }
-        self.target =
-            if producer.is_simulcast() { choose_encoding(producer.active, self.limit.spatial) } else { Some(0) };
+        let limit = self.allowed();
+        self.target = if producer.is_simulcast() { choose_encoding(producer.active, limit.spatial) } else { Some(0) };
         // Of a simulcast producer the spatial limit chooses the encoding, not a layer in it.
-        let gate_limit = if producer.is_simulcast() {
-            LayerLimit { spatial: u8::MAX, temporal: self.limit.temporal }
-        } else {
-            self.limit
-        };
+        let gate_limit =
+            if producer.is_simulcast() { LayerLimit { spatial: u8::MAX, temporal: limit.temporal } } else { limit };
         self.gate.set_limit(gate_limit);
         if self.target.is_none() {
             self.current = None;

@@ -5,14 +5,14 @@ use crate::command::{Codec, Kind};
 use crate::drop::DropReason;
 use crate::egress::consumer::Consumer;
 use crate::egress::continuity::{Instant, LastSent, Start, next_timestamp};
-use crate::egress::packet::{Passed, Payload, Sent, Shape, Unsent, send};
+use crate::egress::packet::{Payload, Sent, Unsent};
 use crate::event::Event;
 use crate::ingress::encoding::Encoding;
 use crate::ingress::producer::{Fresh, Producer};
 use crate::layer::Verdict;
 use crate::outbox::Outbox;
+use crate::pacer::Waiting;
 use crate::rewrite::{Mapping, Source};
-use crate::rtp::HeaderFields;
 use crate::slab::{Key, Slab};
 use crate::transport::Link;
 use crate::transport::maps::Outgoing;
@@ -185,7 +185,8 @@ impl Consumer {
         let ext_seq = self.map.advance(meta.ext_seq);
         let marker = meta.marker || set_marker;
         self.note_sent(cached, ext_seq, &mapping, marker);
-        self.send_media(cached, ext_seq, &mapping, marker, link, out);
+        let source = Source { producer: feed.key, encoding: self.current.unwrap_or_default() };
+        self.send_media(source, cached, ext_seq, &mapping, marker, link, out);
     }
 
     /// Brings the layers that pass now into the mapping. What is missing before this packet may be of
@@ -242,7 +243,7 @@ impl Consumer {
             let marker = meta.marker || (meta.marks.ends_layer_frame && meta.marks.sid == mapping.max_sid);
             self.map.mark_sent(ext_seq);
             self.note_sent(cached, ext_seq, &mapping, marker);
-            self.send_media(cached, ext_seq, &mapping, marker, link, out);
+            self.send_media(source, cached, ext_seq, &mapping, marker, link, out);
         } else if self.map.give_up(source, meta.ext_seq).is_some() {
             self.map.mark_sent(ext_seq);
             self.send_padding(ext_seq, timestamp, link, out);
@@ -252,17 +253,6 @@ impl Consumer {
     fn has_payload(&self, cached: &Cached<'_>) -> bool {
         let strips = self.outgoing.is_some_and(|outgoing| outgoing.strips_redundancy);
         cached.meta.payload_len > 0 && (!strips || Payload::primary(cached).is_some())
-    }
-
-    /// The payload as the subscriber gets it; `None` for padding.
-    pub(super) fn payload<'a>(&self, cached: &Cached<'a>, mapping: &Mapping) -> Option<Payload<'a>> {
-        if cached.meta.payload_len == 0 {
-            None
-        } else if self.outgoing.is_some_and(|outgoing| outgoing.strips_redundancy) {
-            Payload::primary(cached)
-        } else {
-            Some(Payload::of(cached, mapping))
-        }
     }
 
     fn tell_layers(&mut self, feed: &Feed<'_>, encoding: &Encoding, out: &mut Outbox<'_>) {
@@ -278,8 +268,11 @@ impl Consumer {
         }
     }
 
+    /// Sends it at once, or has it wait for its time.
+    #[expect(clippy::too_many_arguments, reason = "a packet's place in both streams and where it goes")]
     fn send_media(
         &mut self,
+        source: Source,
         cached: &Cached<'_>,
         ext_seq: u64,
         mapping: &Mapping,
@@ -287,44 +280,21 @@ impl Consumer {
         link: &mut Link<'_>,
         out: &mut Outbox<'_>,
     ) {
-        let Some(outgoing) = self.outgoing else { return };
-        let Some(payload) = self.payload(cached, mapping) else { return };
-        let timestamp = cached.meta.rtp_ts.wrapping_add(mapping.ts_offset);
-        let fields = HeaderFields {
-            marker,
-            pt: outgoing.pt,
-            seq: ext_seq as u16,
-            timestamp,
-            ssrc: self.ssrc,
-            has_padding: false,
-        };
-        let mid = self.mid.as_bytes();
-        let (stamp, kind) = (self.stamp(), self.sent_kind());
-        let shape = Shape { fields, ext_seq, mid, stamp, kind, osn: None, now: out.now };
-        let sent = send(out.tx, link, &shape, &Passed::of(cached, mapping), &payload);
-        if let Some(Sent { len, transport_seq }) = account(sent, out) {
-            self.note_number(ext_seq, transport_seq, link);
-            self.counters.packets += 1;
-            self.counters.payload_bytes += payload.bytes.len() as u64;
-            self.counters.bytes += len as u64;
-            self.counters.rate.add(out.now, len);
+        self.counters.rate.add(out.now, cached.bytes.len());
+        if self.kind == Kind::Video
+            && let Some(bandwidth) = link.bandwidth.as_mut().filter(|bandwidth| !bandwidth.pacer.admits(out.now))
+        {
+            let (mapping, bytes, since) = (*mapping, cached.bytes.len() as u16, out.now);
+            let (consumer, source_seq) = (self.key, cached.meta.ext_seq);
+            let waiting =
+                Waiting { consumer, source, ext_seq: source_seq, out_seq: ext_seq, mapping, marker, bytes, since };
+            bandwidth.pacer.push(waiting);
+            bandwidth.wants_attention = true;
+            out.counters.tx_paced += 1;
+            return;
         }
-    }
-
-    fn send_padding(&mut self, ext_seq: u64, timestamp: u32, link: &mut Link<'_>, out: &mut Outbox<'_>) {
         let Some(outgoing) = self.outgoing else { return };
-        let fields = HeaderFields {
-            marker: false,
-            pt: outgoing.pt,
-            seq: ext_seq as u16,
-            timestamp,
-            ssrc: self.ssrc,
-            has_padding: true,
-        };
-        let mid = self.mid.as_bytes();
-        let (stamp, kind) = (self.stamp(), self.sent_kind());
-        let shape = Shape { fields, ext_seq, mid, stamp, kind, osn: None, now: out.now };
-        account(send(out.tx, link, &shape, &Passed::default(), &Payload::EMPTY), out);
+        self.transmit(cached, ext_seq, mapping, marker, &outgoing, link, out);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::time::Time;
 use crate::transmit::{MAX_DATAGRAM, TxArena};
 use crate::transport::Link;
 use crate::transport::maps::SendMap;
-use crate::wire::put;
+use crate::wire::{NoRoom, put};
 
 /// Room for a packet while it is written.
 const SPACE: usize = 2_048;
@@ -97,6 +97,8 @@ impl<'a> Passed<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Payload<'a> {
     pub bytes: &'a [u8],
+    /// Bytes of padding behind it (RFC 3550 §5.1); the header says that there is some.
+    padding: u8,
     /// (offset, new value of one byte or two) of rewritten fields; 0 bytes: none.
     patches: [Patch; 2],
 }
@@ -109,7 +111,12 @@ struct Patch {
 }
 
 impl<'a> Payload<'a> {
-    pub const EMPTY: Self = Self { bytes: &[], patches: [Patch { at: 0, len: 0, value: [0; 2] }; 2] };
+    pub const EMPTY: Self = Self { bytes: &[], padding: 0, patches: [Patch { at: 0, len: 0, value: [0; 2] }; 2] };
+
+    /// Nothing but padding.
+    pub const fn padding(len: u8) -> Self {
+        Self { padding: len, ..Self::EMPTY }
+    }
 
     /// The payload of a stored packet, its picture ids shifted by `mapping`.
     pub fn of(cached: &Cached<'a>, mapping: &Mapping) -> Self {
@@ -125,7 +132,7 @@ impl<'a> Payload<'a> {
             len: 1,
             value: [tl0.value.wrapping_add(mapping.tl0_offset), 0],
         });
-        Self { bytes: cached.payload(), patches: [picture, tl0] }
+        Self { bytes: cached.payload(), padding: 0, patches: [picture, tl0] }
     }
 
     /// The primary block of a redundant payload; `None` when it is malformed or empty.
@@ -145,8 +152,20 @@ impl<'a> Payload<'a> {
                 _ => put(space, place, &[first, second])?,
             }
         }
-        Ok(at + self.bytes.len())
+        let end = at + self.bytes.len();
+        if self.padding > 0 {
+            return write_padding(space, end, self.padding);
+        }
+        Ok(end)
     }
+}
+
+/// Zeros, the last byte says how many.
+fn write_padding(space: &mut [u8], at: usize, len: u8) -> Result<usize, RtpError> {
+    let end = at + usize::from(len);
+    space.get_mut(at..end - 1).ok_or(RtpError::from(NoRoom))?.fill(0);
+    put(space, end - 1, &[len])?;
+    Ok(end)
 }
 
 /// Writes, protects and commits.
@@ -167,10 +186,6 @@ pub fn send(
         len += OSN_LEN;
     }
     len = payload.write(plain, len)?;
-    if shape.fields.has_padding {
-        put(plain, len, &[1]).map_err(RtpError::from)?;
-        len += 1;
-    }
     let (srtp, ssrc) = (link.srtp, shape.fields.ssrc);
     let len = srtp.protect_written(space, header_len, len, ssrc, shape.ext_seq).map_err(|_| Unsent::Unfit)?;
     if len > MAX_DATAGRAM {

@@ -134,7 +134,7 @@ impl Consumer {
     }
 
     #[expect(clippy::too_many_arguments, reason = "an origin's fields and where it goes")]
-    fn repeat_packet(
+    pub(super) fn repeat_packet(
         &mut self,
         source: Source,
         ext_seq: u64,
@@ -163,7 +163,7 @@ impl Consumer {
         match (self.rtx_ssrc, outgoing.rtx_pt) {
             (Some(ssrc), Some(pt)) => {
                 let fields = HeaderFields { marker, pt, seq: 0, timestamp, ssrc, has_padding: false };
-                self.send_rtx(fields, out_seq, &passed, &payload, link, out)
+                self.send_rtx(fields, Some(out_seq), &passed, &payload, link, out)
             }
             _ if self.repeats_plainly() && out_seq >= self.repair.plain_from => {
                 let (pt, seq) = (outgoing.pt, out_seq as u16);
@@ -182,13 +182,14 @@ impl Consumer {
         let (ssrc, pt) = (self.rtx_ssrc?, self.outgoing?.rtx_pt?);
         let timestamp = self.last?.out_ts;
         let fields = HeaderFields { marker: false, pt, seq: 0, timestamp, ssrc, has_padding: false };
-        self.send_rtx(fields, out_seq, &Passed::default(), &Payload::EMPTY, link, out)
+        self.send_rtx(fields, Some(out_seq), &Passed::default(), &Payload::EMPTY, link, out)
     }
 
-    fn send_rtx(
+    /// On the stream of retransmissions; without an original number it is padding.
+    pub(super) fn send_rtx(
         &mut self,
         fields: HeaderFields,
-        out_seq: u64,
+        out_seq: Option<u64>,
         passed: &Passed<'_>,
         payload: &Payload<'_>,
         link: &mut Link<'_>,
@@ -197,8 +198,9 @@ impl Consumer {
         let ext_seq = self.repair.next_seq;
         self.repair.next_seq += 1;
         let fields = HeaderFields { seq: ext_seq as u16, ..fields };
-        let (mid, osn) = (self.mid.as_bytes(), Some(out_seq as u16));
-        let (stamp, kind) = (Stamp::Full, SentKind::Retransmission);
+        let (mid, osn) = (self.mid.as_bytes(), out_seq.map(|out_seq| out_seq as u16));
+        let kind = if osn.is_some() { SentKind::Retransmission } else { SentKind::Padding };
+        let stamp = Stamp::Full;
         let shape = Shape { fields, ext_seq, mid, stamp, kind, osn, now: out.now };
         account(send(out.tx, link, &shape, passed, payload), out).map(|sent| sent.len)
     }

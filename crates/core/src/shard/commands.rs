@@ -275,7 +275,7 @@ impl Shard {
         let (transport_key, _) = self.transport(transport).map_err(|_| "unknown transport")?;
         self.claim_ssrcs(transport_key, &options)?;
         let kind = options.kind;
-        let key = self.consumers.insert(Consumer::new(id, transport_key, options, random));
+        let key = self.consumers.insert_with(|key| Consumer::new(id, key, transport_key, options, random));
         self.names.consumers.insert(id, key);
         if let Some(transport) = self.transports.get_mut(transport_key) {
             transport.consumers.push(key);
@@ -357,7 +357,7 @@ impl Shard {
     }
 
     /// Has the consumer choose its encoding again, and asks for the keyframe that it needs.
-    fn retarget(&mut self, now: Time, key: Key) {
+    pub(super) fn retarget(&mut self, now: Time, key: Key) {
         let Some(consumer) = self.consumers.get_mut(key) else { return };
         let Some(producer) = consumer.producer.and_then(|producer| self.producers.get_mut(producer)) else { return };
         consumer.retarget(producer);
@@ -371,6 +371,7 @@ impl Shard {
         let key = *self.names.consumers.get(&id).ok_or(UNKNOWN)?;
         let consumer = self.consumers.get_mut(key).ok_or(UNKNOWN)?;
         consumer.limit = limit;
+        consumer.shed = None;
         self.retarget(now, key);
         Ok(())
     }

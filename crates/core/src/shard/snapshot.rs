@@ -62,7 +62,7 @@ impl Shard {
             sent_bps: estimate.map(|state| state.sent_bps),
             loss: estimate.map(|state| f64::from(state.loss)),
             queue_us: estimate.map(|state| state.queue.0),
-            pacer_bytes: 0,
+            pacer_bytes: transport.bandwidth.as_ref().map_or(0, |bandwidth| bandwidth.pacer.bytes()),
             feedback: estimate.and_then(|state| feedback_name(state.feedback?)),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use crate::event::Event;
 use crate::outbox::Outbox;
+use crate::rate::earlier;
 use crate::shard::{Shard, outbox};
 use crate::slab::Key;
 use crate::time::{Micros, Time};
@@ -63,20 +64,21 @@ impl Shard {
     }
 
     pub(super) fn settle_touched(&mut self, now: Time, tx: &mut TxArena) {
-        let mut touched = std::mem::take(&mut self.touched_transports);
-        for key in touched.drain(..) {
-            self.settle(now, key, tx);
+        // What is shed for one transport may need something of another.
+        while !self.touched_transports.is_empty() {
+            let mut touched = std::mem::take(&mut self.touched_transports);
+            std::mem::swap(&mut self.touched_transports, &mut self.spare_touched);
+            for key in touched.drain(..) {
+                self.settle(now, key, tx);
+            }
+            self.spare_touched = touched;
         }
-        self.touched_transports = touched;
     }
 
     /// Does what is due for one transport and plans its next time.
     fn settle(&mut self, now: Time, key: Key, tx: &mut TxArena) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         transport.is_touched = false;
-        if let Some(update) = transport.bandwidth.as_deref_mut().and_then(|bandwidth| bandwidth.on_timeout(now)) {
-            self.events.push(update.event(transport.id));
-        }
         let mut due = report::due(transport, &self.producers);
         if due.is_some_and(|due| due <= now) {
             if transport.ice.expire(now) {
@@ -88,6 +90,8 @@ impl Shard {
             report::send_due(transport, &mut self.producers, &self.consumers, unix_offset_us, &mut out);
             due = report::due(transport, &self.producers).map(|due| due.max(now + RETRY));
         }
+        due = earlier(due, self.settle_bandwidth(now, key, tx).map(|due| due.max(now + RETRY)));
+        let Some(transport) = self.transports.get_mut(key) else { return };
         if let Some(due) = due
             && transport.scheduled.is_none_or(|scheduled| scheduled > due)
         {

@@ -1,36 +1,181 @@
-//! What one client's network carries: the estimator, with what it hears from a transport.
+//! What one client's network carries, and what that means for what we send: estimator, pacer, the probe that is being sent.
 
-use crate::bwe::{BweOptions, Estimator, SentKind, SentPacket, Update};
-use crate::time::Time;
+use crate::bwe::{BweOptions, Estimator, FeedbackKind, ProbePlan, SentKind, SentPacket, Update};
+use crate::egress::shed::Overload;
+use crate::pacer::Pacer;
+use crate::rate::earlier;
+use crate::rtcp::TransportFeedback;
+use crate::time::{Micros, Time};
 
 /// IPv4 and UDP headers; IPv6 has 20 bytes more, which is little beside what estimates are good for.
-pub const DATAGRAM_OVERHEAD: u32 = 28;
+const DATAGRAM_OVERHEAD: u32 = 28;
+/// Before any feedback the first estimate is a guess; probes of up to six times as much go out in any case.
+const UNMEASURED_GAIN: u64 = 6;
+/// The estimator gives a probe up so long after it was planned.
+const PROBE_PATIENCE: Micros = Micros::from_millis(200);
+/// Whether feedback is missing is looked at so often; with other transports at a multiple of the grid.
+const LOOK_INTERVAL: Micros = Micros::from_millis(400);
+const LOOK_GRID: Micros = Micros::from_millis(100);
+
+/// A probe on its way out.
+#[derive(Clone, Copy, Debug)]
+struct Probing {
+    plan: ProbePlan,
+    planned: Time,
+    /// Nothing can be sent for it: media that goes out meanwhile may do.
+    is_passive: bool,
+    /// With its first packet.
+    started: Option<Time>,
+    bytes: u64,
+    packets: u32,
+}
 
 /// See the module. Made with a transport's first video consumer: audio alone adapts to nothing.
 #[derive(Debug)]
 pub struct Bandwidth {
     pub estimator: Estimator,
+    pub pacer: Pacer,
+    pub overload: Overload,
+    probing: Option<Probing>,
+    /// Something waits, or went out for the first time: the transport's timers are to be looked at.
+    pub wants_attention: bool,
+    is_started: bool,
+    look_at: Time,
 }
 
 impl Bandwidth {
     pub fn new(now: Time) -> Self {
-        Self { estimator: Estimator::new(BweOptions::default(), now) }
-    }
-
-    /// When the estimator has something to do.
-    pub fn due(&self) -> Option<Time> {
-        self.estimator.next_timeout()
-    }
-
-    pub fn on_timeout(&mut self, now: Time) -> Option<Update> {
-        self.due().filter(|due| *due <= now)?;
-        self.estimator.on_timeout(now)
+        Self {
+            estimator: Estimator::new(BweOptions::default(), now),
+            pacer: Pacer::default(),
+            overload: Overload::default(),
+            probing: None,
+            wants_attention: false,
+            is_started: false,
+            look_at: now,
+        }
     }
 
     /// A datagram of `len` bytes goes out under this transport-wide number.
     #[inline]
     pub fn on_sent(&mut self, now: Time, seq: u64, len: usize, kind: SentKind) {
         let size = len as u32 + DATAGRAM_OVERHEAD;
-        self.estimator.on_sent(SentPacket { seq, size, sent: now, kind, probe: None });
+        let probe = self.probing.as_ref().map(|probing| probing.plan.id);
+        self.estimator.on_sent(SentPacket { seq, size, sent: now, kind, probe });
+        self.pacer.on_sent(now, size);
+        if probe.is_some() || !self.is_started {
+            self.on_sent_specially(now, size);
+        }
+    }
+
+    #[cold]
+    fn on_sent_specially(&mut self, now: Time, size: u32) {
+        if !self.is_started {
+            self.is_started = true;
+            self.wants_attention = true;
+        }
+        if let Some(probing) = &mut self.probing {
+            probing.started.get_or_insert(now);
+            probing.bytes += u64::from(size);
+            probing.packets += 1;
+            if probing.bytes >= u64::from(probing.plan.bytes) && probing.packets >= probing.plan.min_packets {
+                self.end_probe(now);
+            }
+        }
+    }
+
+    pub fn on_feedback(&mut self, now: Time, feedback: &TransportFeedback<'_>) -> Option<Update> {
+        let update = self.estimator.on_feedback(now, feedback);
+        self.pace(now);
+        update
+    }
+
+    pub fn on_remb(&mut self, now: Time, bps: u64) -> Option<Update> {
+        let update = self.estimator.on_remb(now, bps);
+        self.pace(now);
+        update
+    }
+
+    pub fn on_receiver_report(&mut self, now: Time, fraction_lost: u8) -> Option<Update> {
+        let update = self.estimator.on_receiver_report(now, fraction_lost);
+        self.pace(now);
+        update
+    }
+
+    pub fn set_options(&mut self, now: Time, options: BweOptions) -> Option<Update> {
+        let update = self.estimator.set_options(now, options);
+        self.pace(now);
+        update
+    }
+
+    /// When there is something to do.
+    pub fn due(&self) -> Option<Time> {
+        let look = (self.feedback() == Some(FeedbackKind::TransportCc)).then_some(self.look_at);
+        let sending = earlier(self.pacer.due(), self.probe_due());
+        earlier(earlier(self.estimator.next_timeout(), look), sending)
+    }
+
+    /// Lets the estimator have its timers, and takes up the probe that it plans. `has_numbers`: the client can tell of
+    /// transport-wide numbers.
+    pub fn on_timeout(&mut self, now: Time, has_numbers: bool) -> Option<Update> {
+        self.wants_attention = false;
+        if self.look_at <= now {
+            let next = now + LOOK_INTERVAL + LOOK_GRID;
+            self.look_at = Time(next.0 - next.0 % LOOK_GRID.0);
+        }
+        let is_due = self.estimator.next_timeout().is_some_and(|due| due <= now);
+        let update = if is_due { self.estimator.on_timeout(now) } else { None };
+        if has_numbers && let Some(plan) = self.estimator.poll_probe(now) {
+            self.probing = Some(Probing { plan, planned: now, is_passive: false, started: None, bytes: 0, packets: 0 });
+        }
+        if self.probing.is_some_and(|probing| now.since(probing.planned) >= PROBE_PATIENCE) {
+            self.probing = None;
+        }
+        if has_numbers || self.feedback().is_some() {
+            self.pace(now);
+        }
+        update
+    }
+
+    fn feedback(&self) -> Option<FeedbackKind> {
+        self.estimator.feedback()
+    }
+
+    /// Gives the pacer its rate. A receiver that reports nothing but loss shows too little to hold media back by.
+    fn pace(&mut self, now: Time) {
+        let bps = match self.feedback() {
+            None => Some(self.estimator.estimate_bps() * UNMEASURED_GAIN),
+            Some(FeedbackKind::TransportCc | FeedbackKind::Remb) => Some(self.estimator.pacing_bps()),
+            Some(FeedbackKind::Reports) => None,
+        };
+        let probe_bps = self.probing.map(|probing| probing.plan.rate_bps);
+        self.pacer.set_rate(now, bps.map(|bps| bps.max(probe_bps.unwrap_or(0))));
+    }
+
+    /// Whether media may wait for its time: there is an estimate that deserves the name.
+    pub fn is_measured(&self) -> bool {
+        matches!(self.feedback(), Some(FeedbackKind::TransportCc | FeedbackKind::Remb))
+    }
+
+    /// When the next packet of the probe is to be sent: so that all since its first one keeps its rate.
+    pub fn probe_due(&self) -> Option<Time> {
+        let Probing { plan, planned, is_passive, started, bytes, .. } = self.probing?;
+        if is_passive {
+            return Some(planned + PROBE_PATIENCE);
+        }
+        let Some(started) = started else { return Some(planned) };
+        Some(started + Micros(bytes * 8_000_000 / plan.rate_bps.max(1)))
+    }
+
+    fn end_probe(&mut self, now: Time) {
+        self.probing = None;
+        self.pace(now);
+    }
+
+    /// Nothing can be sent for the probe but what goes out in any case.
+    pub fn probe_by_media(&mut self) {
+        if let Some(probing) = &mut self.probing {
+            probing.is_passive = true;
+        }
     }
 }

@@ -64,11 +64,11 @@ impl Control<'_> {
             Packet::TransportFeedback(feedback) => {
                 out.counters.rx_transport_feedback += 1;
                 let now = self.received;
-                self.estimate(out, |bandwidth| bandwidth.estimator.on_feedback(now, feedback));
+                self.estimate(out, |bandwidth| bandwidth.on_feedback(now, feedback));
             }
             Packet::Remb(remb) => {
                 let now = self.received;
-                self.estimate(out, |bandwidth| bandwidth.estimator.on_remb(now, remb.bitrate_bps));
+                self.estimate(out, |bandwidth| bandwidth.on_remb(now, remb.bitrate_bps));
             }
             Packet::Sdes(_) | Packet::ExtendedReport(_) | Packet::Other(_) => {}
         }
@@ -119,7 +119,7 @@ impl Control<'_> {
             self.transport.on_rtt_sample(now, rtt);
         }
         if kind == Kind::Video {
-            self.estimate(out, |bandwidth| bandwidth.estimator.on_receiver_report(now, block.fraction_lost));
+            self.estimate(out, |bandwidth| bandwidth.on_receiver_report(now, block.fraction_lost));
         }
     }
 

@@ -39,7 +39,6 @@ pub fn due(transport: &Transport, producers: &Slab<Producer>) -> Option<Time> {
     }
     let report = transport.reports().then(|| report_due(transport));
     let mut due = earlier(earlier(consent, report), transport.arrivals.due());
-    due = earlier(due, transport.bandwidth.as_ref().and_then(|bandwidth| bandwidth.due()));
     for producer in transport.producers.iter().filter_map(|&key| producers.get(key)) {
         due = earlier(due, producer.due());
     }

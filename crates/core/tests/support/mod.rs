@@ -100,6 +100,8 @@ pub struct Net {
     pub profile: SrtpProfile,
     /// State of the dice and share, in 1/1,000, of datagrams that get lost on their way to clients.
     pub loss: (u64, u64),
+    /// Whether the network towards subscribers is probed; most tests look at media alone.
+    pub probes: bool,
 }
 
 pub fn address(id: u32) -> SocketAddr {
@@ -119,6 +121,7 @@ impl Net {
             stray: Vec::new(),
             profile: SrtpProfile::AeadAes128Gcm,
             loss: (seed, 0),
+            probes: false,
         };
         net.apply(Command::AddRouter { router: ROUTER });
         net
@@ -266,6 +269,9 @@ impl Net {
         let options = ConsumerOptions { kind, mid, ssrc, rtx_ssrc, cname };
         let consumer = ConsumerId(id);
         self.apply(Command::AddConsumer { consumer, transport, options });
+        if !self.probes {
+            self.apply(Command::SetDesiredBitrate { transport, bps: 0 });
+        }
         self.switch(consumer, Some(producer));
         consumer
     }

@@ -39,6 +39,7 @@ proptest! {
                 estimator.on_feedback(Time(now_us), &feedback);
             }
             estimator.on_timeout(Time(now_us));
+            prop_assert!(estimator.next_timeout().is_none_or(|at| at > Time(now_us)), "what is due is done");
             estimator.poll_probe(Time(now_us));
             prop_assert!((options.min_bps..=options.max_bps).contains(&estimator.estimate_bps()));
             prop_assert!(estimator.memory_bytes() <= 8_192);

@@ -71,10 +71,12 @@ _Snapshot: TypeAlias = dict[str, Any]
  "counters": {name: int},                 packets, bytes, …; io_…: a running shard's sockets
  "drops": {reason: int},
  "routers": [id],
+ "consent_ages_us": {transport: int},     since the last valid check; not there: there was none
  "transports": {id: {name: int|float|str|None}},
  "producers":  {id: {..., "encodings": [{..., "layer_bitrates_bps": [int] * 16}]}},
  "consumers":  {id: {...}}}
-The exact names are those of crates/core/src/stats.rs.
+The exact names are those of crates/core/src/stats.rs. The last three are mappings that make an object's dictionary
+when it is asked for.
 """
 
 @disjoint_base

@@ -54,6 +54,11 @@ class RecordingShard:
             "now_us": self.now_us,
             "counters": {"rx_packets": 10 + self.index},
             "drops": {"unknown_ssrc": 1},
+            "consent_ages_us": {
+                transport: age_us
+                for transport, stats in self.transports.items()
+                if (age_us := stats.get("consent_age_us")) is not None
+            },
             "transports": dict(self.transports),
             "producers": dict(self.producers),
             "consumers": dict(self.consumers),

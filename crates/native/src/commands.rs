@@ -1,6 +1,6 @@
 //! `_Commands`: what a running and a simulated shard have in common: commands in, events and statistics out.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -10,7 +10,8 @@ use sfu_core::command::{
     Command, ConsumerOptions, IceCredentials, LayerLimit, MAX_ENCODINGS, ProducerOptions, SrtpKeys,
 };
 use sfu_core::ids::{ConsumerId, ProducerId, RouterId, Ssrc, TransportId};
-use sfu_io::runner::ShardThread;
+use sfu_core::stats::Snapshot;
+use sfu_io::runner::{Published, ShardThread};
 use sfu_netsim::world::World;
 
 use crate::convert::{self, PyEncoding, PyRtpMap, id};
@@ -51,6 +52,11 @@ impl Commands {
             }
         }
     }
+}
+
+/// As a running shard publishes it.
+fn simulated(snapshot: Snapshot) -> Arc<Published> {
+    Arc::new(Published { snapshot, ..Published::default() })
 }
 
 /// A poisoned lock means that a panic was raised as an exception before; the simulation is still what it was.
@@ -273,10 +279,10 @@ impl Commands {
         match &self.driver {
             Driver::Thread(thread) => {
                 let published = thread.published();
-                report::snapshot(py, &published.snapshot, Some(&published.io))
+                report::snapshot(py, Arc::clone(&published), Some(&published.io))
             }
-            Driver::Sim(sim) => report::snapshot(py, &lock(sim).snapshot(), None),
-            Driver::Net(world) => report::snapshot(py, &lock(world).snapshot(), None),
+            Driver::Sim(sim) => report::snapshot(py, simulated(lock(sim).snapshot()), None),
+            Driver::Net(world) => report::snapshot(py, simulated(lock(world).snapshot()), None),
         }
     }
 }

@@ -1,11 +1,16 @@
-//! Events and statistics of a shard as Python tuples and dictionaries.
+//! Events and statistics of a shard as Python tuples and dictionaries; a snapshot's objects when they are asked for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 use sfu_core::event::Event;
-use sfu_core::stats::{Snapshot, Value};
-use sfu_io::runner::Report;
+use sfu_core::stats::{ProducerSnapshot, Value};
+use sfu_io::runner::{Published, Report};
 use sfu_io::stats::IoStats;
 
 use crate::convert::{address_name, codec_name};
@@ -49,8 +54,9 @@ pub fn event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
 }
 
 /// `io` is there for a running shard: its fields stand beside the shard's counters.
-pub fn snapshot<'py>(py: Python<'py>, snapshot: &Snapshot, io: Option<&IoStats>) -> PyResult<Bound<'py, PyDict>> {
-    let counters = fields(py, snapshot.counters.fields())?;
+pub fn snapshot<'py>(py: Python<'py>, published: Arc<Published>, io: Option<&IoStats>) -> PyResult<Bound<'py, PyDict>> {
+    let snapshot = &published.snapshot;
+    let counters = dictionary(py, snapshot.counters.fields())?;
     for (name, value) in io.map(IoStats::fields).into_iter().flatten() {
         counters.set_item(name, value)?;
     }
@@ -58,36 +64,162 @@ pub fn snapshot<'py>(py: Python<'py>, snapshot: &Snapshot, io: Option<&IoStats>)
     for (name, count) in snapshot.drops.iter() {
         drops.set_item(name, count)?;
     }
-    let transports = PyDict::new(py);
+    let consent_ages_us = PyDict::new(py);
     for (id, stats) in &snapshot.transports {
-        transports.set_item(id.0, fields(py, stats.fields())?)?;
-    }
-    let producers = PyDict::new(py);
-    for producer in &snapshot.producers {
-        let entry = fields(py, producer.stats.fields())?;
-        let encodings = PyList::empty(py);
-        for encoding in &producer.encodings {
-            encodings.append(fields(py, encoding.fields())?)?;
+        if let Some(age_us) = stats.consent_age_us {
+            consent_ages_us.set_item(id.0, age_us)?;
         }
-        entry.set_item("encodings", encodings)?;
-        producers.set_item(producer.id.0, entry)?;
-    }
-    let consumers = PyDict::new(py);
-    for (id, stats) in &snapshot.consumers {
-        consumers.set_item(id.0, fields(py, stats.fields())?)?;
     }
     let whole = PyDict::new(py);
     whole.set_item("now_us", snapshot.now.0)?;
     whole.set_item("counters", counters)?;
     whole.set_item("drops", drops)?;
     whole.set_item("routers", snapshot.routers.iter().map(|router| router.0).collect::<Vec<_>>())?;
-    whole.set_item("transports", transports)?;
-    whole.set_item("producers", producers)?;
-    whole.set_item("consumers", consumers)?;
+    whole.set_item("consent_ages_us", consent_ages_us)?;
+    for (name, kind) in
+        [("transports", Kind::Transports), ("producers", Kind::Producers), ("consumers", Kind::Consumers)]
+    {
+        whole.set_item(name, Section::of(Arc::clone(&published), kind))?;
+    }
     Ok(whole)
 }
 
-fn fields<'py>(py: Python<'py>, fields: impl Iterator<Item = (&'static str, Value)>) -> PyResult<Bound<'py, PyDict>> {
+#[derive(Clone, Copy)]
+enum Kind {
+    Transports,
+    Producers,
+    Consumers,
+}
+
+/// One kind of a snapshot's objects: a mapping from id to a dictionary that is made when it is asked for. A server has
+/// thousands of them, and each second somebody wants to know of a few.
+#[pyclass(module = "sfu._native", name = "_Section", frozen, mapping)]
+pub struct Section {
+    published: Arc<Published>,
+    kind: Kind,
+    places: HashMap<u32, usize>,
+}
+
+impl Section {
+    fn of(published: Arc<Published>, kind: Kind) -> Self {
+        let snapshot = &published.snapshot;
+        let numbered = |ids: &mut dyn Iterator<Item = u32>| ids.enumerate().map(|(place, id)| (id, place)).collect();
+        let places = match kind {
+            Kind::Transports => numbered(&mut snapshot.transports.iter().map(|(id, _)| id.0)),
+            Kind::Producers => numbered(&mut snapshot.producers.iter().map(|producer| producer.id.0)),
+            Kind::Consumers => numbered(&mut snapshot.consumers.iter().map(|(id, _)| id.0)),
+        };
+        Self { published, kind, places }
+    }
+
+    /// In the snapshot's order.
+    fn ids(&self) -> Vec<u32> {
+        let mut ids: Vec<_> = self.places.iter().map(|(&id, &place)| (place, id)).collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|(_, id)| id).collect()
+    }
+
+    fn entry<'py>(&self, py: Python<'py>, id: u32) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(&place) = self.places.get(&id) else { return Ok(None) };
+        let snapshot = &self.published.snapshot;
+        match self.kind {
+            Kind::Transports => {
+                let found = snapshot.transports.get(place);
+                found.map(|(_, stats)| TRANSPORT.dictionary(py, stats.fields())).transpose()
+            }
+            Kind::Producers => snapshot.producers.get(place).map(|found| producer(py, found)).transpose(),
+            Kind::Consumers => {
+                let found = snapshot.consumers.get(place);
+                found.map(|(_, stats)| CONSUMER.dictionary(py, stats.fields())).transpose()
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Section {
+    fn __len__(&self) -> usize {
+        self.places.len()
+    }
+
+    fn __contains__(&self, id: &Bound<'_, PyAny>) -> bool {
+        id.extract().is_ok_and(|id: u32| self.places.contains_key(&id))
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, id: u32) -> PyResult<Bound<'py, PyDict>> {
+        self.entry(py, id)?.ok_or_else(|| PyKeyError::new_err(id))
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        PyList::new(py, self.ids())?.try_iter()
+    }
+
+    #[pyo3(signature = (id, default = None))]
+    fn get<'py>(&self, py: Python<'py>, id: u32, default: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        let entry = self.entry(py, id)?.map(Bound::into_any);
+        Ok(entry.or(default).unwrap_or_else(|| py.None().into_bound(py)))
+    }
+
+    fn keys(&self) -> Vec<u32> {
+        self.ids()
+    }
+
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        self.ids().into_iter().filter_map(|id| self.entry(py, id).transpose()).collect()
+    }
+
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Vec<(u32, Bound<'py, PyDict>)>> {
+        self.ids()
+            .into_iter()
+            .filter_map(|id| Some((id, self.entry(py, id).transpose()?)))
+            .map(|(id, entry)| Ok((id, entry?)))
+            .collect()
+    }
+}
+
+fn producer<'py>(py: Python<'py>, producer: &ProducerSnapshot) -> PyResult<Bound<'py, PyDict>> {
+    let entry = PRODUCER.dictionary(py, producer.stats.fields())?;
+    let encodings = PyList::empty(py);
+    for encoding in &producer.encodings {
+        encodings.append(ENCODING.dictionary(py, encoding.fields())?)?;
+    }
+    entry.set_item("encodings", encodings)?;
+    Ok(entry)
+}
+
+static TRANSPORT: Names = Names::new();
+static PRODUCER: Names = Names::new();
+static ENCODING: Names = Names::new();
+static CONSUMER: Names = Names::new();
+
+/// The names of one kind's fields as Python strings: made once, they need not be hashed again.
+struct Names(PyOnceLock<Vec<Py<PyString>>>);
+
+impl Names {
+    const fn new() -> Self {
+        Self(PyOnceLock::new())
+    }
+
+    fn dictionary<'py>(
+        &self,
+        py: Python<'py>,
+        fields: impl Iterator<Item = (&'static str, Value)>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let fields: Vec<_> = fields.collect();
+        let names =
+            self.0.get_or_init(py, || fields.iter().map(|(name, _)| PyString::intern(py, name).unbind()).collect());
+        let entries = PyDict::new(py);
+        for (name, (_, value)) in names.iter().zip(fields) {
+            entries.set_item(name, field(py, value)?)?;
+        }
+        Ok(entries)
+    }
+}
+
+fn dictionary<'py>(
+    py: Python<'py>,
+    fields: impl Iterator<Item = (&'static str, Value)>,
+) -> PyResult<Bound<'py, PyDict>> {
     let entries = PyDict::new(py);
     for (name, value) in fields {
         entries.set_item(name, field(py, value)?)?;

@@ -252,9 +252,9 @@ class Engine:
 
     def _review_shard(self, link: ShardLink, now: float) -> None:
         link.latest = link.port.snapshot()
-        for transport_id, stats in link.latest["transports"].items():
+        for transport_id, age_us in link.latest["consent_ages_us"].items():
             if transport := link.transports.get(transport_id):
-                self._guarded("review", transport.review, stats)
+                self._guarded("review", transport.review, age_us)
         base = self._resync_after.get(link.index)
         if base is not None and link.latest["now_us"] > base:
             del self._resync_after[link.index]

@@ -200,13 +200,11 @@ class Transport:
         if self.on_bandwidth is not None:
             self.on_bandwidth(self)
 
-    def review(self, stats: Mapping[str, Any]) -> None:
-        """Looks at the shard's statistics of it, once a second."""
-        age_us = stats.get("consent_age_us")
-        if age_us is not None:
-            silent = age_us > SILENT_AFTER_S * 1e6
-            detail = f"no connectivity check for {age_us / 1e6:.0f} s" if silent else ""
-            self._move(TransportInput.SILENT if silent else TransportInput.HEARD, detail)
+    def review(self, age_us: int) -> None:
+        """Told once a second how long ago the client's last valid check was."""
+        silent = age_us > SILENT_AFTER_S * 1e6
+        detail = f"no connectivity check for {age_us / 1e6:.0f} s" if silent else ""
+        self._move(TransportInput.SILENT if silent else TransportInput.HEARD, detail)
 
     def _begin(self, now: float) -> None:
         if self.state is TransportState.CONNECTING:

@@ -95,7 +95,9 @@ def test_events_come_in_portions_of_the_wanted_size() -> None:
 
 def test_a_snapshot_has_every_counter_by_name() -> None:
     snapshot = SimShard().snapshot()
-    assert set(snapshot) == {"now_us", "counters", "drops", "routers", "transports", "producers", "consumers"}
+    objects = {"transports", "producers", "consumers"}
+    assert set(snapshot) == {"now_us", "counters", "drops", "routers", "consent_ages_us"} | objects
+    assert all(len(snapshot[name]) == 0 and dict(snapshot[name]) == {} for name in objects)
     assert snapshot["counters"]["rx_packets"] == 0
     assert snapshot["drops"]["srtp_replayed"] == 0
 
@@ -114,6 +116,10 @@ def test_a_transport_has_its_statistics_under_its_id() -> None:
     assert snapshot["transports"][42]["router"] == 1
     assert [encoding["rid"] for encoding in snapshot["producers"][8]["encodings"]] == ["q", "h"]
     assert snapshot["consumers"][9]["ssrc"] == 1234
+    assert snapshot["consumers"].get(10) is None
+    assert [(id_, stats["ssrc"]) for id_, stats in snapshot["consumers"].items()] == [(9, 1234)]
+    with pytest.raises(KeyError):
+        snapshot["transports"][43]
 
 
 def test_time_never_runs_backwards_and_long_datagrams_are_not_for_us() -> None:

@@ -12,7 +12,8 @@ H264 = CodecId(CodecName.H264, 1)
 
 
 def transport_stats(**changes):
-    return {"state": "connected", "remote": "192.0.2.7:50000", "consent_age_us": 0, **changes}
+    usual = {"state": "connected", "remote": "192.0.2.7:50000", "consent_age_us": 0, "estimate_bps": None}
+    return {**usual, **changes}
 
 
 def test_routers_spread_over_shards_by_transports(two_shards):
@@ -111,11 +112,11 @@ def test_lost_events_are_made_up_for_from_a_later_snapshot(connected):
         transport.id: transport_stats(remote="[2001:db8::9]:4711"),
         gone.id: transport_stats(state="expired", remote=None, consent_age_us=None),
     }
-    encoding = {"codec": "vp8", "codec_variant": 0, "ssrc": 9}
-    silent = {"codec": None, "codec_variant": None, "ssrc": None}
+    encoding = {"codec": "vp8", "codec_variant": 0, "ssrc": 9, "active": True}
+    silent = {"codec": None, "codec_variant": None, "ssrc": None, "active": False}
     shard.producers = {
         producer.id: {"encodings": [encoding, silent]},
-        other.id: {"encodings": [{"codec": "h264", "codec_variant": 1, "ssrc": 10}]},
+        other.id: {"encodings": [{"codec": "h264", "codec_variant": 1, "ssrc": 10, "active": True}]},
     }
     shard.consumers = {
         consumer.id: {"producer": producer.id, "spatial_layer": 1, "temporal_layer": 2},

@@ -291,6 +291,7 @@ fn client_report<'py>(py: Python<'py>, client: &Client) -> PyResult<Bound<'py, P
         entry.set_item("ticks", counts.ticks)?;
         entry.set_item("concealed", counts.concealed)?;
         entry.set_item("longest_gap", counts.longest_gap)?;
+        entry.set_item("interruptions", counts.interruptions)?;
         entry.set_item("late", counts.late)?;
         audio.append(entry)?;
     }

@@ -14,6 +14,10 @@ const QUANTILE: f64 = 0.97;
 const BASE_PACKETS: usize = 100;
 const START_LEVEL: usize = 4;
 const TIME_STRETCH_EVERY: u32 = 5;
+/// Ticks: libwebrtc's `kInterruptionLenMs`.
+const INTERRUPTION: u64 = 8;
+/// The target is looked at anew once in so many packets.
+const MEASURE_EVERY: u32 = 5;
 /// More than this in the buffer is thrown away at once (`NetEq`'s `max_packets_in_buffer`).
 const MAX_BUFFERED: usize = 200;
 
@@ -23,6 +27,8 @@ pub struct AudioCounts {
     pub concealed: u64,
     /// Longest run of concealed ticks.
     pub longest_gap: u64,
+    /// Runs of at least 150 ms, which libwebrtc calls interruptions.
+    pub interruptions: u64,
     pub late: u64,
 }
 
@@ -34,6 +40,7 @@ pub struct AudioPlayout {
     next: u64,
     offsets: VecDeque<i64>,
     target: usize,
+    unmeasured: u32,
     since_stretch: u32,
     run: u64,
     counts: AudioCounts,
@@ -47,6 +54,7 @@ impl Default for AudioPlayout {
             next: 0,
             offsets: VecDeque::new(),
             target: START_LEVEL,
+            unmeasured: 0,
             since_stretch: 0,
             run: 0,
             counts: AudioCounts::default(),
@@ -79,6 +87,11 @@ impl AudioPlayout {
             self.offsets.pop_front();
         }
         self.offsets.push_back(offset);
+        self.unmeasured += 1;
+        if self.unmeasured < MEASURE_EVERY {
+            return;
+        }
+        self.unmeasured = 0;
         let base = self.offsets.iter().rev().take(BASE_PACKETS).min().copied().unwrap_or(offset);
         let mut relative: Vec<i64> = self.offsets.iter().map(|offset| offset - base).collect();
         let place = ((relative.len() - 1) as f64 * QUANTILE) as usize;
@@ -126,6 +139,7 @@ impl AudioPlayout {
         self.counts.concealed += 1;
         self.run += 1;
         self.counts.longest_gap = self.counts.longest_gap.max(self.run);
+        self.counts.interruptions += u64::from(self.run == INTERRUPTION);
         if !self.buffer.is_empty() {
             self.next += 1;
         }
@@ -173,7 +187,7 @@ mod tests {
         let counts = listen(2_000, |number| {
             Some(if (1_000..1_025).contains(&number) { 30 + (1_025 - number) * 20 } else { 30 })
         });
-        assert!((20..=26).contains(&counts.longest_gap), "{counts:?}");
+        assert!((20..=26).contains(&counts.longest_gap) && counts.interruptions == 1, "{counts:?}");
         assert!(counts.concealed <= 27, "{counts:?}");
     }
 }

@@ -30,6 +30,7 @@ pub struct Playout {
     nacked: VecDeque<Time>,
     rtt: Micros,
     current: Option<i64>,
+    target: i64,
     moved: Time,
 }
 
@@ -69,17 +70,17 @@ impl Playout {
         }
     }
 
-    fn target(&self) -> i64 {
-        let mut sorted: Vec<i64> = self.delays.iter().copied().collect();
-        sorted.sort_unstable();
-        let place = (sorted.len() as f64 * QUANTILE) as usize;
-        let jitter = sorted.get(place).or(sorted.last()).copied().unwrap_or_default();
+    fn find_target(&self) -> i64 {
+        let mut delays: Vec<i64> = self.delays.iter().copied().collect();
+        let place = ((delays.len() as f64 * QUANTILE) as usize).min(delays.len().saturating_sub(1));
+        let jitter = if delays.is_empty() { 0 } else { *delays.select_nth_unstable(place).1 };
         let repair = if self.nacked.len() >= NACKED_FRAMES { self.rtt.0 as i64 } else { 0 };
         jitter + repair + RENDER_DELAY
     }
 
     fn approach(&mut self, now: Time) {
-        let target = self.target();
+        let target = self.find_target();
+        self.target = target;
         let room = MAX_CHANGE_PER_S * now.since(self.moved).0.min(1_000_000) as i64 / 1_000_000;
         self.moved = now;
         self.current = Some(match self.current {
@@ -90,7 +91,7 @@ impl Playout {
 
     /// A frame could only be shown `late` after its time.
     pub fn was_late(&mut self, late: Micros) {
-        let target = self.target();
+        let target = self.target;
         if let Some(current) = &mut self.current {
             *current = (*current + late.0 as i64).min(target.max(*current));
         }

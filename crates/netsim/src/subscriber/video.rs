@@ -47,6 +47,8 @@ pub struct VideoStream {
     decoded_order: VecDeque<FrameId>,
     last_decoded: Option<u64>,
     recent: VecDeque<(Time, Mark)>,
+    /// The first frame in order that can be decoded, and when it is to be shown.
+    next: Option<(u64, Time)>,
     last_packet: Option<Time>,
     /// Since when nothing could be decoded.
     standing_since: Time,
@@ -75,6 +77,7 @@ impl VideoStream {
             decoded_order: VecDeque::new(),
             last_decoded: None,
             recent: VecDeque::new(),
+            next: None,
             last_packet: None,
             standing_since: start,
             counts: VideoCounts::default(),
@@ -108,11 +111,11 @@ impl VideoStream {
         {
             let show = self.playout.schedule(now, frame.rtp_ts, frame.was_retransmitted);
             self.waiting.insert(frame.first_seq, (frame, show));
+            self.next = self.find_next();
         }
     }
 
-    /// The first frame in order that can be decoded, and when it is to be shown.
-    fn next_frame(&self) -> Option<(u64, Time)> {
+    fn find_next(&self) -> Option<(u64, Time)> {
         let can_decode = |frame: &AssembledFrame| match frame.mark.depends_on {
             None => true,
             Some(reference) => self.decoded.contains(&(frame.mark.publisher, frame.mark.encoding, reference)),
@@ -121,7 +124,7 @@ impl VideoStream {
     }
 
     pub fn next_timeout(&self) -> Option<Time> {
-        let show = self.next_frame().map(|(_, show)| show);
+        let show = self.next.map(|(_, show)| show);
         let is_active = self.last_packet.is_some();
         let request = is_active.then(|| self.standing_since + self.patience());
         [show, self.nacks.next_timeout(), request].into_iter().flatten().min()
@@ -137,7 +140,7 @@ impl VideoStream {
             counts.nacks += 1;
             wants.nack.push(seq as u16);
         });
-        while let Some((seq, show)) = self.next_frame().filter(|(_, show)| *show <= now) {
+        while let Some((seq, show)) = self.next.filter(|(_, show)| *show <= now) {
             self.show(now, seq, show);
         }
         if now >= self.standing_since + self.patience() {
@@ -164,6 +167,7 @@ impl VideoStream {
         {
             self.decoded.remove(&oldest);
         }
+        self.next = self.find_next();
         self.playout.was_late(now.since(due));
         self.observer.on_shown(now);
         if self.recent.len() == RECENT {

@@ -31,6 +31,8 @@ class Course:
     longest_freeze_ms: float
     freezes: int
     longest_audio_gap_ms: float
+    audio_interruptions: int
+    """Times that at least 150 ms on end were made up, as libwebrtc counts them."""
     damaged: int
 
     @classmethod
@@ -51,6 +53,7 @@ class Course:
             longest_freeze_ms=max((stream["longest_freeze_us"] for stream in report["video"]), default=0) / 1e3,
             freezes=sum(stream["freezes"] for stream in report["video"]),
             longest_audio_gap_ms=max((stream["longest_gap"] for stream in report["audio"]), default=0) * TICK_MS,
+            audio_interruptions=sum(stream["interruptions"] for stream in report["audio"]),
             damaged=report["damaged"],
         )
 
@@ -91,14 +94,17 @@ class Course:
         return math.inf
 
     def shown_after(self, when_s: float) -> float:
-        """Seconds until the next frame of any stream is shown; inf: never. Resolution: a step."""
+        """Seconds until the picture moves again, ten frames a second or more for half a second, of any stream; inf:
+        never. Resolution: a step.
+        """
         steps = self.steps(when_s)
         if not steps:
             return math.inf
-        before = [frames[max(steps.start - 1, 0)] for frames in self.frames]
-        for index in steps:
-            if any(frames[index] > seen for frames, seen in zip(self.frames, before, strict=True)):
-                return self.at_s[index] - when_s
+        for index in steps[:-4]:
+            for frames in self.frames:
+                before = frames[index - 1] if index else 0
+                if frames[index] > before and frames[index + 4] - before >= 5:
+                    return self.at_s[index] - when_s
         return math.inf
 
     def switches(self, from_s: float, to_s: float) -> int:
@@ -123,15 +129,6 @@ class Course:
             return 0.0
         ticks = (len(steps) - 1) * STEP_S * 1e3 / TICK_MS
         return (self.concealed[steps[-1]] - self.concealed[steps[0]]) / ticks
-
-    def longest_silence_ms(self, from_s: float, to_s: float) -> float:
-        """The longest time of which every step had a concealed tick, as a bound from above, ms."""
-        longest = current = 0
-        for index in self.steps(from_s, to_s):
-            new = self.concealed[index] - self.concealed[index - 1] if index else 0
-            current = current + new if new else 0
-            longest = max(longest, current)
-        return float(longest * TICK_MS)
 
 
 def quantile(values: Sequence[float], share: float) -> float:

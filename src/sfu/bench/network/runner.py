@@ -32,8 +32,13 @@ class Row:
 
     @property
     def holds(self) -> bool:
-        """Whether the median is within its bound."""
+        """Whether the median is as good as it is held to."""
         return self.figure.holds(self.median)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the median is as good as it must be."""
+        return self.figure.reaches(self.median, self.figure.limit)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; what never happened is None."""
@@ -48,6 +53,7 @@ class Row:
             "median": finite[0],
             "p95": finite[1],
             "holds": self.holds,
+            "reached": self.reached,
             "values": finite[2:],
         }
 

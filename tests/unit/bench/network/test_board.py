@@ -28,13 +28,15 @@ def test_the_median_decides_and_the_worse_end_is_told() -> None:
     assert (high.holds, high.p95) == (True, 1.0)
     assert not row((3.0,), 2.0).holds
     assert row((math.inf,), None).holds
+    late = Row("case", "", Figure("what", "s", lambda _: 0.0, 1.0, meanwhile=3.0), (2.0,))
+    assert (late.holds, late.reached) == (True, False)
 
 
 def test_the_page_says_what_must_be_what_is_and_what_fails() -> None:
     board = Board(3, [row((1.0,), 2.0), row((math.inf,), 2.0), row((5.0,), None)])
     *_, good, bad, plain = markdown(board).splitlines()
     assert good == "| a title | what | ≤ 2 s | 1.00 s | 1.00 s | yes |"
-    assert bad == "| a title | what | ≤ 2 s | never | never | **no** |"
+    assert bad == "| a title | what | ≤ 2 s | never | never | **no, worse** |"
     assert plain == "| a title | what |  | 5.00 s | 5.00 s |  |"
     assert not board.holds
     assert json.loads(json.dumps(board.as_dict()))["rows"][1]["median"] is None

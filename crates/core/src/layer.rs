@@ -74,7 +74,7 @@ impl LayerGate {
         self.may_rise = false;
     }
 
-    /// Only a keyframe lets a higher spatial layer in.
+    /// A keyframe lets a higher spatial layer in, and unless the sender happens to offer it, nothing else.
     pub fn wants_keyframe(&self, top_sid: u8) -> bool {
         self.limit.spatial.min(top_sid) > self.sid
     }
@@ -99,6 +99,8 @@ impl LayerGate {
             self.frame_ts = Some(rtp_ts);
             self.begin_frame(marks);
             self.remember(rtp_ts, marks.tid <= self.tid);
+        } else if marks.sid > 0 && marks.starts_layer_frame {
+            self.begin_upper_frame(rtp_ts, marks);
         }
         if marks.tid > self.tid || marks.sid > self.sid {
             return Verdict::Drop;
@@ -117,10 +119,26 @@ impl LayerGate {
     }
 
     fn remember(&mut self, rtp_ts: u32, passes: bool) {
-        self.newest_decision = (self.newest_decision + 1) % DECISIONS as u8;
+        let newest = self.decisions.get(usize::from(self.newest_decision));
+        if newest.is_none_or(|newest| newest.rtp_ts != rtp_ts || newest.passed_layers == 0) {
+            self.newest_decision = (self.newest_decision + 1) % DECISIONS as u8;
+        }
         let passed_layers = if passes { self.sid.saturating_add(2) } else { 1 };
         if let Some(place) = self.decisions.get_mut(usize::from(self.newest_decision)) {
             *place = Decision { rtp_ts, passed_layers };
+        }
+    }
+
+    /// A frame of a higher spatial layer begins in the same picture.
+    fn begin_upper_frame(&mut self, rtp_ts: u32, marks: &FrameMarks) {
+        let is_next = marks.sid == self.sid.saturating_add(1) && marks.sid <= self.limit.spatial;
+        if is_next && marks.opens_layer && marks.tid <= self.tid {
+            self.sid = marks.sid;
+            self.remember(rtp_ts, true);
+        }
+        // Higher temporal layers need the switching frame of every layer that is forwarded.
+        if marks.sid <= self.sid {
+            self.may_rise &= marks.switch_after;
         }
     }
 
@@ -194,6 +212,34 @@ mod tests {
         gate.set_limit(limit(255, 255));
         assert!(passes(&mut gate, 2, &FrameMarks { switch_after: true, ..marks(0, false) }));
         assert!(passes(&mut gate, 3, &marks(2, false)));
+    }
+
+    #[test]
+    fn a_spatial_layer_enters_without_a_keyframe_where_it_refers_to_its_own_picture_alone() {
+        let mut gate = LayerGate::new(limit(0, 255));
+        let layer = |sid, opens_layer| FrameMarks { sid, opens_layer, starts_layer_frame: true, ..marks(0, false) };
+        assert!(passes(&mut gate, 1, &layer(0, false)) && !passes(&mut gate, 1, &layer(1, true)));
+        gate.set_limit(limit(2, 255));
+        assert!(passes(&mut gate, 2, &layer(0, false)));
+        assert!(!passes(&mut gate, 2, &layer(1, false)) && !passes(&mut gate, 2, &layer(2, true)));
+        assert!(passes(&mut gate, 3, &layer(0, false)) && passes(&mut gate, 3, &layer(1, true)));
+        assert!(!passes(&mut gate, 3, &layer(2, false)));
+        assert!(gate.admits_late(3, &layer(1, true), 255, 0));
+        let middle = FrameMarks { starts_layer_frame: false, ..layer(2, true) };
+        assert!(passes(&mut gate, 4, &layer(0, false)) && !passes(&mut gate, 4, &middle), "its start is missing");
+        assert_eq!(gate.spatial(), 1);
+    }
+
+    #[test]
+    fn temporal_layers_rise_only_when_every_spatial_layer_allows_it() {
+        let mut gate = LayerGate::new(limit(1, 0));
+        let layer =
+            |sid, tid, switch_after| FrameMarks { sid, switch_after, starts_layer_frame: true, ..marks(tid, false) };
+        assert!(passes(&mut gate, 1, &layer(0, 0, true)) && passes(&mut gate, 1, &layer(1, 0, false)));
+        gate.set_limit(limit(1, 2));
+        assert!(!passes(&mut gate, 2, &layer(0, 1, true)));
+        assert!(passes(&mut gate, 3, &layer(0, 0, true)) && passes(&mut gate, 3, &layer(1, 0, true)));
+        assert!(passes(&mut gate, 4, &layer(0, 1, true)));
     }
 
     #[test]

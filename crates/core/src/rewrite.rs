@@ -34,6 +34,8 @@ pub struct Mapping {
     /// Layers that were forwarded at the time; a late packet of a higher one has no place.
     pub max_tid: u8,
     pub max_sid: u8,
+    /// Decode targets that the dependency descriptors tell of; 0: what the source tells.
+    pub active_targets: u32,
 }
 
 #[derive(Clone, Copy, Debug)]

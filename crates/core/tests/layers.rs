@@ -3,6 +3,7 @@
 
 mod support;
 
+use sfu_core::codec::dd::DependencyReader;
 use sfu_core::command::{Codec, CodecId, EncodingOptions, ExtensionKind, Kind, PayloadType, RtpMap};
 use sfu_core::event::Event;
 use sfu_core::ids::{ConsumerId, Ssrc, TransportId};
@@ -168,8 +169,15 @@ fn temporal_layers_of_av1_are_known_by_the_dependency_descriptor() {
         .collect();
     // Frames refer to others by distance: what was taken out leaves a gap in the numbers.
     assert_eq!(numbers, [1, 3, 5]);
-    let whole = stream[0].extension(id).expect("a descriptor");
-    assert_eq!((whole[0], &whole[3..]), (key[0], &key[3..]));
+    // Each tells that only the lower decode target is left; the structure is as it was.
+    let mut told = DependencyReader::default();
+    for it in &stream {
+        told.read(it.extension(id).expect("a descriptor")).expect("well formed");
+        assert_eq!(told.active_decode_targets(), 0b10);
+    }
+    let mut original = DependencyReader::default();
+    original.read(&key).expect("well formed");
+    assert_eq!(told.structure(), original.structure());
     assert!(stream.windows(2).all(|pair| pair[1].header.seq == pair[0].header.seq.wrapping_add(1)));
     let told = call.net.events.iter().any(|event| matches!(event, Event::ConsumerLayers { temporal: 0, .. }));
     assert!(told);

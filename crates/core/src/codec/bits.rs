@@ -20,6 +20,15 @@ impl<'a> BitReader<'a> {
         Self { skips_emulation_prevention: true, ..Self::new(bytes) }
     }
 
+    /// In bits from the start.
+    pub(super) fn position(&self) -> usize {
+        self.position
+    }
+
+    pub(super) fn seek(&mut self, position: usize) {
+        self.position = position;
+    }
+
     pub(super) fn flag(&mut self) -> Result<bool, CodecError> {
         self.bits(1).map(|bit| bit != 0)
     }

@@ -40,8 +40,13 @@ pub struct FrameMarks {
     /// It can go on with any higher temporal layer after this frame (VP9 U, dependency descriptor S of
     /// the higher targets).
     pub switch_after: bool,
+    /// A decoder of the spatial layer below can go on with this one from this frame on: it refers to no
+    /// other picture (VP9 P, dependency descriptor S).
+    pub opens_layer: bool,
     /// No other frame refers to this one.
     pub is_discardable: bool,
+    /// Where its dependency descriptor tells of decode targets.
+    pub targets: dd::MaskPlace,
     /// Spatial and temporal layer; 0 when the payload does not tell.
     pub sid: u8,
     pub tid: u8,

@@ -170,6 +170,7 @@ pub fn marks(payload: &[u8], marker: bool) -> Result<FrameMarks, CodecError> {
         starts_layer_frame: descriptor.starts_layer_frame,
         ends_layer_frame: descriptor.ends_layer_frame || marker,
         switch_after: descriptor.is_switching_up_point,
+        opens_layer: !descriptor.is_inter_predicted && descriptor.sid > 0,
         sid: descriptor.sid,
         tid: descriptor.tid,
         picture: descriptor.picture,

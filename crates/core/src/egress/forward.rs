@@ -175,7 +175,7 @@ impl Consumer {
             return;
         }
         let verdict = self.gate.judge(meta.rtp_ts, &meta.marks);
-        let mapping = self.note_layers(meta.ext_seq);
+        let mapping = self.note_layers(encoding, meta);
         let Verdict::Forward { set_marker } = verdict else {
             self.take_out(cached);
             out.drop(DropReason::LayerGate);
@@ -191,16 +191,31 @@ impl Consumer {
 
     /// Brings the layers that pass now into the mapping. What is missing before this packet may be of
     /// either side of the change: only what passed on both is let in when it comes.
-    fn note_layers(&mut self, ext_seq: u64) -> Mapping {
+    fn note_layers(&mut self, encoding: &Encoding, meta: &PacketMeta) -> Mapping {
         let before = self.map.mapping();
-        let after = Mapping { max_tid: self.gate.max_tid(), max_sid: self.gate.spatial(), ..before };
+        let (max_tid, max_sid) = (self.gate.max_tid(), self.gate.spatial());
+        let active_targets = if meta.marks.targets.targets == 0 {
+            0
+        } else {
+            self.active_targets(encoding, meta, before.active_targets)
+        };
+        let after = Mapping { max_tid, max_sid, active_targets, ..before };
         if after != before {
             let (max_tid, max_sid) = (before.max_tid.min(after.max_tid), before.max_sid.min(after.max_sid));
             self.map.remap(Mapping { max_tid, max_sid, ..before });
-            self.map.reserve_up_to(ext_seq);
+            self.map.reserve_up_to(meta.ext_seq);
             self.map.remap(after);
         }
         after
+    }
+
+    /// Decode targets to tell the subscriber of. One that was told of fewer is told when there are more; else
+    /// nothing needs to be said while it gets all.
+    fn active_targets(&self, encoding: &Encoding, meta: &PacketMeta, told: u32) -> u32 {
+        let Some(reader) = &encoding.dependencies else { return 0 };
+        let within = reader.targets_within(self.gate.spatial(), self.gate.max_tid());
+        let says_nothing = within == reader.active_decode_targets() && (told == 0 || meta.marks.starts_keyframe);
+        if says_nothing { 0 } else { within }
     }
 
     /// What the next source continues from: the packet with the highest outgoing number.

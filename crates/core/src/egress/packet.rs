@@ -3,6 +3,7 @@
 
 use crate::bwe::SentKind;
 use crate::cache::Cached;
+use crate::codec::dd::{self, MaskPlace};
 use crate::rewrite::Mapping;
 use crate::rtp::red::RedPayload;
 use crate::rtp::rtx::OSN_LEN;
@@ -77,6 +78,9 @@ pub struct Passed<'a> {
     pub dependency_descriptor: &'a [u8],
     /// Added to the descriptor's frame number.
     pub frame_offset: u16,
+    /// Decode targets that the descriptor is to tell of, and where; 0: as it is.
+    pub active_targets: u32,
+    pub mask_place: MaskPlace,
 }
 
 impl<'a> Passed<'a> {
@@ -89,6 +93,8 @@ impl<'a> Passed<'a> {
             capture_time: cached.bytes.get(extensions.capture_time.range()).unwrap_or_default(),
             dependency_descriptor: cached.bytes.get(extensions.dependency_descriptor.range()).unwrap_or_default(),
             frame_offset: mapping.picture_offset,
+            active_targets: mapping.active_targets,
+            mask_place: cached.meta.marks.targets,
         }
     }
 }
@@ -224,20 +230,22 @@ fn write_header(space: &mut [u8], link: &Link<'_>, shape: &Shape<'_>, passed: &P
     push(ids.video_orientation, passed.video_orientation.as_slice())?;
     push(ids.playout_delay, passed.playout_delay.as_ref().map_or(&[][..], |value| value))?;
     push(ids.capture_time, passed.capture_time)?;
-    if let ([first, high, low, rest @ ..], 1..) = (passed.dependency_descriptor, ids.dependency_descriptor) {
+    if let ([_, high, low, ..], 1..) = (passed.dependency_descriptor, ids.dependency_descriptor) {
         // Frame number: bits 8 to 23 (AV1 RTP §A.8.1).
-        let number = u16::from_be_bytes([*high, *low]).wrapping_add(passed.frame_offset).to_be_bytes();
-        let mut descriptor = [0; 255];
-        put(&mut descriptor, 0, &[*first])?;
-        put(&mut descriptor, 1, &number)?;
-        put(&mut descriptor, 3, rest)?;
-        push(ids.dependency_descriptor, descriptor.get(..3 + rest.len()).unwrap_or_default())?;
+        let number = u16::from_be_bytes([*high, *low]).wrapping_add(passed.frame_offset);
+        let mut descriptor = [0; dd::rewrite::MAX_LEN];
+        let (value, mask) = (passed.dependency_descriptor, passed.active_targets);
+        let len = dd::rewrite::write(value, number, mask, passed.mask_place, &mut descriptor)
+            .map_err(|_| RtpError::NoRoom)?;
+        push(ids.dependency_descriptor, descriptor.get(..len).unwrap_or_default())?;
     }
     writer.finish()
 }
 
 /// One-byte elements where all fit (RFC 8285 §4.2), else two-byte ones.
 fn form(map: &SendMap, shape: &Shape<'_>, passed: &Passed<'_>) -> ExtensionForm {
-    let longest = shape.mid.len().max(passed.capture_time.len()).max(passed.dependency_descriptor.len());
+    // Flags and a mask may come to what is there of the descriptor.
+    let told = if passed.active_targets == 0 { 0 } else { 5 };
+    let longest = shape.mid.len().max(passed.capture_time.len()).max(passed.dependency_descriptor.len() + told);
     if map.needs_two_bytes || longest > 16 { ExtensionForm::TwoByte } else { ExtensionForm::OneByte }
 }

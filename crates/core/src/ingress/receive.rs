@@ -80,13 +80,20 @@ fn payload_marks(codec: Codec, payload: &[u8], marker: bool) -> FrameMarks {
 }
 
 /// Adds what the dependency descriptor says of layers, for codecs whose payload says nothing of them.
-fn layer_marks(encoding: &mut Encoding, descriptor: &[u8], marks: &mut FrameMarks) {
+/// Of AV1 it tells all: the payload may be encrypted.
+fn layer_marks(encoding: &mut Encoding, codec: Codec, descriptor: &[u8], marks: &mut FrameMarks) {
     if descriptor.is_empty() {
         return;
     }
     let reader = encoding.dependencies.get_or_insert_default();
     if let Ok(read) = reader.read(descriptor) {
         let told = reader.marks(&read);
+        if codec == Codec::Av1 {
+            *marks = FrameMarks { ends_layer_frame: told.ends_layer_frame || marks.ends_layer_frame, ..told };
+            return;
+        }
+        marks.targets = told.targets;
+        marks.opens_layer = told.opens_layer;
         marks.sid = told.sid;
         marks.tid = told.tid;
         marks.switch_here = told.switch_here;
@@ -195,7 +202,7 @@ fn store(
     }
     let encoding = producer.encoding_mut(stream.encoding).ok_or(DropReason::RtpUnknownStream)?;
     let descriptor = packet.get(extensions.dependency_descriptor.range()).unwrap_or_default();
-    layer_marks(encoding, descriptor, &mut marks);
+    layer_marks(encoding, codec, descriptor, &mut marks);
     let accepted = encoding.accept(&incoming, marks, extensions)?;
     out.counters.rx_recovered += u64::from(stream.is_rtx);
     out.counters.rx_keyframes += u64::from(accepted.is_keyframe);

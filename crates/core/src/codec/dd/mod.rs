@@ -4,12 +4,15 @@
 //! A packet names a *template*; the templates come with a keyframe, in a structure that the reader
 //! remembers. One [`DependencyReader`] serves one stream, fed in the order of sequence numbers.
 
+pub mod rewrite;
 mod structure;
 
 #[cfg(test)]
 mod tests;
 
 pub use structure::{DecodeTarget, MAX_DECODE_TARGETS, MAX_TEMPLATES, Structure};
+
+pub use rewrite::MaskPlace;
 
 use super::bits::BitReader;
 use super::{CodecError, FrameMarks};
@@ -86,10 +89,13 @@ pub struct DependencyDescriptor {
     pub dtis: Dtis,
     /// The frame refers to earlier ones.
     pub has_references: bool,
+    /// How many frame numbers back the farthest of them is; 0 without any.
+    pub farthest_reference: u16,
     /// For each chain, how many frame numbers back its previous frame is; 0: it starts here.
     pub chain_fdiffs: [u8; MAX_DECODE_TARGETS],
     /// Bit i: decode target i is still sent. Told when it changes; the reader remembers it.
     pub active_decode_targets: Option<u32>,
+    pub mask_place: MaskPlace,
 }
 
 /// Reads the descriptors of one stream.
@@ -98,6 +104,8 @@ pub struct DependencyReader {
     /// Some 2.5 kB, allocated when the first structure comes, overwritten by later ones.
     structure: Option<Box<Structure>>,
     active_decode_targets: u32,
+    /// Number of the newest frame of the lowest spatial layer: a picture begins with it.
+    picture_start: Option<u16>,
 }
 
 impl DependencyReader {
@@ -119,6 +127,7 @@ impl DependencyReader {
             let structure = self.structure.as_deref().ok_or(CodecError::Malformed)?;
             let descriptor = resolve(mandatory, flags, structure, &mut bits)?;
             self.active_decode_targets = descriptor.active_decode_targets.unwrap_or(self.active_decode_targets);
+            self.note_picture(&descriptor);
             return Ok(descriptor);
         }
         let structure = Structure::parse(&mut bits)?;
@@ -128,7 +137,32 @@ impl DependencyReader {
             Some(known) => **known = structure,
             None => self.structure = Some(Box::new(structure)),
         }
+        self.picture_start = None;
+        self.note_picture(&descriptor);
         Ok(descriptor)
+    }
+
+    fn note_picture(&mut self, descriptor: &DependencyDescriptor) {
+        let number = descriptor.mandatory.frame_number;
+        let is_newer = |start: u16| number.wrapping_sub(start).cast_signed() > 0;
+        if descriptor.sid == 0 && self.picture_start.is_none_or(is_newer) {
+            self.picture_start = Some(number);
+        }
+    }
+
+    /// The frame refers to frames of its own picture alone.
+    fn is_within_picture(&self, descriptor: &DependencyDescriptor) -> bool {
+        let Some(start) = self.picture_start else { return false };
+        let behind = descriptor.mandatory.frame_number.wrapping_sub(start);
+        // A picture has one frame of each spatial layer: farther away it is another one.
+        behind <= u16::from(descriptor.sid) && descriptor.farthest_reference <= behind
+    }
+
+    /// Decode targets, a bit each, that are sent and lie within these layers.
+    pub fn targets_within(&self, max_sid: u8, max_tid: u8) -> u32 {
+        let targets = self.structure().map(Structure::decode_targets).unwrap_or_default().iter().enumerate();
+        let within = targets.filter(|(_, target)| target.sid <= max_sid && target.tid <= max_tid);
+        within.fold(0, |mask, (index, _)| mask | 1 << index) & self.active_decode_targets
     }
 
     /// Marks of a packet whose descriptor this reader has just read.
@@ -137,11 +171,18 @@ impl DependencyReader {
         let dti = |target: usize| descriptor.dtis.dti(target);
         let of_layer = || targets.iter().enumerate().filter(|(_, target)| target.sid == descriptor.sid);
         let switches = |(index, _): (usize, &DecodeTarget)| dti(index) == Dti::Switch;
-        let switch_here = of_layer().filter(|(_, target)| target.tid == descriptor.tid).any(switches);
+        // In all spatial layers from its own on, as far as the subscriber may get.
+        let same_tid = || {
+            let from = |target: &DecodeTarget| target.sid >= descriptor.sid && target.tid == descriptor.tid;
+            targets.iter().enumerate().filter(move |(_, target)| from(target))
+        };
+        let switch_here = same_tid().next().is_some() && same_tid().all(switches);
         // A decoder that has this frame can go on with every target that it is a switch for.
         let has_higher = of_layer().any(|(_, target)| target.tid > descriptor.tid);
         let switch_after = has_higher && of_layer().filter(|(_, target)| target.tid > descriptor.tid).all(switches);
         let mandatory = descriptor.mandatory;
+        let goes_on = || of_layer().filter(|(_, target)| target.tid >= descriptor.tid).all(switches);
+        let opens_layer = descriptor.sid > 0 && goes_on() && self.is_within_picture(descriptor);
         let is_independent = descriptor.has_structure && !descriptor.has_references && descriptor.sid == 0;
         FrameMarks {
             starts_keyframe: mandatory.starts_frame && is_independent,
@@ -149,6 +190,8 @@ impl DependencyReader {
             ends_layer_frame: mandatory.ends_frame,
             switch_here,
             switch_after,
+            opens_layer,
+            targets: descriptor.mask_place,
             is_discardable: (0..targets.len()).all(|t| matches!(dti(t), Dti::NotPresent | Dti::Discardable)),
             sid: descriptor.sid,
             tid: descriptor.tid,
@@ -190,6 +233,11 @@ fn resolve(
     bits: &mut BitReader<'_>,
 ) -> Result<DependencyDescriptor, CodecError> {
     let targets = structure.decode_targets().len();
+    let mask_place = MaskPlace {
+        at: (8 * MANDATORY_LEN + bits.position()) as u16,
+        targets: targets as u8,
+        is_there: flags.has_active_decode_targets,
+    };
     let active_decode_targets = if flags.has_active_decode_targets { Some(bits.bits(targets as u32)?) } else { None };
     let template = structure.template(mandatory.template_id).ok_or(CodecError::Malformed)?;
     let mut descriptor = DependencyDescriptor {
@@ -199,8 +247,10 @@ fn resolve(
         tid: template.tid,
         dtis: template.dtis,
         has_references: template.fdiffs != 0,
+        farthest_reference: (u16::BITS - template.fdiffs.leading_zeros()) as u16,
         chain_fdiffs: [0; MAX_DECODE_TARGETS],
         active_decode_targets,
+        mask_place,
     };
     if flags.has_custom_dtis {
         descriptor.dtis = Dtis::default();
@@ -209,7 +259,8 @@ fn resolve(
         }
     }
     if flags.has_custom_fdiffs {
-        descriptor.has_references = skip_fdiffs(bits)?;
+        descriptor.farthest_reference = farthest_fdiff(bits)?;
+        descriptor.has_references = descriptor.farthest_reference > 0;
     }
     for (chain, fdiff) in descriptor.chain_fdiffs.iter_mut().take(structure.chain_count()).enumerate() {
         *fdiff = if flags.has_custom_chains { bits.bits(8)? as u8 } else { template.chain_fdiff(chain) };
@@ -219,14 +270,13 @@ fn resolve(
 
 /// Custom references: two bits of size in nibbles, then so many; size 0 ends. Bounded by the value's
 /// 255 bytes.
-fn skip_fdiffs(bits: &mut BitReader<'_>) -> Result<bool, CodecError> {
-    let mut any = false;
+fn farthest_fdiff(bits: &mut BitReader<'_>) -> Result<u16, CodecError> {
+    let mut farthest = 0;
     loop {
         let nibbles = bits.bits(2)?;
         if nibbles == 0 {
-            return Ok(any);
+            return Ok(farthest);
         }
-        bits.bits(4 * nibbles)?;
-        any = true;
+        farthest = farthest.max(bits.bits(4 * nibbles)? as u16 + 1);
     }
 }

@@ -140,7 +140,69 @@ fn more_layers_or_templates_than_there_can_be_are_refused() {
     assert!(read(&most).is_ok());
 }
 
+/// L2T1: templates 0 (S0), 1 (S1, refers to S0 alone), 2 (S1, refers also to its last frame). Targets S0 and S1.
+fn l2t1(frame_number: u32) -> Vec<u8> {
+    let mut bits = head(true, true, 0, frame_number, 0b10000);
+    bits.put(0, 6).put(1, 5);
+    bits.put(2, 2).put(0, 2).put(3, 2);
+    bits.put(0b10_10, 4).put(0b00_10, 4).put(0b00_11, 4);
+    bits.put(0, 1).put(1, 1).put(0, 4).put(0, 1).put(1, 1).put(0, 4).put(1, 1).put(1, 4).put(0, 1);
+    // ns(3) of no chains is the bit 0; no resolutions.
+    bits.put(0, 1).put(0, 1);
+    bits.bytes()
+}
+
+#[test]
+fn a_spatial_layer_opens_with_a_frame_that_refers_to_its_own_picture_alone() {
+    let mut reader = DependencyReader::default();
+    let key = reader.read(&l2t1(10)).unwrap();
+    assert!(reader.marks(&key).starts_keyframe && !reader.marks(&key).opens_layer);
+    let opens = |reader: &mut DependencyReader, template: u8, number: u8| {
+        let descriptor = reader.read(&[0xC0 | template, 0, number]).unwrap();
+        assert_eq!(descriptor.sid, 1);
+        reader.marks(&descriptor).opens_layer
+    };
+    assert!(opens(&mut reader, 1, 11));
+    assert!(!opens(&mut reader, 2, 11), "refers to the picture before, and switches nothing");
+    assert!(!opens(&mut reader, 1, 13), "the lowest layer's frame of this picture is missing");
+}
+
+#[test]
+fn a_mask_is_written_where_it_belongs_and_nothing_else_changes() {
+    let mut mask = head(true, false, 11, 9, 0b01000);
+    mask.put(0b01, 2);
+    let mut custom = head(true, true, 12, 7, 0b01111);
+    custom.put(0b10, 2).put(0b10_11, 4).put(2, 2).put(16, 8).put(0, 2).put(9, 8);
+    for value in [keyframe(), vec![0xCB, 1, 0xF6], mask.bytes(), custom.bytes()] {
+        let mut reader = DependencyReader::default();
+        reader.read(&keyframe()).unwrap();
+        let before = reader.read(&value).unwrap();
+        let mut out = [0; rewrite::MAX_LEN];
+        let len = rewrite::write(&value, 0x1234, 0b01, before.mask_place, &mut out).unwrap();
+        let after = reader.read(&out[..len]).unwrap();
+        assert_eq!((after.mandatory.frame_number, after.active_decode_targets), (0x1234, Some(0b01)));
+        assert_eq!(reader.active_decode_targets(), 0b01);
+        let mandatory = Mandatory { frame_number: before.mandatory.frame_number, ..after.mandatory };
+        let (active_decode_targets, mask_place) = (before.active_decode_targets, before.mask_place);
+        assert_eq!(DependencyDescriptor { mandatory, active_decode_targets, mask_place, ..after }, before);
+        let len = rewrite::write(&value, before.mandatory.frame_number, 0, before.mask_place, &mut out).unwrap();
+        assert_eq!(out[..len], value[..]);
+    }
+}
+
 proptest! {
+    #[test]
+    fn any_descriptor_is_written_within_its_bounds(
+        value in proptest::collection::vec(any::<u8>(), 0..255), at in any::<u16>(), targets in 0u8..33,
+        is_there in any::<bool>(), mask in any::<u32>(),
+    ) {
+        let mut out = [0; rewrite::MAX_LEN];
+        let place = MaskPlace { at, targets, is_there };
+        if let Ok(len) = rewrite::write(&value, 7, mask, place, &mut out) {
+            prop_assert!(len <= rewrite::MAX_LEN && len >= value.len().min(3));
+        }
+    }
+
     #[test]
     fn any_bytes_give_a_descriptor_or_an_error(
         values in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..255), any::<bool>()), 1..5),

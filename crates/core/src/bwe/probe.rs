@@ -53,6 +53,9 @@ const WRONG: f64 = 0.7;
 const AFTER_RAISE: Micros = Micros::from_millis(700);
 /// Between the end of one probe and one for a new wish.
 const LEAST_INTERVAL: Micros = Micros::from_millis(250);
+/// Before one that could not be sent is tried again, doubled as many times at most.
+const UNSENT: Micros = Micros::from_millis(50);
+const MAX_UNSENT: u32 = 5;
 /// When the network was not calm at the time of a probe.
 const LATER: Micros = Micros::from_millis(100);
 /// After a drop to less than this share, a probe to the other share of what was, so long after congestion is over.
@@ -85,6 +88,8 @@ pub struct Probes {
     ready: Option<ProbePlan>,
     /// Packets of a probe may arrive.
     is_out: bool,
+    /// Probes given up one after the other.
+    unsent: u32,
     sending: Option<Cluster>,
     flying: [Option<Cluster>; 2],
     next_at: Option<Time>,
@@ -109,6 +114,7 @@ impl Default for Probes {
             planned: [None; 2],
             ready: None,
             is_out: false,
+            unsent: 0,
             sending: None,
             flying: [None; 2],
             next_at: None,
@@ -141,6 +147,7 @@ impl Probes {
     /// Sending ended, arriving begins.
     fn launch(&mut self) {
         let cluster = self.sending.take();
+        self.unsent = 0;
         if let Some(place) = self.flying.iter_mut().find(|place| place.is_none()) {
             *place = cluster;
         }
@@ -297,12 +304,20 @@ impl Probes {
         self.ready = Some(plan);
     }
 
-    /// A probe that the pacer could not send in time.
+    /// A probe that the pacer could not send in time. If there was nothing to send it with, there soon may be: a picture
+    /// begins, and with it goes the probe.
     fn give_up(&mut self, now: Time) {
-        if let Some(cluster) = self.sending.filter(|cluster| cluster.is_overdue(now)) {
-            self.ready = None;
-            if cluster.is_worth_waiting_for() { self.launch() } else { self.sending = None }
+        let Some(cluster) = self.sending.filter(|cluster| cluster.is_overdue(now)) else { return };
+        self.ready = None;
+        if cluster.is_worth_waiting_for() {
+            self.launch();
+            return;
         }
+        self.sending = None;
+        let [first, second] = self.planned;
+        self.planned = [first.or(second), Some(cluster.asked_bps())];
+        self.next_at = Some(now + Micros(UNSENT.0 << self.unsent.min(MAX_UNSENT)));
+        self.unsent += 1;
     }
 
     /// Until so long after a probe arrived, the queue that is seen may be its own.

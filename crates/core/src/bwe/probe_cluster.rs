@@ -83,6 +83,10 @@ impl Cluster {
         (self.last_sent, self.last_size) = (sent, size);
     }
 
+    pub fn asked_bps(&self) -> f64 {
+        self.plan.rate_bps as f64
+    }
+
     pub fn is_sent(&self) -> bool {
         self.bytes >= self.plan.bytes && self.packets >= self.plan.min_packets
     }

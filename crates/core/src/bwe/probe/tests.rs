@@ -94,15 +94,27 @@ fn a_wish_is_probed_for_at_once_and_then_every_two_seconds() {
 }
 
 #[test]
-fn a_probe_that_is_not_sent_is_given_up_and_the_next_has_another_name() {
+fn a_probe_that_is_not_sent_is_given_up_and_tried_again_soon_under_another_name() {
     let mut probes = Probes::default();
     probes.start(&around(0, 3e5));
     let first = tick(&mut probes, 0, 3e5).unwrap();
     // 200 ms, and 5 packets at 900 kbit/s.
     assert_eq!(probes.next_timeout(), Some(Time(255_555)));
     assert_eq!(tick(&mut probes, 255, 3e5), None);
-    let second = tick(&mut probes, 256, 3e5).unwrap();
-    assert!(first.id < second.id);
+    assert_eq!(tick(&mut probes, 256, 3e5), None);
+    assert_eq!(probes.next_timeout(), Some(Time(306_000)));
+    let again = tick(&mut probes, 306, 3e5).unwrap();
+    assert!(first.id < again.id && first.rate_bps == again.rate_bps);
+    carry(&mut probes, again, 310, 50_000_000);
+    assert_eq!(rate_kbps(tick(&mut probes, 420, 3e5)), 1_800);
+}
+
+#[test]
+fn probes_that_can_never_be_sent_become_rarer() {
+    let mut probes = Probes::default();
+    probes.start(&around(0, 3e5));
+    let planned = (0..20_000).filter(|ms| tick(&mut probes, *ms, 3e5).is_some()).count();
+    assert!((10..20).contains(&planned), "{planned}");
 }
 
 #[test]

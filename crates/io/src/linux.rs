@@ -4,14 +4,14 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::mem::{size_of, zeroed};
-use std::net::SocketAddr;
+use std::mem::{MaybeUninit, size_of, zeroed};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::time::Duration;
 
-use libc::{c_int, c_void, cmsghdr, iovec, mmsghdr, msghdr, socklen_t};
+use libc::{c_int, c_void, cmsghdr, iovec, mmsghdr, msghdr, sockaddr_in, sockaddr_in6, socklen_t};
 use sfu_core::transmit::Train;
-use socket2::{SockAddr, SockAddrStorage};
+use socket2::SockAddr;
 
 use crate::BATCH;
 use crate::socket;
@@ -171,18 +171,19 @@ impl Receiver {
     /// Takes what waits at the socket, at most [`BATCH`] messages; how many. `WouldBlock` when nothing waits.
     pub fn receive(&mut self, socket: &Socket) -> io::Result<usize> {
         self.filled = 0;
-        let mut controls = [Control([0; CONTROL_BYTES]); BATCH];
-        let mut names: [SockAddrStorage; BATCH] = std::array::from_fn(|_| SockAddrStorage::zeroed());
-        // SAFETY: all-zero bytes are valid for both types: null pointers and zero lengths.
-        let (mut vectors, mut messages): ([iovec; BATCH], [mmsghdr; BATCH]) = unsafe { zeroed() };
+        // Only the kernel writes these 4 KiB, and what it has not written is not read.
+        let mut controls = [const { MaybeUninit::<Control>::uninit() }; BATCH];
+        // SAFETY: all-zero bytes are valid for all three types: null pointers, zero lengths, an address of no family.
+        let (mut vectors, mut messages, mut names): ([iovec; BATCH], [mmsghdr; BATCH], [sockaddr_in6; BATCH]) =
+            unsafe { zeroed() };
         for (index, slot) in self.buffer.chunks_exact_mut(self.slot_size).enumerate() {
             vectors[index] = iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot.len() };
             let header = &mut messages[index].msg_hdr;
             header.msg_name = (&raw mut names[index]).cast();
-            header.msg_namelen = size_of::<SockAddrStorage>() as socklen_t;
+            header.msg_namelen = size_of::<sockaddr_in6>() as socklen_t;
             header.msg_iov = &raw mut vectors[index];
             header.msg_iovlen = 1;
-            header.msg_control = controls[index].0.as_mut_ptr().cast();
+            header.msg_control = controls[index].as_mut_ptr().cast();
             header.msg_controllen = CONTROL_BYTES as _;
         }
         // SAFETY: each of the BATCH headers points to a name, a vector, a control buffer and a slot of its own with
@@ -197,24 +198,22 @@ impl Receiver {
             )
         };
         let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        for (index, (message, name)) in messages.iter().zip(names).take(count).enumerate() {
+        for (index, (message, name)) in messages.iter().zip(&names).take(count).enumerate() {
             self.slots[index] = self.read_slot(message, name);
         }
         self.filled = count;
         Ok(count)
     }
 
-    fn read_slot(&mut self, message: &mmsghdr, name: SockAddrStorage) -> Slot {
+    fn read_slot(&mut self, message: &mmsghdr, name: &sockaddr_in6) -> Slot {
         let header = &message.msg_hdr;
         if header.msg_flags & libc::MSG_TRUNC != 0 {
             self.truncated += 1;
             return Slot::default();
         }
         let len = (message.msg_len as usize).min(self.slot_size);
-        // SAFETY: the kernel wrote a socket address of `msg_namelen` bytes into `name`.
-        let source = unsafe { SockAddr::new(name, header.msg_namelen) }.as_socket();
         let (stamp, segment_size) = read_control(header);
-        Slot { source, len, segment_size: segment_size.filter(|size| *size > 0).unwrap_or(len), stamp }
+        Slot { source: read_name(name), len, segment_size: segment_size.filter(|size| *size > 0).unwrap_or(len), stamp }
     }
 
     /// The datagrams of the last [`Receiver::receive`], in the order of arrival.
@@ -235,6 +234,24 @@ impl Receiver {
     /// Messages cut off so far because they were longer than a slot.
     pub fn truncated(&self) -> u64 {
         self.truncated
+    }
+}
+
+/// The address that the kernel wrote: an IPv6 or an IPv4 one, which is shorter.
+fn read_name(name: &sockaddr_in6) -> Option<SocketAddr> {
+    match c_int::from(name.sin6_family) {
+        libc::AF_INET => {
+            // SAFETY: a sockaddr_in is shorter and no more strictly aligned, and any bytes are valid for it.
+            let name = unsafe { &*(&raw const *name).cast::<sockaddr_in>() };
+            let address = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
+            Some(SocketAddr::from((address, u16::from_be(name.sin_port))))
+        }
+        libc::AF_INET6 => {
+            let address = Ipv6Addr::from(name.sin6_addr.s6_addr);
+            let (port, flow) = (u16::from_be(name.sin6_port), name.sin6_flowinfo);
+            Some(SocketAddr::V6(SocketAddrV6::new(address, port, flow, name.sin6_scope_id)))
+        }
+        _ => None,
     }
 }
 

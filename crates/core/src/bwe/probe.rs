@@ -147,7 +147,6 @@ impl Probes {
     /// Sending ended, arriving begins.
     fn launch(&mut self) {
         let cluster = self.sending.take();
-        self.unsent = 0;
         if let Some(place) = self.flying.iter_mut().find(|place| place.is_none()) {
             *place = cluster;
         }
@@ -196,6 +195,11 @@ impl Probes {
 
     /// After the estimate took an outcome in: whether to go on.
     pub fn follow_up(&mut self, outcome: Outcome, has_raised: bool, around: &Surroundings) {
+        if outcome.was_slow {
+            self.try_again(around.now, outcome.asked_bps);
+            return;
+        }
+        self.unsent = 0;
         if has_raised {
             self.raised = Some((around.now, around.estimate_bps));
             self.next_at = self.next_at.map(|at| at.min(around.now + AFTER_RAISE));
@@ -314,8 +318,12 @@ impl Probes {
             return;
         }
         self.sending = None;
+        self.try_again(now, cluster.asked_bps());
+    }
+
+    fn try_again(&mut self, now: Time, bps: f64) {
         let [first, second] = self.planned;
-        self.planned = [first.or(second), Some(cluster.asked_bps())];
+        self.planned = [first.or(second), Some(bps)];
         self.next_at = Some(now + Micros(UNSENT.0 << self.unsent.min(MAX_UNSENT)));
         self.unsent += 1;
     }

@@ -5,8 +5,11 @@ use crate::time::{Micros, Time};
 
 /// Share of the packets that must have arrived for a result.
 const LEAST_RECEIVED: f64 = 0.8;
-/// Packets that arrive so much faster than they were sent were held back somewhere: no result.
-const MOST_SPEEDUP: f64 = 2.0;
+/// Packets that arrive faster than they were sent waited behind something, a key frame say; so much faster, they were held
+/// back by who knows what: no result.
+const MOST_SPEEDUP: f64 = 4.0;
+/// What was sent slower than this share of the plan, for want of anything to send, asked for nothing.
+const SENT_SHARE: f64 = 0.7;
 /// Arriving slower than this share of the rate of sending, the link was full.
 const UNSATURATED: f64 = 0.9;
 /// What was sent beyond this share of the plan, because media came in between, is not asked for.
@@ -47,6 +50,8 @@ pub struct Outcome {
     pub bps: Option<f64>,
     /// The link was full, so that `bps` is what it carries.
     pub is_saturated: bool,
+    /// There was not enough to send it as planned.
+    pub was_slow: bool,
 }
 
 impl Cluster {
@@ -130,7 +135,7 @@ impl Cluster {
 
     pub fn outcome(&self) -> Outcome {
         let asked_bps = self.plan.rate_bps as f64;
-        let failed = Outcome { asked_bps, bps: None, is_saturated: false };
+        let failed = Outcome { asked_bps, bps: None, is_saturated: false, was_slow: false };
         let arrived_us = self.last_arrival.saturating_sub(self.first_arrival);
         if f64::from(self.received_packets) < LEAST_RECEIVED * f64::from(self.packets) || arrived_us <= 0 {
             return failed;
@@ -144,7 +149,8 @@ impl Cluster {
         }
         let is_saturated = received_bps < UNSATURATED * sent_bps;
         let shown = if is_saturated { received_bps * TARGET } else { received_bps.min(sent_bps) };
-        Outcome { asked_bps, bps: Some(shown), is_saturated }
+        let was_slow = sent_bps < SENT_SHARE * asked_bps && !is_saturated;
+        Outcome { asked_bps, bps: Some(shown), is_saturated, was_slow }
     }
 }
 
@@ -191,8 +197,20 @@ mod tests {
     #[test]
     fn a_probe_with_much_lost_or_held_back_shows_nothing() {
         assert_eq!(probe(4_000, 4_000, 3).bps, None);
-        assert_eq!(probe(4_000, 1_000, 0).bps, None);
+        assert_eq!(probe(4_000, 900, 0).bps, None);
         assert_eq!(probe(4_000, 0, 0).bps, None);
+    }
+
+    #[test]
+    fn what_waited_behind_something_shows_the_rate_of_sending() {
+        let outcome = probe(4_000, 1_500, 0);
+        assert!(bps_near(outcome, 2e6) && !outcome.is_saturated, "{outcome:?}");
+    }
+
+    #[test]
+    fn a_probe_that_was_not_sent_at_its_rate_is_told_apart() {
+        assert!(probe(8_000, 8_000, 0).was_slow);
+        assert!(!probe(8_000, 16_000, 0).was_slow && !probe(4_000, 4_000, 0).was_slow);
     }
 
     #[test]

@@ -26,6 +26,10 @@ MOTION_FPS = 15.0
 Number = TypeVar("Number", int, float)
 
 
+BETTER_ENCODING = 0.1
+"""What an encoding is worth more than the one below it when both have the same size, in doublings."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One coordinate that a consumer may be limited to. ``spatial`` is the encoding (simulcast) or the layer (SVC)."""
@@ -158,7 +162,8 @@ def _first_with(offered: Sequence[tuple[Number, int]], enough: float | None) -> 
 
 
 def _worth(layer: Layer) -> float:
-    return math.log2(max(1, layer.pixels) * max(0.01, layer.fps))
+    """Pixels a second, as a logarithm; of equal ones the publisher's order of encodings counts."""
+    return math.log2(max(1, layer.pixels) * max(0.01, layer.fps)) + BETTER_ENCODING * layer.spatial
 
 
 NOTHING = Rungs((), Reason.PUBLISHER)

@@ -129,14 +129,18 @@ class StandardPolicy:
             memory = subscriber.memory = Memory()
         memory.observe(now, UNLIMITED if estimate_bps is None else estimate_bps)
         memory.forget_ceiling(now)
-        if demands is not memory.demands or audio_bps != memory.audio_bps:
+        if demands is not memory.demands:
             self._take(now, demands, audio_bps, memory)
         else:
+            is_as_loud = audio_bps == memory.audio_bps
+            memory.audio_bps = audio_bps
             _follow(now, memory)
+            if not is_as_loud:
+                _publish(memory)
         return memory.allocation
 
     def _take(self, now: float, demands: Sequence[Demand], audio_bps: int, memory: Memory) -> None:
-        """Wishes, ladders or audio may have changed."""
+        """Wishes or ladders may have changed."""
         pairs = tuple((_PAUSED if demand.wish.paused else demand.rungs, demand.wish.priority) for demand in demands)
         shape = tuple(
             (demand.key, rungs.shape, priority) for demand, (rungs, priority) in zip(demands, pairs, strict=True)

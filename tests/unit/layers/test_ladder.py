@@ -74,3 +74,8 @@ def test_wishes_with_one_outcome_share_their_steps() -> None:
 
 def test_of_a_silent_producer_nothing_can_be_had() -> None:
     assert steps(Ladder(())) == []
+
+
+def test_of_two_encodings_of_one_size_the_costlier_is_the_better_one() -> None:
+    ladder = Ladder(Layer(spatial, 0, 200_000 * (spatial + 1), 640 * 360, 30.0) for spatial in range(2))
+    assert steps(ladder) == [(0, 0), (1, 0)]

@@ -208,3 +208,13 @@ def test_nothing_to_show_desires_nothing(audio_bps: int) -> None:
     link = Link(audio_bps=audio_bps)
     link.estimate(1_000_000)
     assert link.allocation == Allocation((), audio_bps, audio_bps)
+
+
+def test_a_voice_that_joins_is_made_room_for() -> None:
+    link = Link(demand())
+    link.estimate(1_700_000 + 75_000)
+    assert link.layers == [(2, 2)]
+    link.audio_bps = 300_000
+    link.estimate(1_775_000)
+    assert link.layers == [(2, 1)]
+    assert link.allocation.used_bps == 300_000 + 1_050_000

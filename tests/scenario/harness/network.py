@@ -21,6 +21,10 @@ TICK_S = 0.01
 """How often the control plane gets a turn without being asked; what it wants earlier, it says."""
 
 
+UDP_BYTES = 28
+"""Headers of IP and UDP."""
+
+
 @dataclass
 class Link:
     """One client's way to the server and back."""
@@ -28,6 +32,10 @@ class Link:
     delay_s: float = 0.02
     jitter_s: float = 0.0
     loss: float = 0.0
+    rate_bps: float = float("inf")
+    """What the way to the client carries; more waits in a queue of ``queue_s``, and what finds it full is lost."""
+    queue_s: float = 0.3
+    busy_until: float = 0.0
 
 
 class Network:
@@ -98,7 +106,20 @@ class Network:
         for destination, datagram in datagrams:
             if destination in self._hosts:
                 link, receive = self._hosts[destination]
-                self._carry(link, lambda receive=receive, datagram=datagram: receive(datagram))
+                self._queue(link, len(datagram), lambda receive=receive, datagram=datagram: receive(datagram))
+
+    def _queue(self, link: Link, size: int, deliver: Callable[[], None]) -> None:
+        """The bottleneck in front of a client."""
+        now = self.clock.now()
+        waiting_s = max(0.0, link.busy_until - now)
+        if waiting_s > link.queue_s:
+            self.lost += 1
+            return
+        link.busy_until = now + waiting_s + (size + UDP_BYTES) * 8 / link.rate_bps
+        if link.busy_until > now:
+            self.clock.call_later(link.busy_until - now, lambda: self._carry(link, deliver))
+        else:
+            self._carry(link, deliver)
 
     # The server's two halves
 

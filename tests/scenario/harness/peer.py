@@ -12,6 +12,7 @@ from aioice import stun
 from pylibsrtp import Error as SrtpError
 from pylibsrtp import Policy, Session
 from tests.scenario.harness.audio import AudioStream
+from tests.scenario.harness.feedback import ArrivalLog
 from tests.scenario.harness.network import Link, Network
 from tests.scenario.harness.video import Mark, Stream, frame_payloads
 from tests.support.answers import ClientSide, answer_to, attribute
@@ -68,10 +69,19 @@ def _policy(key: bytes, direction: int, profile: int) -> Policy:
 
 
 class Peer:
-    """One participant. ``number`` tells peers apart: it is in addresses, SSRCs and frames."""
+    """One participant. ``number`` tells peers apart: it is in addresses, SSRCs and frames. ``tells_arrivals``: it sends
+    transport-wide feedback, so that the server knows what its network carries.
+    """
 
     def __init__(
-        self, network: Network, meeting: Meeting, number: int, link: Link | None = None, **answer: Any
+        self,
+        network: Network,
+        meeting: Meeting,
+        number: int,
+        link: Link | None = None,
+        *,
+        tells_arrivals: bool = False,
+        **answer: Any,
     ) -> None:
         self.network = network
         self.number = number
@@ -99,6 +109,9 @@ class Peer:
         base = number * 1000
         self.camera = [Encoding(base + 10 + i, "1", rid, rtx_ssrc=base + 20 + i) for i, rid in enumerate(RIDS)]
         self.microphone = Encoding(base + 1, "0")
+        self.packet_bytes = (120, 240, 360)
+        """Of each encoding; a frame has three packets."""
+        self._arrivals = ArrivalLog() if tells_arrivals else None
         self.frames = 0
         self.is_filming = self._is_talking = False
         self._film_run = 0
@@ -206,7 +219,11 @@ class Peer:
             encoding.keyframes += is_keyframe
             mark = Mark(self.number, index, self.frames)
             payloads = frame_payloads(
-                mark, is_keyframe=is_keyframe, picture_id=self.frames, tl0picidx=self.frames, size=120 * (index + 1)
+                mark,
+                is_keyframe=is_keyframe,
+                picture_id=self.frames,
+                tl0picidx=self.frames,
+                size=self.packet_bytes[index],
             )
             for place, payload in enumerate(payloads):
                 self._send_packet(encoding, VP8, self.frames * 3600, payload, marker=place == len(payloads) - 1)
@@ -290,12 +307,18 @@ class Peer:
                 raise AssertionError(f"the server sent what libsrtp refuses: {error}") from error
 
     def _receive_rtp(self, packet: RtpPacket) -> None:
-        mid = dict(packet.extensions).get(EXTENSION_IDS[ExtensionKind.MID])
+        extensions = dict(packet.extensions)
+        mid = extensions.get(EXTENSION_IDS[ExtensionKind.MID])
         assert mid is not None
+        number = extensions.get(EXTENSION_IDS[ExtensionKind.TRANSPORT_CC])
+        if number is not None and self._arrivals is not None:
+            self._arrivals.add(int.from_bytes(number), self.network.clock.now())
         assert mid.decode() == self._mid_of[packet.ssrc], "the m-line that the offer gave this SSRC"
         if packet.pt == OPUS:
             self.audio.setdefault(packet.ssrc, AudioStream()).add(packet)
             return
+        if packet.pt == RTX and not packet.payload:
+            return  # a probe made of padding
         if packet.pt == RTX:
             self.recovered += 1
             packet = unwrap_rtx(packet, pt=VP8, ssrc=self._rtx_of[packet.ssrc])
@@ -327,7 +350,8 @@ class Peer:
         if self._send is None:
             return
         now = self.network.clock.now()
-        packets: list[Any] = []
+        report = self._arrivals.report(now) if self._arrivals is not None else None
+        packets: list[Any] = [report] if report is not None else []
         for ssrc, stream in self.streams.items():
             missing = stream.missing()
             while missing and now - self._gap_since.setdefault((ssrc, missing[0]), now) > GIVE_UP_S:

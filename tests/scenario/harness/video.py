@@ -10,6 +10,8 @@ from sfu.rtp.packet import RtpPacket
 from sfu.rtp.seq import Unwrapper, signed_distance
 
 PACKETS_IN_FRAME = 3
+SIZES = ((320, 180), (640, 360), (1280, 720))
+"""Of each encoding."""
 _DESCRIPTOR_START, _DESCRIPTOR_CONTINUED = 0x90, 0x80
 _EXTENDED = 0xE0  # I, L, T: picture id, tl0picidx, tid
 
@@ -43,7 +45,9 @@ def frame_payloads(mark: Mark, *, is_keyframe: bool, picture_id: int, tl0picidx:
         )
         head = b""
         if index == 0:
-            head = (b"\x10\x02\x00\x9d\x01\x2a\x40\x01\xf0\x00" if is_keyframe else b"\x11\x02\x00") + bytes(mark)
+            width, height = SIZES[mark.encoding]
+            size_bytes = width.to_bytes(2, "little") + height.to_bytes(2, "little")
+            head = (b"\x10\x02\x00\x9d\x01\x2a" + size_bytes if is_keyframe else b"\x11\x02\x00") + bytes(mark)
         payloads.append(descriptor + head + bytes(size - len(head)))
     return payloads
 

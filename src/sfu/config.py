@@ -160,6 +160,16 @@ class LayersSection(Section):
         pattern=r"^$|^[^:\s]+:[^:\s]+$",
         description='a layer policy of your own, "module:object"; "" takes the built-in one',
     )
+    start_bps: int = Field(
+        300_000, ge=30_000, le=1_000_000_000, description="estimate of a receiver's network before it is measured"
+    )
+    max_bps: int = Field(20_000_000, ge=30_000, le=1_000_000_000, description="most that a receiver is sent")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> LayersSection:
+        if self.start_bps > self.max_bps:
+            raise ValueError("start_bps is above max_bps")
+        return self
 
 
 class AuthSection(Section):

@@ -43,9 +43,11 @@ class ReceptionStats:
 class Allocator:
     """Of one process. Costs nothing while nobody receives."""
 
-    def __init__(self, clock: Clock, policy: LayerPolicy) -> None:
+    def __init__(self, clock: Clock, policy: LayerPolicy, *, start_bps: int, max_bps: int) -> None:
         self._clock = clock
         self._policy = policy
+        self._start_bps = start_bps
+        self._max_bps = max_bps
         self._receptions: dict[TransportId, Reception] = {}
         self._offerings: dict[ProducerId, Offering] = {}
         self._waiting: deque[TransportId] = deque()
@@ -70,6 +72,8 @@ class Allocator:
             transport,
             id=participant_id,
             policy=self._policy,
+            start_bps=self._start_bps,
+            max_bps=self._max_bps,
             ladder_of=self._ladder,
             wanted=self._wanted,
             tell=tell,

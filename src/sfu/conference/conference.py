@@ -50,7 +50,9 @@ class Conference:
         self._clock = clock
         self._store = store if store is not None else MemoryStore()
         self._choose_feeds = choose_feeds
-        self.allocator = Allocator(clock, layer_policy or StandardPolicy())
+        self.allocator = Allocator(
+            clock, layer_policy or StandardPolicy(), start_bps=self.options.start_bps, max_bps=self.options.max_bps
+        )
         self._meetings: dict[str, Meeting] = {}
         self._ended: set[str] = set()
         self._is_closed = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sfu.conference.events import QualityChanged
 from sfu.conference.slot import Slot, SlotState, SlotTable
@@ -14,6 +13,7 @@ from sfu.conference.views import QualityView
 from sfu.layers import Allocation, Choice, Demand, Ladder, LayerPolicy, Priority, Reason, Subscriber, Wish
 from sfu.layers.model import FULL_FPS
 from sfu.media.producer import Producer
+from sfu.media.states import TransportState
 from sfu.media.transport import Transport
 
 FIRST_VOICE_BPS = 54_000
@@ -21,6 +21,21 @@ FIRST_VOICE_BPS = 54_000
 
 OTHER_VOICE_BPS = 27_000
 """People rarely speak at once, and who listens sends next to nothing."""
+
+MIN_BPS = 30_000
+"""The least that an estimate falls to: one voice."""
+
+ANSWER_S = 3.0
+"""A client that is sent video and says nothing of how it arrives for so long has no way to say it: it gets what it
+wishes. Browsers answer within 100 ms."""
+
+MEASURING_S = 5.0
+"""An estimate that is younger, and was never congested, is low because it has not been tried, not because more did not
+fit. Until then everybody's lowest layer is: a picture paused for want of a proof is worse than a short queue."""
+
+FIRST_MARGIN = 1.15
+FIRST_MOST_BPS = 1_000_000
+"""So much is tried at most, above the start of the estimate: a gallery of lowest layers, not a wall of 49."""
 
 FULL, REDUCED, PAUSED = "full", "reduced", "paused"
 """``state`` of the signaling protocol's ``quality``."""
@@ -48,6 +63,8 @@ class Reception:
         *,
         id: str,  # noqa: A002
         policy: LayerPolicy,
+        start_bps: int,
+        max_bps: int,
         ladder_of: Callable[[Producer], Ladder],
         wanted: Callable[[Producer, int], None],
         tell: Callable[[QualityChanged], None],
@@ -56,6 +73,7 @@ class Reception:
         self.transport = transport
         self.timeline = Timeline()
         self._policy = policy
+        self._start_bps = start_bps
         self._ladder_of = ladder_of
         self._wanted = wanted
         self._tell = tell
@@ -70,7 +88,10 @@ class Reception:
         self._audio_bps = 0
         self._allocation = Allocation((), 0, 0)
         self._told: dict[str, tuple[str, Reason]] = {}
-        self._sent_bytes: tuple[float, int] | None = None
+        self._first_bps = start_bps
+        self._sending_since: float | None = None
+        self._is_measured = False
+        transport.set_bandwidth(min_bps=MIN_BPS, start_bps=start_bps, max_bps=max_bps)
 
     # what its client says
 
@@ -97,16 +118,22 @@ class Reception:
             self._demands = demands
         audible = self.slots.audible
         self._audio_bps = FIRST_VOICE_BPS + OTHER_VOICE_BPS * (audible - 1) if audible else 0
+        if not self._is_measured:
+            lowest = self._audio_bps + sum(demand.rungs.costs[0] for demand in demands if demand.rungs.costs)
+            self._first_bps = max(self._start_bps, min(int(lowest * FIRST_MARGIN), FIRST_MOST_BPS))
 
     def decide(self, now: float) -> None:
         """Asks the policy and does what it says."""
-        allocation = self._policy.select(
-            now, self.transport.estimate_bps, self._audio_bps, self._demands, self._subscriber
-        )
+        if self.transport.state is TransportState.CLOSED:
+            return
+        allocation = self._policy.select(now, self._estimate(now), self._audio_bps, self._demands, self._subscriber)
         if allocation is self._allocation and not self._is_stale:
             return
+        if allocation.desired_bps != self._allocation.desired_bps:
+            self.transport.set_desired_bitrate(allocation.desired_bps)
         self._allocation, self._is_stale = allocation, False
-        for slot, choice in zip(self._fed, allocation.choices, strict=True):
+        for slot, demand, choice in zip(self._fed, self._demands, allocation.choices, strict=True):
+            slot.prioritize(demand.wish.priority)
             if slot.choice is not choice:
                 self._give(slot, choice)
 
@@ -121,7 +148,7 @@ class Reception:
             (
                 self.transport.estimate_bps,
                 self._allocation.desired_bps,
-                self._sent_bps(now, stats),
+                stats.get("sent_bps"),
                 stats.get("loss"),
                 stats.get("rtt_us"),
             ),
@@ -147,6 +174,20 @@ class Reception:
         return None if not states else states.pop() if len(states) == 1 else REDUCED
 
     # inner
+
+    def _estimate(self, now: float) -> int | None:
+        """What its network carries, for the policy; see ``ANSWER_S`` and ``MEASURING_S``."""
+        known = self.transport.estimate_bps
+        if not self._demands or not self.transport.is_secured:
+            self._sending_since = None
+            return self._first_bps if known is None else known
+        if self._sending_since is None:
+            self._sending_since = now
+        lasted_s = now - self._sending_since
+        if known is None:
+            return self._first_bps if lasted_s < ANSWER_S else None
+        self._is_measured = self._is_measured or self.transport.congested or lasted_s >= MEASURING_S
+        return known if self._is_measured else max(known, self._first_bps)
 
     def _demand(self, slot: Slot) -> Demand:
         track = slot.track
@@ -181,16 +222,6 @@ class Reception:
         if self._told.get(slot.mid) != told:
             self._told[slot.mid] = told
             self._tell(QualityChanged(slot.mid, told[0], told[1].value))
-
-    def _sent_bps(self, now: float, stats: Mapping[str, Any]) -> int | None:
-        """As the shard says, else by the bytes of two reviews."""
-        sent_bytes = stats.get("tx_bytes")
-        if "sent_bps" in stats or sent_bytes is None:
-            return stats.get("sent_bps")
-        before, self._sent_bytes = self._sent_bytes, (now, sent_bytes)
-        if before is None or now <= before[0]:
-            return None
-        return max(0, int((sent_bytes - before[1]) * 8 / (now - before[0])))
 
 
 def _state(choice: Choice) -> str:

@@ -10,11 +10,14 @@ from enum import StrEnum
 from sfu.conference.layout import Feeds, keep_places
 from sfu.conference.track import Track
 from sfu.conference.views import SlotPlace, SlotView
-from sfu.layers import Choice
+from sfu.layers import Choice, Priority
 from sfu.media.consumer import BEST_LAYER, Consumer, Layers
 from sfu.media.transport import Transport
 from sfu.rtp.codecs import CodecId, Kind
 from sfu.sdp.negotiate import EgressSection, NegotiatedMedia
+
+SHED_ORDER = {priority: 32 * (1 + priority) for priority in Priority}
+"""Classes as the shard's priorities, 0..255: far apart, so that there is room between them."""
 
 
 class SlotState(StrEnum):
@@ -35,6 +38,7 @@ class Slot:
         self.track: Track | None = None
         self.limit = Layers(BEST_LAYER, BEST_LAYER)
         """What its client wants at most."""
+        self._priority: Priority | None = None
         self.choice: Choice | None = None
         """What the layer policy gives it; None while it has not been asked."""
 
@@ -108,6 +112,12 @@ class Slot:
         """What it gets from now on; None: whatever its client wants."""
         self.choice = choice
         self._apply()
+
+    def prioritize(self, priority: Priority) -> None:
+        """How late it gives way when the shard itself has to shed."""
+        if self.consumer is not None and priority is not self._priority:
+            self._priority = priority
+            self.consumer.set_priority(SHED_ORDER[priority])
 
     def _apply(self) -> None:
         if self.consumer is None:

@@ -14,6 +14,7 @@ from tests.support.media import RecordingShard, World
 from sfu.conference import Conference, ConferenceOptions, Source, Tile
 from sfu.conference.allocation import BATCH
 from sfu.conference.events import EncodingsChanged, QualityChanged
+from sfu.conference.reception import ANSWER_S
 from sfu.errors import RemoteError
 from sfu.layers import Allocation
 from sfu.layers.economy import OFF_AFTER_S
@@ -51,11 +52,13 @@ class Room:
     def shard(self) -> RecordingShard:
         return self.world.shard
 
-    def join(self, name: str, *, publishes: Source | None = None) -> Client:
+    def join(self, name: str, *, publishes: Source | None = None, network_bps: int | None = 20_000_000) -> Client:
         client = Client(self.meeting, name)
         client.answer()
         if publishes is not None:
             client.attendee.publish(publishes)
+        if network_bps is not None:
+            self.estimate(client, network_bps)
         return client
 
     def advance(self, seconds: float) -> None:
@@ -122,10 +125,43 @@ def qualities(client: Client) -> list[tuple[str, str, str]]:
     return [(event.mid, event.state, event.reason) for event in client.heard(QualityChanged)]
 
 
-def test_without_an_estimate_everything_is_sent(pair: tuple[Room, Client, Client]) -> None:
+def test_a_network_that_carries_all_gets_all(pair: tuple[Room, Client, Client]) -> None:
     room, _, bob = pair
     assert room.limits(bob) == (2, 2)
     assert qualities(bob)[-1] == ("7", "full", "none")
+
+
+def test_before_the_first_estimate_a_little_is_sent_and_much_desired(room: Room) -> None:
+    room.join("Ann", publishes=Source.CAMERA)
+    bob = room.join("Bob", network_bps=None)
+    room.advance(2)
+    assert room.limits(bob) == (0, 2)
+    [*_, (transport, desired)] = room.shard.told("set_desired_bitrate")
+    assert transport == bob.attendee.transport.id
+    assert desired > 1_500_000
+    assert (bob.attendee.transport.id, 30_000, 300_000, 20_000_000) in map(tuple, room.shard.told("set_bandwidth"))
+
+
+def test_who_never_says_how_it_arrives_gets_everything_after_a_while(room: Room) -> None:
+    room.join("Ann", publishes=Source.CAMERA)
+    bob = room.join("Bob", network_bps=None)
+    bob.attendee.transport.srtp_profile = "AEAD_AES_128_GCM"
+    room.advance(ANSWER_S - 0.5)
+    assert room.limits(bob) == (0, 2)
+    room.advance(2)
+    assert room.limits(bob) == (2, 2)
+
+
+def test_the_shard_knows_whose_picture_to_shed_first(room: Room) -> None:
+    room.join("Ann", publishes=Source.CAMERA)
+    room.join("Cem", publishes=Source.SCREEN)
+    bob = room.join("Bob")
+    room.advance(1)
+    bob.attendee.show({"7": Tile(0, 0), "8": Tile(1280, 720)}, hidden=False)
+    room.clock.advance(0.0)
+    told = {args[0]: args[1] for args in room.shard.told("set_priority")}
+    camera, screen = (told[bob.attendee.slots.find(mid).consumer.id] for mid in ("7", "8"))
+    assert 0 < camera < screen <= 255
 
 
 def test_an_estimate_that_falls_takes_layers_at_once_and_the_client_hears_why(
@@ -299,7 +335,7 @@ def test_a_policy_that_fails_for_one_does_not_stop_the_others(make_room: Callabl
     room = make_room(layer_policy=Moody())
     room.join("Ann", publishes=Source.CAMERA)
     bob, cem = room.join("Bob"), room.join("Cem")
-    room.advance(1)
+    room.advance(2)
     room.estimate(bob, 13)
     room.estimate(cem, 700_000)
     assert room.limits(cem) == (1, 2)
@@ -361,4 +397,4 @@ def test_the_states_of_all_receivers_are_counted(pair: tuple[Room, Client, Clien
     room.estimate(cem, 700_000)
     stats = room.conference.allocator.stats()
     assert dict(stats.states) == {"paused": 1, "reduced": 1}
-    assert sorted(stats.estimates_bps) == [50_000, 700_000]
+    assert sorted(stats.estimates_bps) == [50_000, 700_000, 20_000_000]

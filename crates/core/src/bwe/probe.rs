@@ -242,7 +242,8 @@ impl Probes {
         let has_grown = bps > self.desired_bps.unwrap_or(0.0) * 1.05;
         self.desired_bps = Some(bps);
         if has_grown && self.started && self.interval == INTERVAL {
-            self.next_at = Some(now + LEAST_INTERVAL);
+            let soon = now + LEAST_INTERVAL;
+            self.next_at = Some(self.next_at.map_or(soon, |at| at.min(soon)));
         }
     }
 

@@ -192,3 +192,13 @@ fn before_the_allocation_said_anything_a_picture_of_720p_is_the_goal() {
     assert_eq!(rate_kbps(tick(&mut probes, 0, 2e6)), 3_000);
     assert_eq!(tick(&mut Probes { started: true, next_at: Some(Time(0)), ..Probes::default() }, 0, 3e6), None);
 }
+
+#[test]
+fn a_wish_that_grows_again_and_again_does_not_put_its_probe_off() {
+    let mut probes = Probes { started: true, next_at: Some(Time(9_000_000)), ..Probes::default() };
+    let planned = (0..10).map(|step| {
+        probes.set_desired(Time(step * 100_000), 1e6 + 2e5 * step as f64);
+        tick(&mut probes, step * 100, 3e5).is_some()
+    });
+    assert_eq!(planned.take_while(|planned| !planned).count(), 3);
+}

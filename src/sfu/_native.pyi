@@ -313,8 +313,8 @@ class NetSim(_Commands):
         """{"video": [{"ssrc", "frames", "freezes", "frozen_us", "longest_freeze_us", "nacks", "keyframe_requests",
         "recovered"}], "audio": [{"ticks", "concealed", "longest_gap", "interruptions", "late"}] (20 ms each),
         "keyframes_sent", "damaged", "series": {"at_us", "capacity_bps", "sent_bps", "received_bps", "queue_us",
-        "estimate_bps", "concealed", "streams": [{"layer": [(encoding, tid) | None], "frames", "frozen_us"}]}}; the series
-        in steps of 100 ms.
+        "estimate_bps", "concealed", "streams": [{"layer": [(encoding, tid) | None], "frames", "frozen_us"}]}}; the
+        series in steps of 100 ms.
         """
     def downlink_report(self, downlink: int) -> dict[str, Any]:
         """{"dropped", "lost", "tcp_bytes": [int]}"""

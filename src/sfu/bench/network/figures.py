@@ -107,6 +107,19 @@ class Course:
                     return self.at_s[index] - when_s
         return math.inf
 
+    def shows(self, layer: Layer, from_s: float) -> float:
+        """Seconds until a stream shows at least this encoding and, of the very same, this temporal layer; inf: never."""
+        for index in self.steps(from_s):
+            if any((shown := layers[index]) is not None and shown >= layer for layers in self.layers):
+                return self.at_s[index] - from_s
+        return math.inf
+
+    def estimated(self, from_s: float, to_s: float) -> float:
+        """The estimate's share of the capacity, on average."""
+        steps = self.steps(from_s, to_s)
+        shares = [self.estimate_bps[index] / max(self.capacity_bps[index], 1) for index in steps]
+        return sum(shares) / max(len(shares), 1)
+
     def switches(self, from_s: float, to_s: float) -> int:
         """How often another layer was shown for half a second or more than the one before."""
         total = 0

@@ -108,7 +108,7 @@ class Course:
         return math.inf
 
     def shows(self, layer: Layer, from_s: float) -> float:
-        """Seconds until a stream shows at least this encoding and, of the very same, this temporal layer; inf: never."""
+        """Seconds until a stream shows this encoding and temporal layer, or better; inf: never."""
         for index in self.steps(from_s):
             if any((shown := layers[index]) is not None and shown >= layer for layers in self.layers):
                 return self.at_s[index] - from_s

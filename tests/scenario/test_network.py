@@ -7,7 +7,7 @@ import pytest
 from sfu.bench.network.cases import CASES
 from sfu.bench.network.runner import run
 
-SEEDS = 2
+SEEDS = 3
 
 
 @pytest.mark.parametrize("name", [case.name for case in CASES])

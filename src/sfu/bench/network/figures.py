@@ -108,10 +108,14 @@ class Course:
         return math.inf
 
     def shows(self, layer: Layer, from_s: float) -> float:
-        """Seconds until a stream shows this encoding and temporal layer, or better; inf: never."""
-        for index in self.steps(from_s):
-            if any((shown := layers[index]) is not None and shown >= layer for layers in self.layers):
-                return self.at_s[index] - from_s
+        """Seconds until a stream shows this encoding and temporal layer, or better, and keeps to it for a second; inf:
+        never.
+        """
+        steps = self.steps(from_s)
+        for index in steps[:-9]:
+            for layers in self.layers:
+                if all(shown is not None and shown >= layer for shown in layers[index : index + 10]):
+                    return self.at_s[index] - from_s
         return math.inf
 
     def estimated(self, from_s: float, to_s: float) -> float:

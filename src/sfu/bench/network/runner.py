@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ class Row:
 
     @property
     def median(self) -> float:
-        return quantile(self.values, 0.5)
+        return statistics.median(self.values)
 
     @property
     def p95(self) -> float:

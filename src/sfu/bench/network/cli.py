@@ -47,8 +47,8 @@ def network(
         for row in board.rows:
             table.add_row(*texts.cells(row))
         Console().print(table)
-        speed = board.virtual_s / max(board.wall_s, 1e-9)
-        typer.echo(f"{board.runs} runs in {board.wall_s:.1f} s: {speed:.0f} virtual seconds a second")
+        speed = board.virtual_s / max(board.cpu_s, 1e-9)
+        typer.echo(f"{board.runs} runs in {board.cpu_s:.1f} s of processor time: {speed:.0f} virtual seconds a second")
     if not board.holds:
         raise typer.Exit(EXIT_WORSE)
 

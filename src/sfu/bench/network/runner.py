@@ -66,7 +66,7 @@ class Board:
     seeds: int
     rows: list[Row] = field(default_factory=list)
     virtual_s: float = 0.0
-    wall_s: float = 0.0
+    cpu_s: float = 0.0
     runs: int = 0
 
     @property
@@ -80,7 +80,7 @@ class Board:
             "seeds": self.seeds,
             "runs": self.runs,
             "virtual_s": self.virtual_s,
-            "wall_s": self.wall_s,
+            "cpu_s": self.cpu_s,
             "holds": self.holds,
             "rows": [row.as_dict() for row in self.rows],
         }
@@ -118,12 +118,12 @@ def run(
 def _play_case(board: Board, firsts: dict[str, Played], case: Case, seeds: int) -> None:
     values: list[list[float]] = [[] for _ in case.figures]
     for seed in range(1, seeds + 1):
-        began = time.perf_counter()
+        began = time.process_time()
         played = play(case.scenario(seed), seed)
         firsts.setdefault(case.name, played)
         for column, figure in zip(values, case.figures, strict=True):
             column.append(figure.take(played))
-        board.wall_s += time.perf_counter() - began
+        board.cpu_s += time.process_time() - began
         board.virtual_s += played.scenario.length_s
         board.runs += 1
     board.rows += [

@@ -311,6 +311,8 @@ class World:
         number = int.from_bytes(packet.extension(OUT_TRANSPORT_CC) or b"")
         assert self._transport_cc is None or number == self._transport_cc + 1 & 0xFFFF
         self._transport_cc = number
+        if packet.ssrc == RTX_SSRC and not packet.payload:
+            return  # padding: a probe
         if packet.ssrc == RTX_SSRC:
             original = unwrap_rtx(packet, pt=packet.pt - 1, ssrc=VIDEO_SSRC)
             highest = self.video.unwrapper.highest

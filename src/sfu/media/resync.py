@@ -25,7 +25,7 @@ def resync(link: ShardLink, snapshot: Mapping[str, Any], now: float) -> None:
             transport.consent_expired()
         elif address is not None and address != transport.remote_address:
             transport.ice_selected(address, restarted=False, now=now)
-        if stats["estimate_bps"] is not None and stats["estimate_bps"] != transport.estimate_bps:
+        if stats["feedback"] is not None and stats["estimate_bps"] != transport.estimate_bps:
             transport.bandwidth_changed(stats["estimate_bps"], congested=transport.congested)
     for producer_id, stats in snapshot["producers"].items():
         producer = link.producers.get(producer_id)

@@ -12,7 +12,13 @@ H264 = CodecId(CodecName.H264, 1)
 
 
 def transport_stats(**changes):
-    usual = {"state": "connected", "remote": "192.0.2.7:50000", "consent_age_us": 0, "estimate_bps": None}
+    usual = {
+        "state": "connected",
+        "remote": "192.0.2.7:50000",
+        "consent_age_us": 0,
+        "estimate_bps": None,
+        "feedback": None,
+    }
     return {**usual, **changes}
 
 

@@ -14,9 +14,13 @@ use crate::outbox::Outbox;
 use crate::pacer::Waiting;
 use crate::rewrite::{Mapping, Source};
 use crate::slab::{Key, Slab};
+use crate::time::Micros;
 use crate::transport::Link;
 use crate::transport::maps::Outgoing;
 
+/// What is older does not wait for its time: with the second that it may wait it would be gone from the history ring. (A
+/// keyframe that was repaired late.)
+const MAX_AGE: Micros = Micros::from_secs(1);
 /// Packets behind a keyframe's first that are sent with it when it came late.
 const MAX_REPLAY: u64 = 512;
 
@@ -298,6 +302,7 @@ impl Consumer {
         self.counters.rate.add(out.now, cached.bytes.len());
         if self.kind == Kind::Video
             && let Some(bandwidth) = link.bandwidth.as_mut().filter(|bandwidth| !bandwidth.pacer.admits(out.now))
+            && out.now.since(cached.meta.arrival) < MAX_AGE
         {
             let (mapping, bytes, since) = (*mapping, cached.bytes.len() as u16, out.now);
             let (consumer, source_seq) = (self.key, cached.meta.ext_seq);

@@ -83,8 +83,9 @@ impl Consumer {
             let Origin::Packet { source, ext_seq, out_seq, mapping } =
                 self.map.origin(newest.wrapping_sub(back) as u16)
             else {
+                // Further back there is nothing.
                 self.probe_back = 0;
-                return None;
+                continue;
             };
             let encoding = producers.get(source.producer)?.encoding(source.encoding)?;
             let is_worth_it =

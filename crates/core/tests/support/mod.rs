@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod media;
+pub mod subscriber;
 
 #[allow(unused_imports, reason = "each test file uses its part")]
 pub use client::{Client, Received};

@@ -19,8 +19,15 @@ pub struct LayerGate {
     tid: u8,
     sid: u8,
     frame_ts: Option<u32>,
-    /// From the next frame on any temporal layer may pass (VP9 U).
+    /// All layers of this picture that came so far let any temporal layer pass after it (VP9 U).
     may_rise: bool,
+    /// Highest spatial layer of this picture so far, and of pictures lately.
+    picture_sid: u8,
+    seen_sid: u8,
+    /// See [`Decision`], of this picture.
+    ends_at: u8,
+    /// Pictures in a row that did not reach `seen_sid`.
+    lower_pictures: u8,
     /// Highest temporal layer that was seen, passed or not.
     seen_tid: u8,
     /// What was decided for the last frames, the newest at `newest_decision`.
@@ -31,11 +38,19 @@ pub struct LayerGate {
 /// Frames whose decision is remembered for packets that come late: a second at 30 fps.
 const DECISIONS: usize = 32;
 
+/// So many pictures without its highest spatial layer, and the stream has it no more.
+const LOWER_PICTURES: u8 = 8;
+
+/// Of a picture whose next spatial layer may yet enter.
+const OPEN: u8 = u8::MAX;
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Decision {
     rtp_ts: u32,
     /// 0: there is no decision; 1: nothing passed; else two more than the highest spatial layer that did.
     passed_layers: u8,
+    /// The spatial layer that ends the picture for the subscriber; [`OPEN`]: what the sender says.
+    ends_at: u8,
 }
 
 /// What is to be done with a packet.
@@ -56,6 +71,10 @@ impl LayerGate {
             sid: limit.spatial,
             frame_ts: None,
             may_rise: false,
+            picture_sid: 0,
+            seen_sid: 0,
+            ends_at: 0,
+            lower_pictures: 0,
             seen_tid: 0,
             decisions: [Decision::default(); DECISIONS],
             newest_decision: 0,
@@ -98,47 +117,80 @@ impl LayerGate {
         if self.frame_ts != Some(rtp_ts) {
             self.frame_ts = Some(rtp_ts);
             self.begin_frame(marks);
-            self.remember(rtp_ts, marks.tid <= self.tid);
-        } else if marks.sid > 0 && marks.starts_layer_frame {
+            self.remember(rtp_ts, marks.tid, marks.tid <= self.tid);
+        } else if marks.sid > self.picture_sid && marks.starts_layer_frame {
             self.begin_upper_frame(rtp_ts, marks);
         }
         if marks.tid > self.tid || marks.sid > self.sid {
             return Verdict::Drop;
         }
-        Verdict::Forward { set_marker: marks.ends_layer_frame && marks.sid == self.sid }
+        Verdict::Forward { set_marker: marks.ends_layer_frame && marks.sid == self.ends_at }
+    }
+
+    /// Whether the end of a spatial layer's frame ends the picture; `max_sid` decides when that is forgotten.
+    pub fn ends_picture(&self, rtp_ts: u32, marks: &FrameMarks, max_sid: u8) -> bool {
+        let ends_at = self.decision(rtp_ts).map_or(max_sid, |decision| decision.ends_at);
+        marks.ends_layer_frame && marks.sid == ends_at
+    }
+
+    fn decision(&self, rtp_ts: u32) -> Option<&Decision> {
+        self.decisions.iter().find(|decision| decision.passed_layers > 0 && decision.rtp_ts == rtp_ts)
     }
 
     /// Whether a late packet may pass: as its frame did, or, when nothing of that was seen, by the
     /// layers that passed around it.
     pub fn admits_late(&self, rtp_ts: u32, marks: &FrameMarks, max_tid: u8, max_sid: u8) -> bool {
-        let known = self.decisions.iter().find(|decision| decision.passed_layers > 0 && decision.rtp_ts == rtp_ts);
-        match known {
+        match self.decision(rtp_ts) {
             Some(decision) => u16::from(marks.sid) + 1 < u16::from(decision.passed_layers),
             None => marks.tid <= max_tid && marks.sid <= max_sid,
         }
     }
 
-    fn remember(&mut self, rtp_ts: u32, passes: bool) {
+    fn remember(&mut self, rtp_ts: u32, tid: u8, passes: bool) {
+        // A marker in front of a layer that enters would end the picture too early: a receiver drops what comes behind
+        // it. Without one it waits for the next picture, which costs a frame's time while a layer is wanted.
+        let awaits_layer = tid == 0 && self.limit.spatial.min(self.seen_sid) > self.sid;
+        self.ends_at = if awaits_layer { OPEN } else { self.sid };
         let newest = self.decisions.get(usize::from(self.newest_decision));
         if newest.is_none_or(|newest| newest.rtp_ts != rtp_ts || newest.passed_layers == 0) {
             self.newest_decision = (self.newest_decision + 1) % DECISIONS as u8;
         }
         let passed_layers = if passes { self.sid.saturating_add(2) } else { 1 };
         if let Some(place) = self.decisions.get_mut(usize::from(self.newest_decision)) {
-            *place = Decision { rtp_ts, passed_layers };
+            *place = Decision { rtp_ts, passed_layers, ends_at: self.ends_at };
         }
     }
 
     /// A frame of a higher spatial layer begins in the same picture.
     fn begin_upper_frame(&mut self, rtp_ts: u32, marks: &FrameMarks) {
         let is_next = marks.sid == self.sid.saturating_add(1) && marks.sid <= self.limit.spatial;
-        if is_next && marks.opens_layer && marks.tid <= self.tid {
+        if is_next && marks.opens_layer && self.ends_at == OPEN {
             self.sid = marks.sid;
-            self.remember(rtp_ts, true);
+            self.remember(rtp_ts, marks.tid, true);
         }
-        // Higher temporal layers need the switching frame of every layer that is forwarded.
-        if marks.sid <= self.sid {
-            self.may_rise &= marks.switch_after;
+        self.picture_sid = marks.sid;
+        self.rise(marks);
+    }
+
+    /// Lets higher temporal layers pass behind a picture whose forwarded layers all allow it. Not only once one comes:
+    /// what is missing in between shall be let in when it comes late, for others may refer to it.
+    fn rise(&mut self, marks: &FrameMarks) {
+        if marks.sid > self.sid {
+            return;
+        }
+        self.may_rise &= marks.switch_after && marks.tid <= self.tid;
+        if self.may_rise && marks.sid >= self.sid.min(self.seen_sid) {
+            self.tid = self.tid.max(self.limit.temporal);
+        }
+    }
+
+    /// Of the picture that ended. A sender may leave layers out of a picture, or of all from now on.
+    fn note_spatial_layers(&mut self) {
+        if self.picture_sid >= self.seen_sid || self.lower_pictures >= LOWER_PICTURES {
+            self.seen_sid = self.picture_sid;
+            self.lower_pictures = 0;
+        } else {
+            self.lower_pictures += 1;
         }
     }
 
@@ -148,12 +200,13 @@ impl LayerGate {
         self.sid = self.sid.min(self.limit.spatial);
         if marks.starts_keyframe {
             self.restart();
-        } else if self.may_rise {
-            self.tid = self.limit.temporal;
-        } else if marks.switch_here && marks.tid > self.tid && marks.tid <= self.limit.temporal {
+        } else if marks.switch_here && marks.sid == 0 && marks.tid > self.tid && marks.tid <= self.limit.temporal {
             self.tid = marks.tid;
         }
-        self.may_rise = marks.switch_after && marks.tid <= self.tid;
+        self.note_spatial_layers();
+        self.picture_sid = marks.sid;
+        self.may_rise = marks.sid == 0;
+        self.rise(marks);
     }
 }
 

@@ -259,7 +259,7 @@ impl Consumer {
         // A packet of another codec than goes out now would get a wrong payload type.
         let is_fit = self.has_payload(cached) && !self.changes_codec(cached);
         if is_fit && admitted {
-            let marker = meta.marker || (meta.marks.ends_layer_frame && meta.marks.sid == mapping.max_sid);
+            let marker = meta.marker || self.gate.ends_picture(meta.rtp_ts, &meta.marks, mapping.max_sid);
             self.map.mark_sent(ext_seq);
             self.note_sent(cached, ext_seq, &mapping, marker);
             self.send_media(source, cached, ext_seq, &mapping, marker, link, out);

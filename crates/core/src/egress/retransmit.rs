@@ -157,7 +157,7 @@ impl Consumer {
         } else {
             return None;
         };
-        let marker = meta.marker || (meta.marks.ends_layer_frame && meta.marks.sid == mapping.max_sid);
+        let marker = meta.marker || self.gate.ends_picture(meta.rtp_ts, &meta.marks, mapping.max_sid);
         let timestamp = meta.rtp_ts.wrapping_add(mapping.ts_offset);
         let passed = Passed::of(&cached, mapping);
         match (self.rtx_ssrc, outgoing.rtx_pt) {

@@ -94,12 +94,15 @@ class _Commands:
     def send_dtls(self, transport: int, datagram: bytes) -> None: ...
     def set_rtp(self, transport: int, receive: _RtpMap, send: _RtpMap, rtcp_reduced_size: bool) -> None: ...
     def set_bandwidth(self, transport: int, min_bps: int, start_bps: int, max_bps: int) -> None:
-        """Bounds of the estimate of what the client's network carries, and where it begins; there are defaults.
+        """Estimates from now on what the client's network carries, within bounds, and paces what it is sent by that.
 
-        The estimator is on from a transport's first video consumer on.
+        Never called: media goes out as it comes.
         """
     def set_desired_bitrate(self, transport: int, bps: int) -> None:
-        """What would be sent if the network carried it: probes are for that. 0: none; never called: for all."""
+        """What would be sent if the network carried it: probes are for that. 0: none; never called: for all.
+
+        Fails before ``set_bandwidth``.
+        """
     def add_producer(
         self, producer: int, transport: int, kind: str, mid: str, encodings: Sequence[_Encoding]
     ) -> None: ...

@@ -19,7 +19,7 @@ const FRAME: Micros = Micros(33_333);
 
 /// A publisher (transport 1, producer 1) and a subscriber (transport 2, consumer 7) of 720 kbit/s of video.
 fn call(net: &mut Net) -> (TransportId, TransportId, Vp8) {
-    net.probes = true;
+    net.estimates = true;
     let (publisher, subscriber) = (net.join(1), net.join(2));
     net.produce(1, publisher, Kind::Video, "v", single(1_000));
     net.consume(7, subscriber, Kind::Video, ProducerId(1));
@@ -77,6 +77,7 @@ fn bandwidths(net: &Net) -> Vec<(TransportId, u64, Cause)> {
 #[test]
 fn feedback_becomes_an_estimate_and_an_event() {
     let mut net = Net::new(1);
+    net.estimates = true;
     let (publisher, subscriber, mut video) = call(&mut net);
     let mut feedback = Feedback::default();
     for number in 0..90 {
@@ -100,6 +101,7 @@ fn feedback_becomes_an_estimate_and_an_event() {
 fn what_the_publisher_s_uplink_lost_does_not_lower_a_subscriber_s_estimate() {
     let estimate = |is_lossy: bool| {
         let mut net = Net::new(1);
+        net.estimates = true;
         let (publisher, subscriber, mut video) = call(&mut net);
         let mut feedback = Feedback::default();
         for number in 0..150u32 {
@@ -128,6 +130,7 @@ fn what_the_publisher_s_uplink_lost_does_not_lower_a_subscriber_s_estimate() {
 #[test]
 fn a_receiver_without_transport_wide_feedback_is_believed_what_it_estimates() {
     let mut net = Net::new(1);
+    net.estimates = true;
     let (publisher, subscriber, mut video) = call(&mut net);
     let mut map = send_map();
     map.extensions.retain(|entry| entry.0 != TRANSPORT_CC);
@@ -148,6 +151,7 @@ fn a_receiver_without_transport_wide_feedback_is_believed_what_it_estimates() {
 #[test]
 fn a_stream_without_retransmission_format_is_numbered_and_repeats_bit_for_bit() {
     let mut net = Net::new(1);
+    net.estimates = true;
     let (publisher, subscriber, mut video) = call(&mut net);
     net.set_rtp(subscriber, support::receive_map(), send_map_without_rtx());
     let mut feedback = Feedback::default();
@@ -169,6 +173,7 @@ fn a_stream_without_retransmission_format_is_numbered_and_repeats_bit_for_bit() 
 #[test]
 fn the_bounds_of_the_estimate_are_kept_and_bad_commands_are_answered() {
     let mut net = Net::new(1);
+    net.estimates = true;
     let (publisher, subscriber, mut video) = call(&mut net);
     let options = BweOptions { min_bps: 50_000, start_bps: 200_000, max_bps: 400_000 };
     net.apply(Command::SetBandwidth { transport: subscriber, options });
@@ -190,6 +195,7 @@ fn the_bounds_of_the_estimate_are_kept_and_bad_commands_are_answered() {
 #[test]
 fn an_encoding_that_starts_and_one_that_says_goodbye_are_told() {
     let mut net = Net::new(1);
+    net.estimates = true;
     let (publisher, _, mut video) = call(&mut net);
     send_frame(&mut net, publisher, &video.frame(true, 0, false));
     // BYE (RFC 3550 §6.6).

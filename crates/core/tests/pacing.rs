@@ -40,7 +40,7 @@ struct Call {
 impl Call {
     fn new(bps: u64, filling: usize) -> Self {
         let mut net = Net::new(1);
-        net.probes = true;
+        net.estimates = true;
         let (publisher, subscriber) = (net.join(1), net.join(2));
         net.produce(1, publisher, Kind::Video, "v", single(1_000));
         net.produce(2, publisher, Kind::Audio, "a", single(2_000));

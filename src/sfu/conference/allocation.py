@@ -43,9 +43,10 @@ class ReceptionStats:
 class Allocator:
     """Of one process. Costs nothing while nobody receives."""
 
-    def __init__(self, clock: Clock, policy: LayerPolicy, *, start_bps: int, max_bps: int) -> None:
+    def __init__(self, clock: Clock, policy: LayerPolicy, *, adaptive: bool, start_bps: int, max_bps: int) -> None:
         self._clock = clock
         self._policy = policy
+        self._adaptive = adaptive
         self._start_bps = start_bps
         self._max_bps = max_bps
         self._receptions: dict[TransportId, Reception] = {}
@@ -72,6 +73,7 @@ class Allocator:
             transport,
             id=participant_id,
             policy=self._policy,
+            adaptive=self._adaptive,
             start_bps=self._start_bps,
             max_bps=self._max_bps,
             ladder_of=self._ladder,

@@ -51,7 +51,11 @@ class Conference:
         self._store = store if store is not None else MemoryStore()
         self._choose_feeds = choose_feeds
         self.allocator = Allocator(
-            clock, layer_policy or StandardPolicy(), start_bps=self.options.start_bps, max_bps=self.options.max_bps
+            clock,
+            layer_policy or StandardPolicy(),
+            adaptive=self.options.adaptive,
+            start_bps=self.options.start_bps,
+            max_bps=self.options.max_bps,
         )
         self._meetings: dict[str, Meeting] = {}
         self._ended: set[str] = set()

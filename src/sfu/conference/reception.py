@@ -63,6 +63,7 @@ class Reception:
         *,
         id: str,  # noqa: A002
         policy: LayerPolicy,
+        adaptive: bool,
         start_bps: int,
         max_bps: int,
         ladder_of: Callable[[Producer], Ladder],
@@ -73,6 +74,7 @@ class Reception:
         self.transport = transport
         self.timeline = Timeline()
         self._policy = policy
+        self._adaptive = adaptive
         self._start_bps = start_bps
         self._ladder_of = ladder_of
         self._wanted = wanted
@@ -91,7 +93,8 @@ class Reception:
         self._first_bps = start_bps
         self._sending_since: float | None = None
         self._is_measured = False
-        transport.set_bandwidth(min_bps=MIN_BPS, start_bps=start_bps, max_bps=max_bps)
+        if adaptive:
+            transport.set_bandwidth(min_bps=MIN_BPS, start_bps=start_bps, max_bps=max_bps)
 
     # what its client says
 
@@ -129,7 +132,7 @@ class Reception:
         allocation = self._policy.select(now, self._estimate(now), self._audio_bps, self._demands, self._subscriber)
         if allocation is self._allocation and not self._is_stale:
             return
-        if allocation.desired_bps != self._allocation.desired_bps:
+        if self._adaptive and allocation.desired_bps != self._allocation.desired_bps:
             self.transport.set_desired_bitrate(allocation.desired_bps)
         self._allocation, self._is_stale = allocation, False
         for slot, demand, choice in zip(self._fed, self._demands, allocation.choices, strict=True):
@@ -177,6 +180,8 @@ class Reception:
 
     def _estimate(self, now: float) -> int | None:
         """What its network carries, for the policy; see ``ANSWER_S`` and ``MEASURING_S``."""
+        if not self._adaptive:
+            return None
         known = self.transport.estimate_bps
         if not self._demands or not self.transport.is_secured:
             self._sending_since = None

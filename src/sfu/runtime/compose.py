@@ -52,6 +52,7 @@ def conference_options(config: Config) -> ConferenceOptions:
         audio_slots=meeting.audio_slots,
         video_slots_initial=meeting.video_slots_initial,
         video_slots_max=meeting.video_slots_max,
+        adaptive=config.layers.adaptive,
         start_bps=config.layers.start_bps,
         max_bps=config.layers.max_bps,
         codecs=codec_policy(config),

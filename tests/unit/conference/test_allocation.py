@@ -43,7 +43,7 @@ class Room:
         self.world = World()
         self.clock = VirtualClock()
         self.clock._now = self.world.now
-        options = ConferenceOptions(max_participants=BATCH * 4)
+        options = ConferenceOptions(max_participants=BATCH * 4, adaptive=True)
         self.conference = Conference(self.world.engine, self.clock, options, **how)
         self.meeting = asyncio.run(self.conference.create_meeting("Stand-up"))
         self.sent: dict[int, list[bool]] = {}

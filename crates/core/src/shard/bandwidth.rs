@@ -26,7 +26,8 @@ impl Shard {
 
     pub(super) fn set_desired_bitrate(&mut self, now: Time, id: TransportId, bps: u64) -> Outcome {
         let (key, transport) = self.transport(id)?;
-        transport.estimate(now).estimator.set_desired(now, bps);
+        let bandwidth = transport.bandwidth.as_mut().ok_or("set_bandwidth comes first")?;
+        bandwidth.estimator.set_desired(now, bps);
         self.touch(key);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Applies commands of the control plane. A command that cannot be applied changes nothing.
 
-use crate::command::{Command, ConsumerOptions, IceCredentials, Kind, LayerLimit, ProducerOptions, RtpMap, SrtpKeys};
+use crate::command::{Command, ConsumerOptions, IceCredentials, LayerLimit, ProducerOptions, RtpMap, SrtpKeys};
 use crate::egress::consumer::Consumer;
 use crate::ids::{ConsumerId, ProducerId, RouterId, TransportId};
 use crate::ingress::producer::Producer;
@@ -69,9 +69,7 @@ impl Shard {
             Command::AddProducer { producer, transport, options } => self.add_producer(producer, transport, options),
             Command::RemoveProducer { producer } => self.remove_producer(producer),
             Command::PauseProducer { producer, paused } => self.pause_producer(now, producer, paused),
-            Command::AddConsumer { consumer, transport, options } => {
-                self.add_consumer(now, consumer, transport, options)
-            }
+            Command::AddConsumer { consumer, transport, options } => self.add_consumer(consumer, transport, options),
             Command::RemoveConsumer { consumer } => self.remove_consumer(consumer),
             Command::SwitchConsumer { consumer, producer } => self.switch_consumer(now, consumer, producer),
             Command::SetLayers { consumer, limit } => self.set_layers(now, consumer, limit),
@@ -264,7 +262,7 @@ impl Shard {
         Ok(())
     }
 
-    fn add_consumer(&mut self, now: Time, id: ConsumerId, transport: TransportId, options: ConsumerOptions) -> Outcome {
+    fn add_consumer(&mut self, id: ConsumerId, transport: TransportId, options: ConsumerOptions) -> Outcome {
         if self.names.consumers.contains_key(&id) {
             return Err(DOUBLED);
         }
@@ -274,14 +272,10 @@ impl Shard {
         let random = self.random();
         let (transport_key, _) = self.transport(transport).map_err(|_| "unknown transport")?;
         self.claim_ssrcs(transport_key, &options)?;
-        let kind = options.kind;
         let key = self.consumers.insert_with(|key| Consumer::new(id, key, transport_key, options, random));
         self.names.consumers.insert(id, key);
         if let Some(transport) = self.transports.get_mut(transport_key) {
             transport.consumers.push(key);
-            if kind == Kind::Video {
-                transport.estimate(now);
-            }
         }
         self.touch(transport_key);
         Ok(())

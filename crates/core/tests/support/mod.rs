@@ -13,6 +13,7 @@ pub use client::{Client, Received};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
+use sfu_core::bwe::BweOptions;
 use sfu_core::command::{
     Codec, CodecId, Command, ConsumerOptions, EncodingOptions, ExtensionKind, IceCredentials, Kind, LayerLimit,
     PayloadType, ProducerOptions, RtpMap, SrtpKeys, SrtpProfile,
@@ -101,8 +102,8 @@ pub struct Net {
     pub profile: SrtpProfile,
     /// State of the dice and share, in 1/1,000, of datagrams that get lost on their way to clients.
     pub loss: (u64, u64),
-    /// Whether the network towards subscribers is probed; most tests look at media alone.
-    pub probes: bool,
+    /// Whether the network towards subscribers is estimated; most tests look at media alone.
+    pub estimates: bool,
 }
 
 pub fn address(id: u32) -> SocketAddr {
@@ -122,7 +123,7 @@ impl Net {
             stray: Vec::new(),
             profile: SrtpProfile::AeadAes128Gcm,
             loss: (seed, 0),
-            probes: false,
+            estimates: false,
         };
         net.apply(Command::AddRouter { router: ROUTER });
         net
@@ -270,8 +271,8 @@ impl Net {
         let options = ConsumerOptions { kind, mid, ssrc, rtx_ssrc, cname };
         let consumer = ConsumerId(id);
         self.apply(Command::AddConsumer { consumer, transport, options });
-        if !self.probes {
-            self.apply(Command::SetDesiredBitrate { transport, bps: 0 });
+        if kind == Kind::Video && self.estimates {
+            self.apply(Command::SetBandwidth { transport, options: BweOptions::default() });
         }
         self.switch(consumer, Some(producer));
         consumer

@@ -114,7 +114,7 @@ class Stage:
         self._certificate, self._client_certificate = _CERTIFICATES
         options = EngineOptions(certificate=self._certificate, seed=seed)
         self.engine = Engine(options, shard_factory=self._shard)
-        self.conference = Conference(self.engine, self.clock, ConferenceOptions())
+        self.conference = Conference(self.engine, self.clock, ConferenceOptions(adaptive=True))
         self.meeting = asyncio.run(self.conference.create_meeting())
         for index, link in enumerate(scenario.downlinks):
             flows = [

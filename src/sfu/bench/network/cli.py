@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -31,8 +33,8 @@ def network(
     if unknown:
         typer.echo(f"--only takes {', '.join(names)}, not {unknown[0]}", err=True)
         raise typer.Exit(EXIT_WRONG_USE)
-    logging.getLogger("sfu").setLevel(logging.ERROR)
-    board, firsts = run(tuple(only or ()), seeds, _progress)
+    with _only_errors():
+        board, firsts = run(tuple(only or ()), seeds, _progress)
     if scoreboard is not None:
         scoreboard.write_text(texts.markdown(board))
     if plot is not None:
@@ -51,6 +53,18 @@ def network(
         typer.echo(f"{board.runs} runs in {board.cpu_s:.1f} s of processor time: {speed:.0f} virtual seconds a second")
     if not board.holds:
         raise typer.Exit(EXIT_WORSE)
+
+
+@contextmanager
+def _only_errors() -> Iterator[None]:
+    """What simulated servers say of their clients is nobody's news."""
+    logger = logging.getLogger("sfu")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _progress(name: str) -> None:

@@ -30,7 +30,8 @@ struct Probing {
     packets: u32,
 }
 
-/// See the module. Made with a transport's first video consumer: audio alone adapts to nothing.
+/// See the module. Made when the control plane sets a transport's bounds (`SetBandwidth`); without it media goes out as it
+/// comes.
 #[derive(Debug)]
 pub struct Bandwidth {
     pub estimator: Estimator,

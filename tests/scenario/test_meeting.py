@@ -59,11 +59,15 @@ def test_who_comes_late_sees_everybody_within_a_quarter_of_a_second_at_40_ms_of_
     print(f"first frames of everybody after {took * 1e3:.0f} ms")
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_twenty_percent_of_loss_leaves_a_picture_that_moves(make_network, seed):
-    network = make_network(seed)
-    one, two = meet(network, 2, Link(delay_s=0.05, jitter_s=0.05, loss=0.2))
-    assert new_frames(network, two, one, 20) >= 0.8 * 20 * 25, f"seed {seed}"
+def test_twenty_percent_of_loss_leaves_a_picture_that_moves(make_network):
+    seconds, frames = 20, []
+    for seed in range(4):
+        network = make_network(seed)
+        one, two = meet(network, 2, Link(delay_s=0.05, jitter_s=0.05, loss=0.2))
+        frames.append(new_frames(network, two, one, seconds))
+    # DTLS has its own randomness, so a seed does not fix which packets are lost: one unlucky run may stand still twice.
+    assert sum(frames) >= 0.85 * len(frames) * seconds * 25, frames
+    assert min(frames) >= 0.5 * seconds * 25, frames
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -76,8 +76,8 @@ async def new_person(browser: Browser, request: pytest.FixtureRequest) -> AsyncI
     """Makes people: ``await new_person("Ada", quality="360")``. On a failure their consoles are printed."""
     people: list[Person] = []
 
-    async def make(name: str, *, quality: str = "360", script: str = "") -> Person:
-        context = await browser.new_context(viewport=VIEWPORT)
+    async def make(name: str, *, quality: str = "360", script: str = "", density: float = 1.0) -> Person:
+        context = await browser.new_context(viewport=VIEWPORT, device_scale_factor=density)
         await context.grant_permissions(["camera", "microphone", "clipboard-read", "clipboard-write"])
         await context.add_init_script(path=PROBE)
         preferences = json.dumps({"quality": quality})

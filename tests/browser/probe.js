@@ -4,7 +4,8 @@
 (() => {
   const connections = [];
   const sockets = [];
-  const probe = { connections, sockets, clickedAt: null, firstFrameAt: null };
+  const requests = [];
+  const probe = { connections, sockets, requests, clickedAt: null, firstFrameAt: null };
   globalThis.__probe = probe;
 
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
@@ -24,7 +25,15 @@
       super(...args);
       sockets.push(this);
     }
+
+    send(text) {
+      requests.push({ at: performance.now(), ...JSON.parse(text) });
+      super.send(text);
+    }
   };
+
+  // The last layout that the server was told of.
+  probe.layout = () => requests.findLast(({ type }) => type === "layout") ?? null;
 
   probe.connection = () => connections.findLast((pc) => pc.connectionState !== "closed") ?? null;
 

@@ -12,6 +12,10 @@ export class Connection extends EventTarget {
   #queue = Promise.resolve();
   /** @type {Map<string, MediaStreamTrack|null>} what each source should be sending, whether or not it can yet */
   #tracks = new Map();
+  /** @type {Map<string, string>} the codec that somebody chose for a source */
+  #codecs = new Map();
+  /** @type {Map<string, Record<string, boolean>>} which encodings of a source the server wants; absent: all */
+  #wanted = new Map();
 
   /**
    * @param {RTCIceServer[]} iceServers
@@ -43,11 +47,33 @@ export class Connection extends EventTarget {
    * Puts a track on a source's m-line, or takes it off with null. Before the first answer it is remembered.
    * @param {string} source
    * @param {MediaStreamTrack|null} track
+   * @param {{codec?: string|null}} [options]
    */
-  send(source, track) {
+  send(source, track, { codec = null } = {}) {
     this.#tracks.set(source, track);
     if (track) hint(source, track);
+    if (codec) this.#codecs.set(source, codec);
+    else this.#codecs.delete(source);
     return this.#inOrder(() => this.#attach(source));
+  }
+
+  /**
+   * The server wants these encodings of a source, by rid; those that are not named are wanted.
+   * @param {string} source
+   * @param {Record<string, boolean>} active
+   */
+  want(source, active) {
+    this.#wanted.set(source, { ...active });
+    return this.#inOrder(() => this.#configure(source));
+  }
+
+  /** The whole state of a `welcome`: of sources that are not in the list everything is wanted. */
+  wantOnly(list) {
+    const changed = new Set([...this.#wanted.keys(), ...list.map(({ source }) => source)]);
+    this.#wanted = new Map(list.map(({ source, active }) => [source, { ...active }]));
+    return this.#inOrder(async () => {
+      for (const source of changed) await this.#configure(source);
+    });
   }
 
   async #accept(sdp) {
@@ -58,6 +84,8 @@ export class Connection extends EventTarget {
     }
     for (const source of this.#tracks.keys()) await this.#attach(source);
     await this.#pc.setLocalDescription(await this.#pc.createAnswer());
+    // Codecs can be chosen from now on, since they are agreed.
+    for (const source of this.#codecs.keys()) await this.#configure(source);
     return this.#pc.localDescription.sdp;
   }
 
@@ -66,7 +94,13 @@ export class Connection extends EventTarget {
     const track = this.#tracks.get(source) ?? null;
     if (!sender || sender.track === track || this.#pc.signalingState === "closed") return;
     await sender.replaceTrack(track);
-    if (track) await configure(source, sender);
+    await this.#configure(source);
+  }
+
+  async #configure(source) {
+    const sender = this.#sender(source);
+    if (!sender?.track || this.#pc.signalingState === "closed") return;
+    await configure(source, sender, { codec: this.#codecs.get(source), wanted: this.#wanted.get(source) });
   }
 
   /** One change at a time: an answer, a replaced track and new parameters must not overlap. */

@@ -36,6 +36,12 @@ const CAMERA_BY_PIXELS = [
   },
 ];
 
+/**
+ * Of each video encoding: frame rates of a half and a quarter can be had of it too. For simulcast it has to be said:
+ * without it Chromium sends VP9 as one stream of layers.
+ */
+const SCALABILITY = "L1T3";
+
 const PROFILES = {
   microphone: { contentHint: "speech", single: { maxBitrate: 40_000 } },
   camera: { contentHint: "motion", degradation: "balanced", single: { maxBitrate: 1_800_000 } },
@@ -72,21 +78,45 @@ export function cameraEncodings(width, height) {
 /**
  * Applies the tables to a sender. A browser that refuses a field keeps its own default: worse, not broken.
  * @param {string} source
- * @param {RTCRtpSender} sender with the track that it is going to send, or none
+ * @param {RTCRtpSender} sender with the track that it sends, or is going to send
+ * @param {object} [choices]
+ * @param {string} [choices.codec] "VP9"; by default what the two sides agreed on first
+ * @param {Record<string, boolean>} [choices.wanted] by rid, "" without rids: false where nobody receives it
  */
-export async function configure(source, sender) {
-  const profile = PROFILES[source];
+export async function configure(source, sender, { codec, wanted = {} } = {}) {
   const parameters = sender.getParameters();
   if (!parameters.encodings?.length) return;
-  const { width = 1280, height = 720 } = sender.track?.getSettings() ?? {};
-  const rids = source === "camera" ? cameraEncodings(width, height) : {};
-  for (const encoding of parameters.encodings) {
-    Object.assign(encoding, rids[encoding.rid] ?? profile.single);
-  }
-  if (profile.degradation) parameters.degradationPreference = profile.degradation;
+  const changes = encodingsFor(source, parameters, sender.track, { codec, wanted });
+  if (await tryChange(sender, changes, PROFILES[source].degradation)) return;
+  // A codec, or a browser, without temporal layers.
+  const plain = changes.map(({ scalabilityMode, ...rest }) => rest);
+  if (await tryChange(sender, plain, PROFILES[source].degradation)) return;
+  console.warn(`sfu: the browser kept its own encoding of ${source}`);
+}
+
+async function tryChange(sender, changes, degradation) {
+  // What was read is good for one try alone.
+  const parameters = sender.getParameters();
+  parameters.encodings.forEach((encoding, index) => Object.assign(encoding, changes[index]));
+  if (degradation) parameters.degradationPreference = degradation;
   try {
     await sender.setParameters(parameters);
-  } catch (error) {
-    console.warn(`sfu: the browser kept its own encoding of ${source}:`, error.message);
+    return true;
+  } catch {
+    return false;
   }
+}
+
+/** @returns {RTCRtpEncodingParameters[]} what to change of each encoding */
+function encodingsFor(source, { encodings, codecs = [] }, track, { codec, wanted }) {
+  const { width = 1280, height = 720 } = track?.getSettings() ?? {};
+  const rids = source === "camera" ? cameraEncodings(width, height) : {};
+  const chosen = codec && codecs.find(({ mimeType }) => mimeType.toLowerCase() === `video/${codec}`.toLowerCase());
+  return encodings.map(({ rid }) => {
+    const fields = { active: true, ...(rids[rid] ?? PROFILES[source].single) };
+    fields.active &&= wanted[rid ?? ""] !== false;
+    if (kindOf(source) !== "video") return fields;
+    // A choice that is taken back leaves the field out.
+    return { ...fields, scalabilityMode: SCALABILITY, codec: chosen || undefined };
+  });
 }

@@ -29,6 +29,12 @@ export class Api {
     return this.#call("POST", `meetings/${encodeURIComponent(id)}/join`, { body: { name } });
   }
 
+  /** @returns {Promise<object>} what somebody received, second by second; docs/signaling.md, "Quality" */
+  quality(id, participantId, seconds) {
+    const who = `${encodeURIComponent(id)}/participants/${encodeURIComponent(participantId)}`;
+    return this.#call("GET", `meetings/${who}/quality?seconds=${seconds}`);
+  }
+
   /** Leaves by HTTP. With `keepalive` the request outlives the page, which is what `pagehide` needs. */
   leave(id, token, { keepalive = false } = {}) {
     return this.#call("POST", `meetings/${encodeURIComponent(id)}/leave`, { token, keepalive });

@@ -1,21 +1,29 @@
 /**
- * What is received: which slot shows or plays whom, the sound of all of them, and when there are too few.
+ * What is received: which slot shows or plays whom and how well, the sound of all of them, where the page shows them,
+ * and when there are too few.
  */
 import { AudioOutput } from "./audio.js";
 import { kindOf } from "./encodings.js";
 import { levelsOf } from "./levels.js";
 import { SlotTable, wantedSlots } from "./slots.js";
+import { Views } from "./views.js";
 
 export class Incoming {
   audio = new AudioOutput();
+  /** @type {Views} */
+  views;
   #slots = new SlotTable();
   #connection = null;
   #maxVideo;
   #asked = 0;
 
-  /** @param {number} maxVideo most videos to receive at once */
-  constructor(maxVideo) {
+  /**
+   * @param {number} maxVideo most videos to receive at once
+   * @param {(layout: object) => Promise<boolean>} sayLayout see `Views`
+   */
+  constructor(maxVideo, sayLayout) {
     this.#maxVideo = maxVideo;
+    this.views = new Views((...which) => this.#slots.find(...which)?.mid ?? null, sayLayout);
   }
 
   /** Starts anew on a new connection. */
@@ -34,10 +42,25 @@ export class Incoming {
     this.#slots.update(slots);
   }
 
+  /** The whole state of a `welcome`. */
+  replace({ slots, quality }) {
+    this.#slots.update(slots);
+    this.#slots.replaceQualities(quality ?? []);
+    this.views.forgotten();
+  }
+
+  /** Takes a `quality` notification over. @returns {object} what `quality` of `Meeting` says */
+  judge({ mid, state, reason }) {
+    this.#slots.setQuality({ mid, state, reason });
+    const { participantId = null, source = null } = this.#slots.get(mid) ?? {};
+    return { mid, participantId, source, state, reason };
+  }
+
   /** Plays what there is to hear. @returns {import("./slots.js").Slot[]} the video slots */
   refresh() {
     const tracks = this.#slots.ofKind("audio").map(({ mid }) => this.#receiver(mid)?.track);
     this.audio.play(tracks.filter(Boolean));
+    this.views.changed();
     return this.#slots.ofKind("video");
   }
 
@@ -45,7 +68,8 @@ export class Incoming {
   video(participantId, source) {
     const slot = this.#slots.find(participantId, source);
     if (slot?.kind !== "video") return null;
-    return { mid: slot.mid, state: slot.state, codec: slot.codec, track: this.#receiver(slot.mid)?.track ?? null };
+    const { mid, state, codec } = slot;
+    return { mid, state, codec, track: this.#receiver(mid)?.track ?? null, quality: this.#slots.quality(mid) };
   }
 
   /** See `Meeting.levels`. */
@@ -66,6 +90,7 @@ export class Incoming {
   }
 
   stop() {
+    this.views.close();
     this.audio.play([]);
   }
 

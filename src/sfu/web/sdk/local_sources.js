@@ -2,7 +2,7 @@
  * What this participant wants to publish, whether or not the server knows it yet: after a reconnection
  * the difference to the server's view is what has to be said again.
  *
- * @typedef {{track: MediaStreamTrack, muted: boolean, onEnded: () => void}} Entry
+ * @typedef {{track: MediaStreamTrack, muted: boolean, codec: string|null, onEnded: () => void}} Entry
  */
 export class LocalSources {
   /** @type {Map<string, Entry>} */
@@ -14,12 +14,12 @@ export class LocalSources {
     this.#ended = ended;
   }
 
-  set(source, track, muted) {
+  set(source, track, muted, codec = null) {
     this.delete(source);
     const onEnded = () => this.#ended(source);
     track.addEventListener("ended", onEnded);
     track.enabled = !muted;
-    this.#entries.set(source, { track, muted, onEnded });
+    this.#entries.set(source, { track, muted, codec, onEnded });
   }
 
   /** @returns {boolean} whether it was there */

@@ -15,6 +15,7 @@ import { MAX_VIDEO_SLOTS } from "./slots.js";
 import { StatsSummary } from "./stats.js";
 
 export class Meeting extends EventTarget {
+  #api;
   #sessions;
   #state = "idle";
   #roster = new Roster();
@@ -36,9 +37,10 @@ export class Meeting extends EventTarget {
     this.id = id;
     this.name = name;
     this.title = "";
-    this.#incoming = new Incoming(maxVideo);
+    this.#incoming = new Incoming(maxVideo, (layout) => this.#sayLayout(layout));
     this.#entered.promise.catch(() => {});
     const api = new Api(server);
+    this.#api = api;
     this.#sessions = new Sessions(
       { join: () => api.join(id, name), leave: (token) => api.leave(id, token, { keepalive: true }) },
       {
@@ -96,10 +98,12 @@ export class Meeting extends EventTarget {
    * `join`. The caller keeps the track; when it ends, the source is unpublished and `source-ended` follows.
    * @param {"microphone"|"camera"|"screen"|"screen_audio"} source
    * @param {MediaStreamTrack} track
+   * @param {{muted?: boolean, codec?: "VP8"|"VP9"|"H264"|"AV1"}} [options] `codec`: of a video, where the browser
+   *   has it; by default what browser and server agree on first
    */
-  async publish(source, track, { muted = false } = {}) {
-    this.#sources.set(source, track, muted);
-    await this.#session?.connection.send(source, track);
+  async publish(source, track, { muted = false, codec = null } = {}) {
+    this.#sources.set(source, track, muted, codec);
+    await this.#session?.connection.send(source, track, { codec });
     await this.#tell("publish", { source, muted });
   }
 
@@ -121,16 +125,49 @@ export class Meeting extends EventTarget {
   }
 
   /**
-   * @returns {{mid: string, track: MediaStreamTrack|null, state: string, codec: string|null}|null} the remote
-   *   video of a participant's `camera` or `screen`; null when no slot shows it
+   * @returns {{mid: string, track: MediaStreamTrack|null, state: string, codec: string|null,
+   *   quality: import("./slots.js").Quality}|null} the remote video of a participant's `camera` or `screen`; null
+   *   when no slot shows it
    */
   video(participantId, source) {
     return this.#incoming.video(participantId, source);
   }
 
-  /** Caps the layers that a video slot gets; omit both for the best. See `layers` in docs/signaling.md. */
-  setLayers(mid, { spatial, temporal } = {}) {
-    return this.#tell("layers", { mid, spatial, temporal });
+  /**
+   * Says that an element shows a remote video, so that as much is received as can be seen: its size, scrolling and
+   * the tab's visibility are followed from now on. Once any element is observed, videos that none shows count as out
+   * of view. Again with other options or another participant: takes them over.
+   * @param {Element} element a `<video>` or what stands for it
+   * @param {string} participantId
+   * @param {"camera"|"screen"} source
+   * @param {{pinned?: boolean, fps?: number}} [options] `pinned`: the person chose it, it comes first;
+   *   `fps`: frames a second that are worth sending, 1..120
+   */
+  observe(element, participantId, source, options) {
+    this.#incoming.views.observe(element, participantId, source, options);
+  }
+
+  /** The element shows it no longer. */
+  unobserve(element) {
+    this.#incoming.views.unobserve(element);
+  }
+
+  /**
+   * Caps the layers that a video slot gets; omit both for the best. `paused`: sends nothing of it until false.
+   * See `layers` in docs/signaling.md.
+   */
+  setLayers(mid, { spatial, temporal, paused } = {}) {
+    return this.#tell("layers", { mid, spatial, temporal, paused });
+  }
+
+  /**
+   * What this participant received, second by second, and why it was no better. See "Quality" in docs/signaling.md.
+   * @param {number} [seconds] how far back, 1..900
+   * @returns {Promise<object|null>} null before the meeting is joined
+   */
+  async timeline(seconds = 60) {
+    const id = this.participantId;
+    return id ? this.#api.quality(this.id, id, seconds) : null;
   }
 
   /** @returns {Map<string, number>} participant id -> microphone level now, 0..1; cheap, call it often */
@@ -151,7 +188,7 @@ export class Meeting extends EventTarget {
     const { joined, connection } = session;
     this.title = joined.meeting.title ?? "";
     this.#incoming.begin(connection, joined.slots);
-    for (const [source, { track }] of this.#sources.entries()) connection.send(source, track);
+    for (const [source, { track, codec }] of this.#sources.entries()) connection.send(source, track, { codec });
     session.addEventListener("state", ({ detail }) => this.#onSessionState(detail));
     session.addEventListener("welcome", ({ detail }) => this.#onWelcome(detail));
     session.addEventListener("notification", ({ detail }) => this.#onNotification(detail));
@@ -165,9 +202,10 @@ export class Meeting extends EventTarget {
     else if (this.#state === "connected") this.#become("reconnecting");
   }
 
-  #onWelcome({ participants, slots }) {
+  #onWelcome({ participants, slots, quality, encodings }) {
     this.#emitChanges(this.#roster.replace(participants));
-    this.#incoming.update(slots);
+    this.#incoming.replace({ slots, quality });
+    this.#session.connection.wantOnly(encodings ?? []);
     this.#slotsChanged();
     const known = this.participants.get(this.participantId)?.sources ?? {};
     for (const [type, fields] of this.#sources.difference(known)) this.#tell(type, fields).catch(console.warn);
@@ -184,6 +222,8 @@ export class Meeting extends EventTarget {
         this.#incoming.update(message.slots);
         this.#slotsChanged();
       },
+      quality: () => this.#emit("quality", this.#incoming.judge(message)),
+      encodings: () => this.#session?.connection.want(message.source, message.active),
       meeting_ended: () => this.#close(message.reason),
     };
     handlers[message.type]?.();
@@ -198,6 +238,19 @@ export class Meeting extends EventTarget {
     const others = [...this.participants.values()].filter(({ id }) => id !== this.participantId);
     const video = this.#incoming.shortage(others);
     if (video !== null) this.#tell("slots", { video }).catch(console.warn);
+  }
+
+  /** @returns {Promise<boolean>} whether the server has it */
+  async #sayLayout(layout) {
+    const session = this.#session;
+    if (!session?.signalingOpen) return false;
+    try {
+      await session.request("layout", layout);
+      return true;
+    } catch (error) {
+      if (error.code !== "signaling_lost") console.warn("sfu: layout:", error.message);
+      return false;
+    }
   }
 
   #sourceEnded(source) {

@@ -4,10 +4,15 @@
  *
  * @typedef {{mid: string, kind: "audio"|"video", participantId: string|null, source: string|null,
  *   state: "active"|"idle"|"muted"|"unsupported_codec", codec: string|null}} Slot
+ * @typedef {{state: "full"|"reduced"|"paused", reason: string}} Quality see docs/signaling.md, "Quality"
  */
+const FULL = Object.freeze({ state: "full", reason: "none" });
+
 export class SlotTable {
   /** @type {Map<string, Slot>} */
   #slots = new Map();
+  /** @type {Map<string, Quality>} by mid; told when it changes, so it outlives the feed of a slot */
+  #qualities = new Map();
 
   /** The m-lines that exist, from the join answer or an offer; feeds that are known already stay. */
   declare(list) {
@@ -33,6 +38,27 @@ export class SlotTable {
 
   clear() {
     this.#slots.clear();
+    this.#qualities.clear();
+  }
+
+  /** @param {{mid: string, state: string, reason: string}[]} list everything that was ever told of a slot */
+  replaceQualities(list) {
+    this.#qualities.clear();
+    for (const entry of list) this.setQuality(entry);
+  }
+
+  setQuality({ mid, state, reason }) {
+    this.#qualities.set(mid, Object.freeze({ state, reason }));
+  }
+
+  /** @returns {Quality} */
+  quality(mid) {
+    return this.#qualities.get(mid) ?? FULL;
+  }
+
+  /** @returns {Slot|null} */
+  get(mid) {
+    return this.#slots.get(mid) ?? null;
   }
 
   /** @returns {Slot[]} */

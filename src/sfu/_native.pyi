@@ -215,6 +215,8 @@ class LoadGen:
         """Closes its socket; what it counted is forgotten. The server is not told."""
     def set_transport_cc_id(self, peer: int, extension_id: int) -> None:
         """The server writes transport-wide sequence numbers under this id and not under the offered one."""
+    def set_rtx_pt(self, peer: int, pt: int) -> None:
+        """Retransmissions come under this payload type: counted as probes, because the peer asks for none."""
     def send_dtls(self, peer: int, datagram: bytes) -> bool:
         """False when the socket did not take it."""
     def set_srtp_keys(
@@ -231,8 +233,9 @@ class LoadGen:
     def report(self, group: int = 0) -> dict[str, Any]:
         """What a group's peers counted since the last reset:
 
-        {"elapsed_us", "published", "published_bytes", "packets", "bytes", "lost", "duplicates", "sampled", "damaged",
-         "unsent", "keyframe_requests", "streams", "silent_streams", "connected", "late_us",
+        {"elapsed_us", "published", "published_bytes", "packets", "bytes", "probes", "probe_bytes", "lost",
+         "duplicates", "sampled", "damaged", "unsent", "keyframe_requests", "streams", "silent_streams", "connected",
+         "late_us",
          "latency_us": {"p50", "p90", "p99", "p99_9", "max"}, "latency_counts": [(microseconds, count)]}
         """
     def close(self) -> None:

@@ -117,6 +117,12 @@ impl Engine {
         Some(())
     }
 
+    /// Retransmissions were negotiated, and come under this payload type.
+    pub fn set_rtx_pt(&mut self, number: u32, pt: u8) -> Option<()> {
+        self.peer_mut(number)?.sink.set_rtx_pt(pt);
+        Some(())
+    }
+
     /// Starts to publish; `source` makes the streams at the given time. Publishers' frames do not fall together: each
     /// has a place of its own in the interval of a frame, the same in each run.
     pub fn publish(&mut self, number: u32, source: impl FnOnce(Time) -> Source) -> Option<()> {

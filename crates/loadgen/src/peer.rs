@@ -52,6 +52,9 @@ pub struct Totals {
     /// Media packets that came, duplicates included, and their bytes (UDP payload).
     pub packets: u64,
     pub bytes: u64,
+    /// Packets that are no media, by which the server learns what the path carries, and their bytes (UDP payload).
+    pub probes: u64,
+    pub probe_bytes: u64,
     /// Samples that were decrypted, and those that were not what a publisher sent.
     pub sampled: u64,
     pub damaged: u64,
@@ -179,6 +182,8 @@ impl Peer {
             return;
         };
         if self.sink.add_probe(at, bytes, &header) {
+            totals.probes += 1;
+            totals.probe_bytes += bytes.len() as u64;
             return;
         }
         totals.packets += 1;

@@ -24,6 +24,7 @@ const PROBE_MID: &[u8] = b"probator";
 pub struct Sink {
     ssrc: u32,
     transport_cc_id: u8,
+    rtx_pt: Option<u8>,
     streams: Vec<(u32, Continuity)>,
     packets: u32,
     first: Option<Time>,
@@ -39,6 +40,7 @@ impl Sink {
         Self {
             ssrc,
             transport_cc_id: TRANSPORT_CC_ID,
+            rtx_pt: None,
             streams: Vec::new(),
             packets: phase,
             first: None,
@@ -54,6 +56,11 @@ impl Sink {
         self.transport_cc_id = id;
     }
 
+    /// Retransmissions (RFC 4588) come under this payload type.
+    pub fn set_rtx_pt(&mut self, pt: u8) {
+        self.rtx_pt = Some(pt);
+    }
+
     /// Notes a packet that came at `at`; whether it is to be decrypted.
     pub fn add(&mut self, at: Time, packet: &[u8], header: &RtpHeader) -> bool {
         if let Some((_, stream)) = self.streams.iter_mut().find(|(ssrc, _)| *ssrc == header.ssrc) {
@@ -67,9 +74,10 @@ impl Sink {
         at.since(first) < SAMPLE_ALL || self.packets.is_multiple_of(SAMPLE)
     }
 
-    /// Notes when a probe came, for feedback alone; false: the packet is none.
+    /// Notes when a probe came, for feedback alone; false: the packet is none. What comes as a retransmission is one,
+    /// be it media once more or padding: this peer asks for none.
     pub fn add_probe(&mut self, at: Time, packet: &[u8], header: &RtpHeader) -> bool {
-        let is_probe = header.extension(packet, MID_ID) == Some(PROBE_MID);
+        let is_probe = self.rtx_pt == Some(header.pt) || header.extension(packet, MID_ID) == Some(PROBE_MID);
         if is_probe {
             self.note_arrival(at, packet, header);
         }
@@ -186,10 +194,11 @@ mod tests {
 
     #[test]
     fn a_probe_is_told_in_feedback_and_is_no_stream() {
-        for (mid, is_probe) in [(PROBE_MID, true), (b"1".as_slice(), false)] {
+        for (pt, mid, is_probe) in [(127, PROBE_MID, true), (97, b"1".as_slice(), true), (96, b"1".as_slice(), false)] {
             let mut sink = Sink::new(1, 0);
+            sink.set_rtx_pt(97);
             let mut packet = [0u8; 64];
-            let fields = HeaderFields { marker: false, pt: 127, seq: 1, timestamp: 0, ssrc: 1_234, has_padding: false };
+            let fields = HeaderFields { marker: false, pt, seq: 1, timestamp: 0, ssrc: 1_234, has_padding: false };
             let extensions = [(MID_ID, mid), (TRANSPORT_CC_ID, [0, 7].as_slice())];
             let len = HeaderWriter::write(&mut packet, &fields, &extensions).unwrap();
             let header = RtpHeader::parse(&packet[..len]).unwrap();

@@ -87,6 +87,10 @@ impl LoadGen {
         self.with(py, |engine| engine.set_transport_cc_id(peer, extension_id))?.ok_or_else(|| unknown(peer))
     }
 
+    fn set_rtx_pt(&self, py: Python<'_>, peer: u32, pt: u8) -> PyResult<()> {
+        self.with(py, |engine| engine.set_rtx_pt(peer, pt))?.ok_or_else(|| unknown(peer))
+    }
+
     fn send_dtls(&self, py: Python<'_>, peer: u32, datagram: &[u8]) -> PyResult<bool> {
         self.with(py, |engine| engine.peer(peer).map(|peer: &Peer| peer.send(datagram)))?.ok_or_else(|| unknown(peer))
     }
@@ -164,6 +168,8 @@ fn report<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>>
         ("published_bytes", totals.published_bytes),
         ("packets", totals.packets),
         ("bytes", totals.bytes),
+        ("probes", totals.probes),
+        ("probe_bytes", totals.probe_bytes),
         ("lost", report.lost),
         ("duplicates", report.duplicates),
         ("sampled", totals.sampled),

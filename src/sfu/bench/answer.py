@@ -1,6 +1,7 @@
 """A participant's answer to the server's offer (docs/signaling.md), written by text alone and apart from ``sfu.sdp``.
 
-Opus and VP8 without retransmission: what is lost stays lost and is counted. One encoding, no simulcast.
+Opus and VP8. Retransmission is taken, as browsers do, and never asked for: what is lost stays lost and is counted, but
+the server may probe by it. One encoding, no simulcast.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ def _section(section: list[str], local: whip.Local, sending: Collection[str]) ->
     extensions = [line for line in _EXTENSIONS if line in section]
     if not set(whip.EXTENSIONS) <= set(extensions):
         raise whip.SignalingError(f"m-line {mid} of the offer numbers its extensions otherwise than the generator")
+    rtx = _retransmission(section, pt) if kind == "video" else []
+    payload_types = " ".join([pt, *(line.removeprefix("a=rtpmap:").split(" ")[0] for line in rtx[:1])])
     feedback = [f"a=rtcp-fb:{pt} {what}" for what in _KEPT_FEEDBACK]
     return [
-        f"m={kind} 9 UDP/TLS/RTP/SAVPF {pt}",
+        f"m={kind} 9 UDP/TLS/RTP/SAVPF {payload_types}",
         "c=IN IP4 0.0.0.0",
         "a=rtcp-mux",
         "a=rtcp-rsize",
@@ -54,8 +57,18 @@ def _section(section: list[str], local: whip.Local, sending: Collection[str]) ->
         *extensions,
         mapping,
         *(line for line in feedback if line in section),
+        *rtx,
         *_direction(section, kind, local, sends=mid in sending),
     ]
+
+
+def _retransmission(section: list[str], pt: str) -> list[str]:
+    """The offer's lines of it, that with its payload type first; none when there is no retransmission of ``pt``."""
+    for line in section:
+        rtx_pt, _, parameters = line.removeprefix("a=fmtp:").partition(" ")
+        if line.startswith("a=fmtp:") and parameters == f"apt={pt}":
+            return [f"a=rtpmap:{rtx_pt} rtx/90000", line]
+    return []
 
 
 def _direction(section: list[str], kind: str, local: whip.Local, *, sends: bool) -> list[str]:

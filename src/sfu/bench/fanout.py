@@ -43,6 +43,8 @@ class Result:
     """Of one processor; None, as all costs, for a server that was not started here."""
     published: int
     packets: int
+    probes: int
+    """Packets beside these that are no media: by them the server learns what paths carry."""
     lost: int
     loss_share: float
     """Of what was expected."""
@@ -123,6 +125,7 @@ def result_of(
         cpu_share=window.cpu_share,
         published=counted["published"],
         packets=window.packets,
+        probes=counted["probes"],
         lost=window.lost,
         loss_share=window.loss_share,
         duplicates=counted["duplicates"],

@@ -119,6 +119,8 @@ class Load:
         except OSError as error:
             raise JoinError(f"the client's socket: {error}") from error
         self._generator.set_transport_cc_id(peer, remote.transport_cc_id)
+        if remote.rtx_pt is not None:
+            self._generator.set_rtx_pt(peer, remote.rtx_pt)
         keys_set: asyncio.Future[None] = self._loop.create_future()
         self._joining[peer] = _Joining(DtlsClient(self._context, remote.fingerprint), keys_set)
         for event in self._early.pop(peer, []):

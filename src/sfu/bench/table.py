@@ -58,6 +58,7 @@ def fanout_rows(result: dict[str, Any]) -> Rows:
         ("server CPU us per forwarded packet", number(result["cpu_us_per_packet"], 2)),
         *_floor_rows(result),
         ("server CPU, % of one processor", number(result["cpu_share"], 1, scale=100)),
+        ("probe packets beside them", f"{result['probes']:,.0f}"),
         ("lost packets", f"{result['lost']:,.0f} ({result['loss_share']:.4%})"),
         ("duplicates", f"{result['duplicates']:,.0f}"),
         ("damaged samples", f"{result['damaged']:,.0f}"),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 VIDEO_PT, AUDIO_PT = 96, 111
+_RTX_PT = 97
 VIDEO_MID, AUDIO_MID = "1", "0"
 _TRANSPORT_CC_ID = 6
 _TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
@@ -54,10 +55,18 @@ class Answer:
     fingerprint: tuple[str, str]
     transport_cc_id: int = _TRANSPORT_CC_ID
     """Under which the server writes transport-wide sequence numbers; as offered, or as it insists."""
+    rtx_pt: int | None = None
+    """Payload type of VP8's retransmissions; None: there are none."""
 
 
 def offer(local: Local, direction: Literal["sendonly", "recvonly"], *, audio: bool) -> str:
-    """Opus and VP8, no retransmission: what is lost stays lost and is counted."""
+    """Opus and VP8; a subscriber takes retransmissions (RFC 4588), as browsers do.
+
+    It never asks for one, so that what is lost stays lost and is counted, but a server may send some by itself to
+    learn what the path carries. A publisher repeats nothing.
+    """
+    receives = direction == "recvonly"
+    payload_types = f"{VIDEO_PT} {_RTX_PT}" if receives else f"{VIDEO_PT}"
     transport = [
         "c=IN IP4 0.0.0.0",
         "a=rtcp-mux",
@@ -75,9 +84,10 @@ def offer(local: Local, direction: Literal["sendonly", "recvonly"], *, audio: bo
         lines += [f"m=audio 9 UDP/TLS/RTP/SAVPF {AUDIO_PT}", *transport, AUDIO_LEVEL, f"a=mid:{AUDIO_MID}"]
         lines += [f"a=rtpmap:{AUDIO_PT} opus/48000/2", f"a=rtcp-fb:{AUDIO_PT} transport-cc"]
         lines += [f"a=ssrc:{local.audio_ssrc} cname:bench"] if direction == "sendonly" else []
-    lines += [f"m=video 9 UDP/TLS/RTP/SAVPF {VIDEO_PT}", *transport, f"a=mid:{VIDEO_MID}"]
+    lines += [f"m=video 9 UDP/TLS/RTP/SAVPF {payload_types}", *transport, f"a=mid:{VIDEO_MID}"]
     lines += [f"a=rtpmap:{VIDEO_PT} VP8/90000", f"a=rtcp-fb:{VIDEO_PT} transport-cc"]
     lines += [f"a=rtcp-fb:{VIDEO_PT} nack pli", f"a=rtcp-fb:{VIDEO_PT} ccm fir"]
+    lines += [f"a=rtpmap:{_RTX_PT} rtx/90000", f"a=fmtp:{_RTX_PT} apt={VIDEO_PT}"] if receives else []
     lines += [f"a=ssrc:{local.video_ssrc} cname:bench"] if direction == "sendonly" else []
     return "\r\n".join(lines) + "\r\n"
 
@@ -95,12 +105,17 @@ def parse_answer(sdp: str) -> Answer:
         raise SignalingError(f"the answer has a fingerprint of {algorithm}")
     # One byte of header has room for the ids 1 to 14 (RFC 8285 §4.2).
     extension = re.search(rf"^a=extmap:([1-9]|1[0-4])(?:/\w+)? {re.escape(_TRANSPORT_CC_URI)}\s*$", sdp, re.MULTILINE)
+    # mediasoup chooses payload types of its own.
+    video = re.search(r"^a=rtpmap:(\d+) VP8/90000", sdp, re.MULTILINE | re.IGNORECASE)
+    pt = VIDEO_PT if video is None else video[1]
+    rtx = re.search(rf"^a=fmtp:(\d{{1,2}}|1[01]\d|12[0-7]) apt={pt}\b", sdp, re.MULTILINE)
     return Answer(
         (candidate[1], int(candidate[2])),
         _attribute(sdp, "ice-ufrag"),
         _attribute(sdp, "ice-pwd"),
         (algorithm, value),
         _TRANSPORT_CC_ID if extension is None else int(extension[1]),
+        None if rtx is None else int(rtx[1]),
     )
 
 

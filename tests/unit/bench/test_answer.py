@@ -45,9 +45,15 @@ def test_who_only_watches_sends_nothing() -> None:
     assert not any(media.receives for media in session(set()).media)
 
 
-def test_opus_and_vp8_come_back_without_retransmission() -> None:
+def test_opus_and_vp8_come_back_with_retransmission_of_vp8() -> None:
     agreed = session({"0", "1"})
     assert {entry.codec for entry in agreed.send.payload_types} == {CodecId(CodecName.OPUS), CodecId(CodecName.VP8)}
+    assert {entry.rtx_pt for entry in agreed.send.payload_types} == {None, 97}
+
+
+def test_an_offer_without_retransmission_is_answered_without_it() -> None:
+    without = offer().replace("a=fmtp:97 apt=96", "a=fmtp:97 apt=98")
+    agreed = apply_answer(SessionDescription.parse(without), SessionDescription.parse(answer(without, LOCAL, {"1"})))
     assert all(entry.rtx_pt is None for entry in agreed.send.payload_types)
 
 

@@ -83,7 +83,7 @@ def test_transport_wide_feedback_is_taken_under_the_number_that_the_clients_know
 
 def test_the_server_s_offer_says_all_that_an_answer_says() -> None:
     answer = whip.parse_answer(SERVER.replace("m=application 9", "m=application 1"))
-    assert answer == whip.Answer(("192.0.2.1", 40000), "theirs", "their-password", ("sha-256", "CC:DD"), 5)
+    assert answer == whip.Answer(("192.0.2.1", 40000), "theirs", "their-password", ("sha-256", "CC:DD"), 5, 97)
 
 
 def test_an_attribute_is_found_at_session_level_before_the_media_s() -> None:

@@ -27,6 +27,27 @@ def test_without_audio_there_is_no_line_of_it() -> None:
     assert "a=group:BUNDLE 1\r\n" in offer(LOCAL, "sendonly", audio=False)
 
 
+def test_only_who_receives_takes_retransmissions() -> None:
+    assert "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n" in offer(LOCAL, "recvonly", audio=True)
+    assert "a=fmtp:97 apt=96\r\n" in offer(LOCAL, "recvonly", audio=True)
+    assert "rtx" not in offer(LOCAL, "sendonly", audio=True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "pt"),
+    [
+        ([], None),
+        (["a=rtpmap:96 VP8/90000", "a=fmtp:97 apt=96"], 97),
+        (["a=rtpmap:101 VP8/90000", "a=rtpmap:102 rtx/90000", "a=fmtp:102 apt=101"], 102),
+        (["a=rtpmap:96 VP8/90000", "a=rtpmap:98 VP9/90000", "a=fmtp:99 apt=98"], None),
+        (["a=rtpmap:96 VP8/90000", "a=fmtp:128 apt=96"], None),
+        (["a=rtpmap:96 VP8/90000", "a=fmtp:97 apt=960"], None),
+    ],
+)
+def test_an_answer_says_where_retransmissions_come(lines: list[str], pt: int | None) -> None:
+    assert parse_answer("\r\n".join([ANSWER, *lines])).rtx_pt == pt
+
+
 def test_an_answer_says_where_the_server_is_and_who() -> None:
     answer = parse_answer(ANSWER)
     assert answer.address == ("192.0.2.1", 40000)

@@ -7,7 +7,7 @@ import pytest
 from sfu.bench.network.cases import CASES
 from sfu.bench.network.runner import run
 
-SEEDS = 3
+SEEDS = 5
 
 
 @pytest.mark.parametrize("name", [case.name for case in CASES])

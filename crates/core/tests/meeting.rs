@@ -138,7 +138,7 @@ fn a_packet_lost_upstream_is_asked_for_and_fills_its_place() {
 }
 
 #[test]
-fn a_subscriber_s_nack_is_answered_once_per_round_trip_over_rtx() {
+fn a_subscriber_s_nack_is_answered_over_rtx_once_per_round_trip_and_twice_when_it_comes_again() {
     let mut net = Net::new(6);
     let (publisher, subscriber) = (net.join(1), net.join(2));
     let producer = net.produce(1, publisher, Kind::Video, "v", single(1_000));
@@ -152,16 +152,35 @@ fn a_subscriber_s_nack_is_answered_once_per_round_trip_over_rtx() {
     net.nack(subscriber, 70, &[asked.header.seq]);
     let client = net.client(subscriber);
     let repeated = client.stream(71);
-    assert_eq!(repeated.len(), 2);
+    assert_eq!(repeated.len(), 3);
+    let seqs: Vec<u16> = repeated.iter().map(|rtx| rtx.header.seq).collect();
+    assert!(seqs.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "{seqs:?}");
     for rtx in repeated {
         assert_eq!(rtx.header.pt, support::VP8_RTX_PT);
         assert_eq!(rtx.payload()[..2], asked.header.seq.to_be_bytes());
         assert_eq!(&rtx.payload()[2..], asked.payload());
         assert_eq!((rtx.header.timestamp, rtx.header.marker), (asked.header.timestamp, asked.header.marker));
     }
-    assert_eq!((net.drops("nack_too_soon"), net.consumer(consumer).retransmitted), (1, 2));
+    assert_eq!((net.drops("nack_too_soon"), net.consumer(consumer).retransmitted), (1, 3));
     net.nack(subscriber, 70, &[asked.header.seq.wrapping_add(5_000)]);
     assert_eq!(net.drops("nack_unknown"), 1);
+}
+
+#[test]
+fn what_is_missing_of_the_newest_keyframe_is_sent_again_twice_at_once() {
+    let mut net = Net::new(6);
+    let (publisher, subscriber) = (net.join(1), net.join(2));
+    let producer = net.produce(1, publisher, Kind::Video, "v", single(1_000));
+    net.consume(7, subscriber, Kind::Video, producer);
+    let mut video = Vp8::new(1_000, "v");
+    send_frame(&mut net, publisher, &video.frame(true, 0, false));
+    send_frame(&mut net, publisher, &video.frame(false, 0, false));
+    let sent: Vec<_> = net.client(subscriber).stream(70).iter().map(|it| it.header.clone()).collect();
+    let (key, delta) = (sent[0].seq, sent[sent.len() - 1].seq);
+    net.nack(subscriber, 70, &[key]);
+    assert_eq!(net.client(subscriber).stream(71).len(), 2);
+    net.nack(subscriber, 70, &[delta]);
+    assert_eq!(net.client(subscriber).stream(71).len(), 3);
 }
 
 #[test]
@@ -273,10 +292,11 @@ fn retransmissions_stay_within_their_budget() {
     for round in 0..8 {
         net.nack(subscriber, 70, &all[round * 11..round * 11 + 11]);
     }
-    // 90 packets of some 1,150 bytes a second: 15 % would be 15 KiB, so the floor of 32 KiB counts.
+    // 90 packets of some 1,150 bytes a second: 25 % would be 25 KiB, so the floor of 32 KiB counts.
     let retransmitted = net.consumer(consumer).retransmitted;
     assert!((25..=30).contains(&retransmitted), "{retransmitted}");
-    assert_eq!(net.drops("nack_budget") + retransmitted, 88);
+    // The three packets of the keyframe went out twice.
+    assert_eq!(net.drops("nack_budget") + retransmitted, 88 + 3);
 }
 
 #[test]

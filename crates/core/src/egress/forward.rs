@@ -230,6 +230,9 @@ impl Consumer {
         let meta = cached.meta;
         let out_ts = meta.rtp_ts.wrapping_add(mapping.ts_offset);
         self.last = Some(LastSent { ext_seq, out_ts, rtp_ts: meta.rtp_ts, arrival: meta.arrival, marker });
+        if meta.marks.starts_keyframe {
+            self.repair.note_keyframe(out_ts);
+        }
         self.pictures.on_sent(&meta.marks, frame_number(cached), mapping);
     }
 

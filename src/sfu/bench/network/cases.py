@@ -197,7 +197,7 @@ CASES: Sequence[Case] = (
         "10 % random loss, 50 ms RTT, 5 min",
         lambda _: watch(Link.steady(5 * MBPS, delay_ms=25.0, loss=0.1), 303.0),
         (
-            Figure("longest freeze", "ms", lambda it: it.course.longest_freeze_ms, 200.0, meanwhile=500.0),
+            Figure("longest freeze", "ms", lambda it: it.course.longest_freeze_ms, 200.0),
             Figure("freezes", "", lambda it: float(it.course.freezes)),
         ),
     ),

@@ -175,7 +175,7 @@ fn what_is_missing_of_the_newest_keyframe_is_sent_again_twice_at_once() {
     let mut video = Vp8::new(1_000, "v");
     send_frame(&mut net, publisher, &video.frame(true, 0, false));
     send_frame(&mut net, publisher, &video.frame(false, 0, false));
-    let sent: Vec<_> = net.client(subscriber).stream(70).iter().map(|it| it.header.clone()).collect();
+    let sent: Vec<_> = net.client(subscriber).stream(70).iter().map(|it| it.header).collect();
     let (key, delta) = (sent[0].seq, sent[sent.len() - 1].seq);
     net.nack(subscriber, 70, &[key]);
     assert_eq!(net.client(subscriber).stream(71).len(), 2);

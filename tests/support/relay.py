@@ -1,5 +1,5 @@
-"""A bad network between one peer and the server: a UDP relay in this process that loses packets, by seed, and that
-can move the peer to another address.
+"""A bad network between one peer and the server: a UDP relay in this process, with a link each way that has a rate, a
+queue, a distance and losses by seed, and that can move the peer to another address.
 
 The peer is told the relay's address in place of the server's (``rewrite``). Each peer has a relay of its own.
 """
@@ -12,6 +12,8 @@ import re
 from collections import Counter
 from types import TracebackType
 from typing import Self
+
+from tests.support.link import Link
 
 Address = tuple[str, int]
 
@@ -36,18 +38,31 @@ class _Port(asyncio.DatagramProtocol):
 
 
 class Relay:
-    """``loss`` is the probability of losing a packet, each way; it may be changed at any time."""
+    """``down`` is the link to the peer, ``up`` the one to the server; both may be changed at any time. ``loss`` is the
+    probability of losing a packet, each way.
+    """
 
     def __init__(self, server: Address, *, loss: float = 0.0, seed: int = 0) -> None:
-        self.loss = loss
+        seeds = random.Random(seed)
+        self.down = Link(loss=loss, seed=seeds.getrandbits(32))
+        self.up = Link(loss=loss, seed=seeds.getrandbits(32))
         self.counts: Counter[str] = Counter()
-        """``up`` and ``down`` packets carried, ``lost_up`` and ``lost_down``."""
+        """``up`` and ``down`` packets that came in and were not lost, ``lost_up`` and ``lost_down``."""
         self._server = server
         self._seed = seed
-        self._random = random.Random(seed)
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._peer: Address | None = None
         self._near: asyncio.DatagramTransport | None = None
         self._far: list[asyncio.DatagramTransport] = []
+
+    @property
+    def loss(self) -> float:
+        """Of both ways."""
+        return max(self.down.loss, self.up.loss)
+
+    @loss.setter
+    def loss(self, loss: float) -> None:
+        self.down.loss = self.up.loss = loss
 
     @property
     def address(self) -> Address:
@@ -75,15 +90,28 @@ class Relay:
         from_server = receiver is not self._near
         if not from_server:
             self._peer = source
-        way = "down" if from_server else "up"
-        port, target = (self._near, self._peer) if from_server else (self._far[-1], self._server)
-        if port is None or target is None or (self.loss and self._random.random() < self.loss):
+        way, link = ("down", self.down) if from_server else ("up", self.up)
+        dropped = link.lost + link.overflowed
+        link.offer(asyncio.get_running_loop().time(), data)
+        if link.lost + link.overflowed > dropped:
             self.counts[f"lost_{way}"] += 1
             return
         self.counts[way] += 1
         if from_server and receiver is self._far[-1] and data[0] >= FIRST_RTP_BYTE:
             self.counts[f"media to {self.upstream}"] += 1
-        port.sendto(data, target)
+        self._deliver(way, link)
+
+    def _deliver(self, way: str, link: Link) -> None:
+        """Sends on what has arrived at the other end, and comes again for the rest."""
+        if timer := self._timers.pop(way, None):
+            timer.cancel()
+        loop = asyncio.get_running_loop()
+        port, target = (self._near, self._peer) if way == "down" else (self._far[-1], self._server)
+        for packet in link.take(loop.time()):
+            if port is not None and target is not None:
+                port.sendto(packet, target)
+        if (at := link.next_at()) is not None:
+            self._timers[way] = loop.call_at(at, self._deliver, way, link)
 
     def media_to(self, upstream: Address) -> int:
         """How many RTP and RTCP packets the server has sent to an address while it was the newest."""
@@ -114,6 +142,8 @@ class Relay:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         print(f"relay with seed {self._seed}: {dict(self.counts)}")  # pytest shows it when the test fails
+        for timer in self._timers.values():
+            timer.cancel()
         for port in (self._near, *self._far):
             if port is not None:
                 port.close()

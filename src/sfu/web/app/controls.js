@@ -1,5 +1,6 @@
 /** The bar below the tiles, and the keys that do the same. */
 import { canShareScreen } from "./capture.js";
+import { openConnectionView } from "./connection_view.js";
 import { openSettings } from "./dialogs.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
@@ -25,6 +26,7 @@ export class Controls {
       m: () => this.#toggleMicrophone(),
       v: () => this.#toggleCamera(),
       s: () => this.#toggleScreen(),
+      q: () => openConnectionView(meeting),
     };
     this.#microphone = toggleButton("mic", "microphone", this.#actions.m, { on: "Mute", off: "Unmute", key: "m" });
     this.#camera = toggleButton("camera", "camera", this.#actions.v, { key: "v" });
@@ -68,7 +70,7 @@ export class Controls {
 
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (event.target.closest("input, select, textarea, dialog")) return;
+    if (event.target.closest("input, select, textarea, dialog") || document.querySelector("dialog[open]")) return;
     const action = this.#actions[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();

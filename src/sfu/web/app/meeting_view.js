@@ -3,9 +3,10 @@ import { Controls } from "./controls.js";
 import { h, show } from "./dom.js";
 import { icon } from "./icons.js";
 import { publishLocal } from "./publish.js";
+import { noticeOf, picturesOf } from "./quality.js";
 import { preferences } from "./store.js";
 import { Tiles } from "./tiles.js";
-import { toast } from "./toasts.js";
+import { announce, toast } from "./toasts.js";
 import { copyButton, meetingLink, TopBar } from "./topbar.js";
 
 /** Where media has not come through by then, something on the way blocks it. */
@@ -23,6 +24,9 @@ export class MeetingView {
   #slow = h("div.banner.warn", { role: "status", hidden: true }, icon("info"),
     h("span", {}, "Still connecting. If this stays, a firewall on the way may be blocking UDP."));
   #slowTimer = 0;
+  #heldBackText = h("span");
+  #heldBack = h("div.banner.warn", { hidden: true, dataset: { notice: "video-paused" } }, icon("signal-low"),
+    this.#heldBackText);
   #entered = false;
   #onMedia = () => this.#mediaChanged();
 
@@ -48,7 +52,7 @@ export class MeetingView {
 
   /** Shows the view and joins; every end, failed joins too, goes to `onClosed`. */
   async open() {
-    const banners = h("div.banners", {}, this.#soundBlocked, this.#slow);
+    const banners = h("div.banners", {}, this.#soundBlocked, this.#heldBack, this.#slow);
     const stage = h("div.stage", {}, this.#tiles.element, this.#alone, banners);
     show(h("main.meeting", {}, this.#topBar.element, stage, this.#controls.element), { title: "Meeting · sfu" });
     this.#listen();
@@ -70,6 +74,7 @@ export class MeetingView {
     this.#media.addEventListener("change", this.#onMedia);
     meeting.addEventListener("state", ({ detail }) => this.#stateChanged(detail.state, detail.reason));
     meeting.addEventListener("slots", () => this.#refresh());
+    meeting.addEventListener("quality", () => this.#refresh());
     meeting.addEventListener("participant-updated", () => this.#refresh());
     meeting.addEventListener("participant-joined", ({ detail }) => this.#cameOrWent(detail.participant, "joined"));
     meeting.addEventListener("participant-left", ({ detail }) => this.#cameOrWent(detail.participant, "left"));
@@ -91,7 +96,19 @@ export class MeetingView {
     if (this.#meeting.state === "closed") return;
     this.#topBar.refresh(this.#meeting);
     this.#tiles.refresh();
+    this.#tellHeldBack();
     this.#alone.hidden = !this.#entered || this.#meeting.participants.size > 1;
+  }
+
+  /** A picture that the network keeps away must not look like a fault: says so, until it is back. */
+  #tellHeldBack() {
+    const text = noticeOf(this.#meeting);
+    if (text === this.#heldBackText.textContent) return;
+    const wasHidden = this.#heldBack.hidden;
+    this.#heldBackText.textContent = text;
+    this.#heldBack.hidden = text === "";
+    if (text) announce(text);
+    else if (!wasHidden && picturesOf(this.#meeting).length > 0) toast("Your network carries video again", { tone: "good" });
   }
 
   #stateChanged(state, reason) {

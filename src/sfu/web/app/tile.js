@@ -9,13 +9,15 @@ const HOLD_MS = 600;
 
 /**
  * @typedef {{key: string, name: string, isSelf: boolean, source: "camera"|"screen", track: MediaStreamTrack|null,
- *   microphone: "on"|"muted"|"none", note: string}} TileModel
+ *   microphone: "on"|"muted"|"none", note: string, isHeldBack: boolean, isSoft: boolean}} TileModel `isHeldBack`: the
+ *   network is too slow for the picture; `isSoft`: for a better one
  */
 export class Tile {
   #video = h("video", { autoplay: true, playsinline: true, tabindex: "-1" });
   #avatar = h("div.avatar", { "aria-hidden": "true" });
   #name = h("span.tile-name");
   #microphone = h("span.tile-mic", {}, icon("mic-off"));
+  #soft = h("span.tile-soft", { title: "Reduced: your network is slow" }, icon("signal-low"));
   #note = h("div.tile-note");
   #pin;
   #track = null;
@@ -26,7 +28,7 @@ export class Tile {
   constructor(onPin) {
     this.#video.muted = true;
     this.#pin = h("button.tile-pin", { type: "button", onClick: onPin }, icon("pin"));
-    const label = h("div.tile-label", {}, this.#microphone, this.#name);
+    const label = h("div.tile-label", {}, this.#microphone, this.#name, this.#soft);
     this.element = h("div.tile", { role: "listitem", onDblclick: onPin }, this.#avatar, this.#video, this.#note, label,
       this.#pin);
   }
@@ -40,14 +42,20 @@ export class Tile {
     element.dataset.key = model.key;
     element.classList.toggle("self", model.isSelf);
     element.classList.toggle("mirrored", model.isSelf && model.source === "camera");
-    element.classList.toggle("has-video", model.track !== null);
+    element.classList.toggle("has-video", model.track !== null && !model.isHeldBack);
     element.style.setProperty("--hue", hueOf(model.name));
     this.#avatar.replaceChildren(h("span", {}, initials(model.name)));
     this.#name.textContent = this.#caption();
     this.#microphone.hidden = model.microphone === "on" || model.source === "screen";
+    this.#soft.hidden = !model.isSoft;
     this.#note.textContent = model.note;
     this.#note.hidden = model.note === "";
     element.setAttribute("aria-label", this.#description());
+  }
+
+  /** What the server has to know the size of. */
+  get video() {
+    return this.#video;
   }
 
   /** @param {import("./layout.js").Rect} rect */
@@ -91,13 +99,14 @@ export class Tile {
   }
 
   #description() {
-    const { source, microphone, track, note } = this.#model;
+    const { source, microphone, track, note, isSoft } = this.#model;
     const parts = [this.#caption()];
     if (source === "camera") {
       parts.push(microphone === "on" ? "microphone on" : microphone === "muted" ? "muted" : "no microphone");
       parts.push(track ? "camera on" : "camera off");
     }
     if (note) parts.push(note);
+    if (isSoft) parts.push("picture reduced by your network");
     return parts.join(", ");
   }
 }

@@ -2,6 +2,7 @@
 import { h } from "./dom.js";
 import { grid, stage } from "./layout.js";
 import { LevelMeter, perceived } from "./meter.js";
+import { isHeldBack, isSoft } from "./quality.js";
 import { Tile } from "./tile.js";
 
 const LEVEL_INTERVAL_MS = 120;
@@ -11,6 +12,8 @@ export class Tiles {
   #media;
   /** @type {Map<string, Tile>} in the order they are shown */
   #tiles = new Map();
+  /** @type {import("./tile.js").TileModel[]} what they show */
+  #shown = [];
   /** @type {string|null} the tile that the person enlarged */
   #pinned = null;
   /** @type {string|null} the newest screen: it takes the stage by itself */
@@ -34,9 +37,11 @@ export class Tiles {
     const keys = new Set(models.map(({ key }) => key));
     for (const [key, tile] of this.#tiles) {
       if (keys.has(key)) continue;
+      this.#meeting.unobserve(tile.video);
       tile.remove();
       this.#tiles.delete(key);
     }
+    this.#shown = models;
     for (const model of models) this.#tile(model.key).update(model);
     this.#screen = models.findLast(({ source }) => source === "screen")?.key ?? null;
     if (!keys.has(this.#pinned)) this.#pinned = null;
@@ -62,28 +67,31 @@ export class Tiles {
   }
 
   *#remoteModels({ id, name, connected, sources }) {
-    const common = { name, isSelf: false, microphone: microphoneState(sources.microphone) };
+    const common = { id, name, isSelf: false, microphone: microphoneState(sources.microphone) };
     if (sources.screen) {
       yield { ...common, key: `${id}/screen`, source: "screen", ...this.#picture(id, "screen", sources) };
     }
     const picture = this.#picture(id, "camera", sources);
-    const note = connected ? picture.note : "Connection lost";
-    yield { ...common, key: id, source: "camera", track: picture.track, note };
+    if (!connected) picture.note = "Connection lost";
+    yield { ...common, key: id, source: "camera", ...picture };
   }
 
   #picture(id, source, sources) {
-    const none = { track: null, note: "" };
+    const none = { track: null, note: "", isHeldBack: false, isSoft: false };
     if (!sources[source] || sources[source].muted) return none;
     const video = this.#meeting.video(id, source);
     if (video?.state === "unsupported_codec") {
-      return { track: null, note: `This browser cannot decode ${video.codec ?? "this video"}` };
+      return { ...none, note: `This browser cannot decode ${video.codec ?? "this video"}` };
     }
-    return video?.state === "active" ? { track: video.track, note: "" } : none;
+    if (video?.state !== "active") return none;
+    const held = isHeldBack(video.quality);
+    const note = held ? "Video paused: your network is too slow" : "";
+    return { track: video.track, note, isHeldBack: held, isSoft: isSoft(video.quality) };
   }
 
   *#ownModels() {
     const { microphone, microphoneOn, camera, screen } = this.#media;
-    const common = { name: this.#meeting.name, isSelf: true, note: "" };
+    const common = { name: this.#meeting.name, isSelf: true, note: "", isHeldBack: false, isSoft: false };
     const state = microphone ? microphoneState({ muted: !microphoneOn }) : "none";
     if (screen) yield { ...common, key: "self/screen", source: "screen", track: screen, microphone: state };
     yield { ...common, key: "self", source: "camera", track: camera, microphone: state };
@@ -125,6 +133,14 @@ export class Tiles {
       tile.place(rects[index]);
       tile.setPinned(key === stageKey);
     });
+    this.#tellServer(stageKey);
+  }
+
+  /** What is shown where, so that as much is sent as can be seen. */
+  #tellServer(stageKey) {
+    for (const { key, id, source, isSelf } of this.#shown) {
+      if (!isSelf) this.#meeting.observe(this.#tiles.get(key).video, id, source, { pinned: key === stageKey });
+    }
   }
 
   /** Oneself last, whoever came later. */

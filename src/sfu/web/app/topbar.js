@@ -1,5 +1,5 @@
 /** The bar above the tiles: which meeting, how the connection is, who is here, the link to send. */
-import { openConnectionDetails } from "./dialogs.js";
+import { openConnectionView } from "./connection_view.js";
 import { h } from "./dom.js";
 import { brand } from "./home.js";
 import { icon } from "./icons.js";
@@ -45,7 +45,7 @@ export class TopBar {
   /** @param {import("../sdk/sfu.js").Meeting} meeting */
   constructor(meeting) {
     this.#badge = h("button.badge", {
-      type: "button", title: "Connection details", onClick: () => openConnectionDetails(meeting),
+      type: "button", title: "Connection and picture quality (Q)", onClick: () => openConnectionView(meeting),
     }, h("i.badge-dot", { "aria-hidden": "true" }), this.#badgeText);
     this.#title = h("h1.meeting-title", {});
     this.element = h("header.topbar", {}, brand(), this.#title, this.#badge, h("span.spacer"), this.#people,
@@ -57,7 +57,7 @@ export class TopBar {
     const text = BADGES[meeting.state] ?? "Disconnected";
     this.#badgeText.textContent = text;
     this.#badge.dataset.state = meeting.state;
-    this.#badge.setAttribute("aria-label", `${text}. Connection details`);
+    this.#badge.setAttribute("aria-label", `${text}. Connection and picture quality`);
     this.#title.textContent = meeting.title || meeting.id;
     const count = Math.max(1, meeting.participants.size);
     this.#count.textContent = String(count);

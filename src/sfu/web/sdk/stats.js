@@ -2,7 +2,8 @@
  * A browser's statistics report reduced to what a person or an integrator asks for.
  *
  * @typedef {{rttMs: number|null, dtls: string, cipher: string, srtp: string, sendBps: number,
- *   receiveBps: number, packetsLost: number, packetsReceived: number, sending: string[]}} Summary
+ *   receiveBps: number, packetsLost: number, packetsReceived: number, sending: string[],
+ *   pictures: Map<string, {width: number, height: number, fps: number}>}} Summary `pictures`: received, by mid
  */
 const DTLS_VERSIONS = new Map([["FEFF", "1.0"], ["FEFD", "1.2"], ["FEFC", "1.3"]]);
 
@@ -29,6 +30,7 @@ export class StatsSummary {
       srtp: transport.srtpCipher ?? "",
       packetsLost: sum(inbound, "packetsLost"),
       packetsReceived: sum(inbound, "packetsReceived"),
+      pictures: picturesOf(inbound),
       sending: outbound.filter(({ framesPerSecond }) => framesPerSecond > 0).map(describe),
     };
   }
@@ -43,6 +45,12 @@ export class StatsSummary {
       receiveBps: Math.max(0, (8 * (bytesReceived - before.bytesReceived)) / seconds),
     };
   }
+}
+
+function picturesOf(inbound) {
+  const shown = inbound.filter(({ kind, mid, frameWidth }) => kind === "video" && mid && frameWidth > 0);
+  return new Map(shown.map(({ mid, frameWidth, frameHeight, framesPerSecond = 0 }) =>
+    [mid, { width: frameWidth, height: frameHeight, fps: Math.round(framesPerSecond) }]));
 }
 
 function sum(entries, field) {

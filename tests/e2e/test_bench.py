@@ -121,3 +121,22 @@ def test_a_process_uses_time_and_memory() -> None:
     after = usage_of(os.getpid())
     assert 0 < after.cpu_s - before.cpu_s < 5
     assert after.rss_bytes > 2**20
+
+
+def test_where_the_server_adapts_to_networks_a_good_path_gets_all_within_seconds_of_joining(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SFU_LAYERS__ADAPTIVE", "true")
+    out = tmp_path / "result.json"
+    processors = os.sched_getaffinity(0)
+    try:
+        outcome = CliRunner().invoke(
+            app, ["bench", "fanout", "--subscribers", "50", "--duration", "3", "--out", str(out)]
+        )
+    finally:
+        os.sched_setaffinity(0, processors)
+    assert outcome.exit_code == 0, outcome.output
+    result = json.loads(out.read_text())
+    assert result["lost"] == result["duplicates"] == result["damaged"] == result["silent_streams"] == 0
+    # 1.5 Mbit/s are five times the first estimate, and joining is 1.5 s ago when the measurement begins.
+    assert result["packets_per_s"] == pytest.approx(10_000, rel=0.1)

@@ -189,6 +189,23 @@ fn a_probe_is_recent_media_over_rtx_else_padding_and_no_media_is_counted_for_it(
 }
 
 #[test]
+fn a_picture_that_waits_for_proof_that_it_fits_is_proved_by_padding() {
+    let mut call = Call::new(100_000_000, 1_000);
+    call.net.apply(Command::PauseConsumer { consumer: VIDEO, paused: true });
+    call.run(1_500);
+    let client = call.net.client(call.subscriber);
+    assert!(client.stream(VIDEO_SSRC).is_empty());
+    let probes = client.stream(RTX_SSRC);
+    assert!(!probes.is_empty() && probes.iter().all(|it| it.payload().is_empty() && it.header.pt == VP8_RTX_PT));
+    assert!(call.stats().estimate_bps.is_some_and(|bps| bps > 1_500_000), "{:?}", call.stats());
+    call.net.apply(Command::PauseConsumer { consumer: VIDEO, paused: false });
+    call.wants_keyframe = true;
+    call.run(500);
+    assert!(call.sent(VIDEO_SSRC, Time(0)).len() >= 40);
+    call.check_video();
+}
+
+#[test]
 fn a_client_that_wants_nothing_more_is_not_probed() {
     let mut call = Call::new(100_000_000, 1_000);
     call.net.apply(Command::SetDesiredBitrate { transport: call.subscriber, bps: 0 });

@@ -10,6 +10,7 @@ use crate::rewrite::Origin;
 use crate::rtp::HeaderFields;
 use crate::slab::{Key, Slab};
 use crate::time::Time;
+use crate::transport::maps::SendMap;
 use crate::transport::{Link, Transport};
 
 /// Packets back from the newest that are sent once more: a keyframe at most, and all of it still in the ring.
@@ -35,7 +36,7 @@ pub fn send_probe(
     if !is_due(transport, out.now) {
         return;
     }
-    let carrier = carrier(&transport.consumers, consumers, out.now);
+    let carrier = carrier(transport, consumers, out.now);
     for _ in 0..MAX_PACKETS {
         if !is_due(transport, out.now) {
             return;
@@ -51,20 +52,22 @@ pub fn send_probe(
     }
 }
 
-/// The consumer with the most to send again; one that could send padding if none sends.
-fn carrier(keys: &[Key], consumers: &Slab<Consumer>, now: Time) -> Option<Key> {
+/// The consumer with the most to send again; one that could send padding if none sends, be it paused.
+fn carrier(transport: &Transport, consumers: &Slab<Consumer>, now: Time) -> Option<Key> {
     let rate = |key: &Key| {
         let consumer = consumers.get(*key).filter(|consumer| consumer.kind == Kind::Video)?;
-        consumer.rtx()?;
+        consumer.rtx(&transport.send_map)?;
         Some((consumer.counters.rate.bytes_per_second(now), *key))
     };
-    keys.iter().filter_map(rate).max_by_key(|(rate, _)| *rate).map(|(_, key)| key)
+    transport.consumers.iter().filter_map(rate).max_by_key(|(rate, _)| *rate).map(|(_, key)| key)
 }
 
 impl Consumer {
-    /// SSRC and payload type of its retransmissions, once it has sent.
-    fn rtx(&self) -> Option<(u32, u8)> {
-        Some((self.rtx_ssrc?, self.outgoing?.rtx_pt?))
+    /// SSRC and payload type of its retransmissions. Before it sent anything no codec is chosen, and any will do: a
+    /// picture that waits for the proof that it fits must not be what the proof waits for.
+    fn rtx(&self, send_map: &SendMap) -> Option<(u32, u8)> {
+        let pt = self.outgoing.map_or_else(|| send_map.any_rtx_pt(), |outgoing| outgoing.rtx_pt);
+        Some((self.rtx_ssrc?, pt?))
     }
 
     /// One packet, whatever can be had; false when there is none.
@@ -101,8 +104,8 @@ impl Consumer {
     }
 
     fn send_filler(&mut self, link: &mut Link<'_>, out: &mut Outbox<'_>) -> Option<usize> {
-        let (ssrc, pt) = self.rtx()?;
-        let timestamp = self.last?.out_ts;
+        let (ssrc, pt) = self.rtx(link.send_map)?;
+        let timestamp = self.last.map_or(0, |last| last.out_ts);
         let fields = HeaderFields { marker: false, pt, seq: 0, timestamp, ssrc, has_padding: true };
         self.send_rtx(fields, None, &Passed::default(), &Payload::padding(PADDING), link, out)
     }

@@ -130,6 +130,11 @@ impl SendMap {
         })
     }
 
+    /// For padding before the first media: a payload type of retransmissions.
+    pub fn any_rtx_pt(&self) -> Option<u8> {
+        self.payload_types.iter().find_map(|entry| entry.rtx_pt)
+    }
+
     /// Nothing was negotiated yet.
     pub fn is_empty(&self) -> bool {
         self.payload_types.is_empty()

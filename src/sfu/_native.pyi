@@ -21,6 +21,7 @@ from typing_extensions import disjoint_base
 __all__ = [
     "DEBUG_BUILD",
     "DtlsSession",
+    "History",
     "LoadGen",
     "NetSim",
     "Shard",
@@ -240,6 +241,28 @@ class LoadGen:
         """
     def close(self) -> None:
         """Stops the thread and joins it. Idempotent."""
+
+@final
+class History:
+    """What a shard's transports and consumers did in the last ``seconds``; those that are gone are forgotten."""
+
+    def __new__(cls, seconds: int) -> Self: ...
+    @property
+    def second(self) -> int | None:
+        """Of the newest row: whole seconds of the clock that ``record`` was given."""
+    @property
+    def size_bytes(self) -> int:
+        """Memory of all rows: 8 bytes for a transport's second, 2 for a consumer's."""
+    def record(self, now: float, snapshot: _Snapshot) -> None:
+        """Writes this second's row of everything; seconds that were left out since the last call get the same row."""
+    def transport(
+        self, transport: int, last: int
+    ) -> tuple[list[int | None], list[int | None], list[int | None], list[int | None]]:
+        """Estimate and sent, kbit/s; loss, hundredths of a percent; round trip, ms. The oldest second first; None: not
+        known. Numbers above 65,534 are cut to it.
+        """
+    def consumer(self, consumer: int, last: int) -> list[int | None]:
+        """Sent, kbit/s; as above."""
 
 def measure_floor(
     subscribers: int,

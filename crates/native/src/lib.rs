@@ -11,6 +11,7 @@ mod convert;
 mod dtls;
 mod error;
 mod floor;
+mod history;
 mod loadgen;
 mod netsim;
 mod oracle;
@@ -31,6 +32,8 @@ mod _native {
     use crate::dtls::DtlsSession;
     #[pymodule_export]
     use crate::floor::measure_floor;
+    #[pymodule_export]
+    use crate::history::History;
     #[pymodule_export]
     use crate::loadgen::LoadGen;
     #[pymodule_export]

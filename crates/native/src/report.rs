@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 use sfu_core::event::Event;
-use sfu_core::stats::{ProducerSnapshot, Value};
+use sfu_core::ids::{ConsumerId, TransportId};
+use sfu_core::stats::{ConsumerStats, ProducerSnapshot, TransportStats, Value};
 use sfu_io::runner::{Published, Report};
 use sfu_io::stats::IoStats;
 
@@ -101,6 +102,16 @@ pub struct Section {
 }
 
 impl Section {
+    /// Of whichever kind it is; empty else.
+    pub fn transports(&self) -> &[(TransportId, TransportStats)] {
+        if matches!(self.kind, Kind::Transports) { &self.published.snapshot.transports } else { &[] }
+    }
+
+    /// As [`Self::transports`].
+    pub fn consumers(&self) -> &[(ConsumerId, ConsumerStats)] {
+        if matches!(self.kind, Kind::Consumers) { &self.published.snapshot.consumers } else { &[] }
+    }
+
     fn of(published: Arc<Published>, kind: Kind) -> Self {
         let snapshot = &published.snapshot;
         let numbered = |ids: &mut dyn Iterator<Item = u32>| ids.enumerate().map(|(place, id)| (id, place)).collect();

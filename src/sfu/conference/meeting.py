@@ -91,8 +91,8 @@ class Meeting:
         if participant is None:
             raise RemoteError("participant_not_found", f"no participant {participant_id[:64]!r} is here", status=404)
         reception = participant.reception
-        timeline, slots = (reception.timeline, reception.slots.video) if reception else (Timeline(), ())
-        return timeline.view(participant_id, self.clock.wall(), slots, last_s)
+        timeline = reception.timeline if reception else Timeline(participant.transport)
+        return timeline.view(participant_id, self.clock.wall(), reception.slots.video if reception else (), last_s)
 
     def attendee(self, token: str) -> Attendee:
         """Whose signaling token this is. Raises ``RemoteError`` ``unauthorized``."""

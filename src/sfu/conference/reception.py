@@ -72,7 +72,7 @@ class Reception:
     ) -> None:
         self.slots = slots
         self.transport = transport
-        self.timeline = Timeline()
+        self.timeline = Timeline(transport)
         self._policy = policy
         self._adaptive = adaptive
         self._start_bps = start_bps
@@ -139,29 +139,15 @@ class Reception:
             slot.prioritize(demand.wish.priority)
             if slot.choice is not choice:
                 self._give(slot, choice)
+        shown = ((slot.mid, slot.choice if slot in self._fed else None) for slot in self.slots.video)
+        self.timeline.decided(now, allocation.desired_bps, shown)
 
     def tick(self, now: float) -> None:
-        """Once a second: what time alone changes, and a row of the timeline."""
+        """Once a second: what time alone changes."""
         self.decide(now)
         for slot in self._fed:
             if slot.consumer is not None and slot.consumer.shed is not None:
                 slot.give(slot.choice)  # the queue that made the shard shed has had its second
-        stats = self.transport.stats()
-        self.timeline.record(
-            (
-                self.transport.estimate_bps,
-                self._allocation.desired_bps,
-                stats.get("sent_bps"),
-                stats.get("loss"),
-                stats.get("rtt_us"),
-            ),
-            [
-                (slot.mid, slot.choice, slot.consumer.stats().get("bitrate_bps"))
-                if slot in self._fed and slot.consumer is not None
-                else (slot.mid, None, None)
-                for slot in self.slots.video
-            ],
-        )
 
     # what it is told, and others are
 

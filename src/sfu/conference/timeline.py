@@ -1,154 +1,127 @@
 """What somebody received, second by second, for the last quarter of an hour: for whoever asks why it looked as it did.
 
-Bounded: a second takes 10 bytes for the participant and 6 for each video slot, so 9 kB and 5.4 kB in 15 minutes,
-273.6 kB with all 49 slots. Rings grow as time passes.
+What a network did is in the shard's history; what was decided is noted here when it changes, with the second of it.
+Bounded: in 15 minutes a participant takes 7.2 kB there, each consumer 1.8 kB, and a slot whose layers change every
+single second as many notes as there are seconds.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable
 from datetime import datetime
+from math import floor
+from typing import Generic, TypeVar
 
 from sfu.conference.slot import Slot
 from sfu.conference.views import QualityTimeline, SlotTimeline, timestamp
 from sfu.layers import Choice, Reason
+from sfu.media.shard import HISTORY_SECONDS
+from sfu.media.transport import Transport
 
-SECONDS = 900
-
-NOT_KNOWN = 0xFFFF
-NOTHING_SHOWN = 0xFFFE
-PAUSED = 0xFFFD
-_MOST = 0xFFFC
-_NOTHING = (NOTHING_SHOWN, NOT_KNOWN, NOT_KNOWN)
-
-_REASONS = tuple(Reason)
-_CODE_OF = {reason: code for code, reason in enumerate(_REASONS)}
-
-NETWORK_COLUMNS = 5
 LOSS_SCALE = 10_000
-"""Loss is kept in hundredths of a percent."""
+"""The history has loss in hundredths of a percent."""
+
+T = TypeVar("T")
+
+Shown = tuple[str, Reason]
+"""``"2.1"``: spatial 2, temporal 1; or ``"paused"``; and why no more."""
 
 
-class Ring:
-    """Rows of ``width`` 16-bit numbers, the last ``SECONDS`` of them."""
+class Changes(Generic[T]):
+    """A value over time: its changes, at most one a second, over the last ``HISTORY_SECONDS``."""
 
-    __slots__ = ("_next", "_values", "_width")
+    __slots__ = ("_seconds", "_values")
 
-    def __init__(self, width: int) -> None:
-        self._width = width
-        self._values = array("H")
-        self._next = 0
+    def __init__(self) -> None:
+        self._seconds: list[int] = []
+        self._values: list[T] = []
 
-    def append(self, row: Sequence[int]) -> None:
-        """The newest row."""
-        if len(self._values) < SECONDS * self._width:
-            self._values.extend(row)
+    def note(self, now: float, value: T) -> None:
+        """From now on it is this. What it was earlier in the same second is forgotten."""
+        second = floor(now)
+        if self._values and self._seconds[-1] >= second:
+            self._values[-1] = value
             return
-        start = self._next * self._width
-        self._values[start : start + self._width] = array("H", row)
-        self._next = (self._next + 1) % SECONDS
+        if self._values and self._values[-1] == value:
+            return
+        self._seconds.append(second)
+        self._values.append(value)
+        if self._seconds[0] < second - 2 * HISTORY_SECONDS:
+            self._forget(second - HISTORY_SECONDS)
 
-    def column(self, index: int, last: int) -> list[int]:
-        """One number of each of the ``last`` rows, the oldest first."""
-        values = self._values[index :: self._width]
-        ordered = values[self._next :] + values[: self._next]
-        return list(ordered[-last:])
+    def column(self, until: int, count: int) -> list[T | None]:
+        """At the end of each of ``count`` seconds, the last of which is ``until``; None: before the first note."""
+        values: list[T | None] = []
+        place = bisect_right(self._seconds, until - count)
+        for second in range(until - count + 1, until + 1):
+            while place < len(self._seconds) and self._seconds[place] <= second:
+                place += 1
+            values.append(self._values[place - 1] if place else None)
+        return values
 
     def __len__(self) -> int:
-        return len(self._values) // self._width
+        return len(self._values)
 
-    @property
-    def size_bytes(self) -> int:
-        """Memory of the rows."""
-        return len(self._values) * self._values.itemsize
-
-
-NetworkSecond = tuple[int | None, int, int | None, float | None, int | None]
-"""Estimate, desired and sent, bits per second; loss, 0..1; round trip, microseconds. None: not known."""
-
-SlotSecond = tuple[str, Choice | None, int | None]
-"""Mid; what it got, None when it showed nothing; sent, bits per second."""
+    def _forget(self, before: int) -> None:
+        """What was over before that second. The value that held then stays."""
+        over = bisect_right(self._seconds, before) - 1
+        if over > 0:
+            del self._seconds[:over], self._values[:over]
 
 
 class Timeline:
     """Of one receiver."""
 
-    def __init__(self) -> None:
-        self._network = Ring(NETWORK_COLUMNS)
-        self._slots: dict[str, Ring] = {}
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._desired_kbps: Changes[int] = Changes()
+        self._shown: dict[str, Changes[Shown | None]] = {}
 
-    def __len__(self) -> int:
-        return len(self._network)
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory of all rows."""
-        return self._network.size_bytes + sum(ring.size_bytes for ring in self._slots.values())
-
-    def record(self, network: NetworkSecond, slots: Iterable[SlotSecond]) -> None:
-        """A second has passed. ``slots``: always all that there are."""
-        estimate_bps, desired_bps, sent_bps, loss, rtt_us = network
-        self._network.append(
-            (
-                _kbps(estimate_bps),
-                _kbps(desired_bps),
-                _kbps(sent_bps),
-                NOT_KNOWN if loss is None else min(_MOST, round(loss * LOSS_SCALE)),
-                NOT_KNOWN if rtt_us is None else min(_MOST, rtt_us // 1000),
-            )
-        )
-        rings = self._slots
-        for mid, choice, slot_bps in slots:
-            ring = rings.get(mid)
-            if ring is None:
-                ring = rings[mid] = Ring(3)
-            ring.append(_NOTHING if choice is None else (*_layers(choice), _kbps(slot_bps)))
+    def decided(self, now: float, desired_bps: int, slots: Iterable[tuple[str, Choice | None]]) -> None:
+        """The policy chose anew. ``slots``: mid and choice of all that there are; None: it shows nothing."""
+        self._desired_kbps.note(now, desired_bps // 1000)
+        for mid, choice in slots:
+            changes = self._shown.get(mid)
+            if changes is None:
+                if choice is None:
+                    continue
+                changes = self._shown[mid] = Changes()
+            changes.note(now, None if choice is None else (_layers(choice), choice.reason))
 
     def view(self, participant_id: str, at: datetime, slots: Iterable[Slot], last: int) -> QualityTimeline:
-        """The last seconds. The columns of a slot that is younger than the participant are shorter."""
-        column = [_known(self._network.column(index, last)) for index in range(NETWORK_COLUMNS)]
+        """The last seconds that the participant was there: as many in each column."""
+        history = self._transport.link.history
+        estimate, sent, loss, rtt = history.transport(self._transport.id, last)
+        seconds, until = len(estimate), history.second or 0
         return QualityTimeline(
             participant_id=participant_id,
             at=timestamp(at),
-            seconds=min(last, len(self)),
-            estimate_kbps=column[0],
-            desired_kbps=column[1],
-            sent_kbps=column[2],
-            loss=[None if value is None else value / LOSS_SCALE for value in column[3]],
-            rtt_ms=column[4],
-            slots=tuple(self._slot_view(slot, last) for slot in slots),
+            seconds=seconds,
+            estimate_kbps=estimate,
+            desired_kbps=self._desired_kbps.column(until, seconds),
+            sent_kbps=sent,
+            loss=[None if value is None else value / LOSS_SCALE for value in loss],
+            rtt_ms=rtt,
+            slots=tuple(self._slot_view(slot, until, seconds) for slot in slots),
         )
 
-    def _slot_view(self, slot: Slot, last: int) -> SlotTimeline:
-        ring = self._slots.get(slot.mid) or Ring(3)
-        track = slot.track
+    def _slot_view(self, slot: Slot, until: int, seconds: int) -> SlotTimeline:
+        track, changes = slot.track, self._shown.get(slot.mid)
+        sent: list[int | None] = []
+        if slot.consumer is not None:
+            sent = self._transport.link.history.consumer(slot.consumer.id, seconds)
+        sent_kbps = [None] * (seconds - len(sent)) + sent
+        shown = changes.column(until, seconds) if changes else [None] * seconds
         return SlotTimeline(
             slot.mid,
             track.participant_id if track else None,
             track.source.value if track else None,
-            [_shown_layers(value) for value in ring.column(0, last)],
-            [_REASONS[code].value if code < len(_REASONS) else None for code in ring.column(1, last)],
-            _known(ring.column(2, last)),
+            [None if entry is None else entry[0] for entry in shown],
+            [None if entry is None else entry[1].value for entry in shown],
+            [None if entry is None else kbps for entry, kbps in zip(shown, sent_kbps, strict=True)],
         )
 
 
-def _known(column: list[int]) -> list[int | None]:
-    return [None if value == NOT_KNOWN else value for value in column]
-
-
-def _kbps(bps: int | None) -> int:
-    return NOT_KNOWN if bps is None else min(_MOST, bps // 1000)
-
-
-def _layers(choice: Choice) -> tuple[int, int]:
-    """Layers and reason in a number each."""
-    code = _CODE_OF[choice.reason]
-    return (PAUSED if choice.paused else min(choice.spatial, 15) << 4 | min(choice.temporal, 15)), code
-
-
-def _shown_layers(value: int) -> str | None:
-    """``"2.1"``: spatial 2, temporal 1; ``"paused"``; None when nothing was shown."""
-    if value == NOTHING_SHOWN:
-        return None
-    return "paused" if value == PAUSED else f"{value >> 4}.{value & 15}"
+def _layers(choice: Choice) -> str:
+    return "paused" if choice.paused else f"{choice.spatial}.{choice.temporal}"

@@ -32,6 +32,10 @@ Address = tuple[str, int]
 NativeRtpMap = tuple[list[tuple[int, tuple[str, int], int, int | None]], list[tuple[int, str]]]
 
 
+HISTORY_SECONDS = 900
+"""So much of the past is kept of every transport and consumer."""
+
+
 class ShardPort(Protocol):
     """What media asks of a shard; ``sfu/_native.pyi`` documents each call."""
 
@@ -100,6 +104,18 @@ class Handles:
     consumer: HandleSequence = field(default_factory=HandleSequence)
 
 
+class SecondsHistory(Protocol):
+    """The last seconds of everything on a shard; ``sfu/_native.pyi`` documents each call."""
+
+    @property
+    def second(self) -> int | None: ...
+    def record(self, now: float, snapshot: dict[str, Any]) -> None: ...
+    def transport(
+        self, transport: int, last: int
+    ) -> tuple[list[int | None], list[int | None], list[int | None], list[int | None]]: ...
+    def consumer(self, consumer: int, last: int) -> list[int | None]: ...
+
+
 @dataclass(slots=True, eq=False)
 class ShardLink:
     """A shard and the live objects on it, by handle. The objects add and remove themselves."""
@@ -113,6 +129,7 @@ class ShardLink:
     handles: Handles
     rng: random.Random
     """For SSRCs (RFC 3550 §8.1: random); not for secrets."""
+    history: SecondsHistory
     routers: dict[RouterId, Router] = field(default_factory=dict)
     transports: dict[TransportId, Transport] = field(default_factory=dict)
     producers: dict[ProducerId, Producer] = field(default_factory=dict)

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 HANDSHAKE_TIMEOUT_S = 30.0
 """From ``connect`` to keys: checks, and a handshake that may lose several flights (1 + 2 + 4 + 8 s)."""
 
-SILENT_AFTER_S = 12.0
+SILENT_AFTER_US = 12_000_000
 """Without a valid check for so long a transport counts as disconnected: RFC 7675 §5.1 has one at least every
 6 s (5 s and 20 % of jitter), so two are missing."""
 
@@ -200,9 +200,13 @@ class Transport:
         if self.on_bandwidth is not None:
             self.on_bandwidth(self)
 
+    def changes_by(self, age_us: int) -> bool:
+        """Whether ``review`` is worth a call: hardly ever, so everybody's second costs this alone."""
+        return (age_us > SILENT_AFTER_US) is (self.state is TransportState.CONNECTED)
+
     def review(self, age_us: int) -> None:
-        """Told once a second how long ago the client's last valid check was."""
-        silent = age_us > SILENT_AFTER_S * 1e6
+        """Told how long ago the client's last valid check was."""
+        silent = age_us > SILENT_AFTER_US
         detail = f"no connectivity check for {age_us / 1e6:.0f} s" if silent else ""
         self._move(TransportInput.SILENT if silent else TransportInput.HEARD, detail)
 

@@ -371,19 +371,27 @@ def test_whose_network_got_worse_goes_first(room: Room) -> None:
 
 def test_the_timeline_says_second_by_second_what_was_sent_and_why(pair: tuple[Room, Client, Client]) -> None:
     room, ann, bob = pair
+    transport = bob.attendee.transport
+    consumer = bob.attendee.slots.find("7").consumer
+    room.shard.consumers[consumer.id] = {"bitrate_bps": 600_000}
+    room.shard.transports[transport.id] = {"estimate_bps": 700_000}
     room.estimate(bob, 700_000)
     room.advance(2)
+    room.shard.transports[transport.id] = {"estimate_bps": 30_000}
     room.estimate(bob, 30_000, congested=True)
     room.advance(3)
-    quality = room.meeting.quality(bob.id, 4)
-    assert quality.seconds == 4
-    assert quality.estimate_kbps == [700, 30, 30, 30]
+    quality = room.meeting.quality(bob.id, 5)
+    assert quality.seconds == 5
+    assert quality.estimate_kbps[0] == 700
+    assert quality.estimate_kbps[-3:] == [30, 30, 30]
     slot = next(slot for slot in quality.slots if slot.mid == "7")
     assert (slot.participant_id, slot.source) == (ann.id, "camera")
-    assert slot.layers == ["1.2", "paused", "paused", "paused"]
-    assert slot.reason == ["network"] * 4
+    assert slot.layers[0] == "1.2"
+    assert slot.layers[-3:] == ["paused"] * 3
+    assert slot.sent_kbps == [600] * 5
+    assert slot.reason == ["network"] * 5
     idle = next(slot for slot in quality.slots if slot.mid == "8")
-    assert idle.layers == [None] * 4
+    assert idle.layers == [None] * 5
     with pytest.raises(RemoteError) as caught:
         room.meeting.quality("p_nobody", 4)
     assert caught.value.code == "participant_not_found"

@@ -1,34 +1,40 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from sfu.conference.timeline import SECONDS, Ring, Timeline
-from sfu.layers import Choice, Reason
+from sfu.conference.timeline import Changes
+from sfu.media.shard import HISTORY_SECONDS
 
 
-def test_a_ring_keeps_the_last_quarter_of_an_hour() -> None:
-    ring = Ring(2)
-    for number in range(SECONDS + 100):
-        ring.append((number, 7))
-    assert len(ring) == SECONDS
-    assert ring.column(0, 3) == [SECONDS + 97, SECONDS + 98, SECONDS + 99]
-    assert ring.column(0, SECONDS)[0] == 100
-    assert ring.column(0, 10 * SECONDS) == list(range(100, SECONDS + 100))
+def test_a_value_holds_from_the_second_in_which_it_was_noted() -> None:
+    changes: Changes[str] = Changes()
+    changes.note(100.9, "low")
+    changes.note(102.1, "high")
+    changes.note(102.9, "paused")
+    assert changes.column(104, 6) == [None, "low", "low", "paused", "paused", "paused"]
+    assert changes.column(101, 2) == ["low", "low"]
+    assert changes.column(104, 0) == []
 
 
-def test_memory_is_bounded_as_documented() -> None:
-    timeline = Timeline()
-    slots = [(str(mid), Choice(2, 2, Reason.NONE, 0), 1_000_000) for mid in range(49)]
-    for _ in range(SECONDS + 10):
-        timeline.record((1_000_000, 2_000_000, 900_000, 0.02, 40_000), slots)
-    assert timeline.size_bytes == SECONDS * (10 + 6 * 49) == 273_600
+def test_what_is_noted_again_takes_no_room() -> None:
+    changes: Changes[int] = Changes()
+    for second in range(HISTORY_SECONDS):
+        changes.note(second, 7)
+    assert len(changes) == 1
 
 
-def test_numbers_beyond_what_a_row_holds_are_cut() -> None:
-    timeline = Timeline()
-    timeline.record((10**12, 0, None, 2.0, 10**12), [])
-    view = timeline.view("p", datetime(2026, 1, 1, tzinfo=UTC), [], 1)
-    assert view.estimate_kbps == [0xFFFC]
-    assert view.sent_kbps == [None]
-    assert view.loss == [2.0]
-    assert view.rtt_ms == [0xFFFC]
+def test_changes_are_kept_for_as_long_as_the_history_and_no_longer() -> None:
+    changes: Changes[int] = Changes()
+    for tenth in range(HISTORY_SECONDS * 50):
+        changes.note(tenth / 10, tenth)
+    last = HISTORY_SECONDS * 5 - 1
+    assert len(changes) <= 2 * HISTORY_SECONDS + 2
+    assert changes.column(last, HISTORY_SECONDS) == [
+        second * 10 + 9 for second in range(last - HISTORY_SECONDS + 1, last + 1)
+    ]
+
+
+def test_a_value_that_holds_for_longer_than_the_history_is_not_forgotten() -> None:
+    changes: Changes[str] = Changes()
+    changes.note(0, "low")
+    changes.note(5, "high")
+    changes.note(10 * HISTORY_SECONDS, "low")
+    assert changes.column(10 * HISTORY_SECONDS, 2) == ["high", "low"]

@@ -145,11 +145,16 @@ async def test_the_quality_of_a_participant_is_told_second_by_second(
 ) -> None:
     attendee = meeting.join("Ann")
     clock.advance(3.5)
+    transport = attendee.transport
+    for second in range(3):
+        row = {"sent_bps": 10_000 * second}
+        transport.link.history.record(second, {"transports": {transport.id: row}, "consumers": {}})
     response = await http.get(f"/meetings/standup/participants/{attendee.id}/quality", params={"seconds": 2})
     assert response.status_code == 200
     body = response.json()
     assert (body["participant_id"], body["seconds"], body["at"]) == (attendee.id, 2, "2026-01-01T00:00:03.500Z")
     assert body["estimate_kbps"] == [None, None]
+    assert body["sent_kbps"] == [10, 20]
     assert [slot["mid"] for slot in body["slots"]] == ["7", "8", "9", "10"]
     assert body["slots"][0]["layers"] == [None, None]
 

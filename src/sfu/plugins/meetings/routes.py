@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, Request
 
 from sfu.conference import Attendee, Meeting
 from sfu.conference.attendee import INGRESS
-from sfu.conference.timeline import SECONDS
 from sfu.conference.views import MeetingTitle, QualityTimeline
 from sfu.errors import RemoteError
+from sfu.media.shard import HISTORY_SECONDS
 from sfu.plugins.api import PluginContext
 from sfu.plugins.http import base_url, bearer_token
 from sfu.plugins.meetings.models import (
@@ -61,7 +61,7 @@ def meeting_routes(context: PluginContext) -> APIRouter:
     async def get_quality(
         meeting_id: str,
         participant_id: str,
-        seconds: Annotated[int, Query(ge=1, le=SECONDS, description="how far back")] = 60,
+        seconds: Annotated[int, Query(ge=1, le=HISTORY_SECONDS, description="how far back")] = 60,
     ) -> QualityTimeline:
         """What a participant received, second by second, and why it was no better."""
         return (await conference.meeting(meeting_id)).quality(participant_id, seconds)

@@ -144,7 +144,8 @@ class Reception:
 
     def tick(self, now: float) -> None:
         """Once a second: what time alone changes."""
-        self.decide(now)
+        if not (self._subscriber.is_settled and (self._is_measured or not self._adaptive)):
+            self.decide(now)
         for slot in self._fed:
             if slot.consumer is not None and slot.consumer.shed is not None:
                 slot.give(slot.choice)  # the queue that made the shard shed has had its second

@@ -13,11 +13,13 @@ from sfu.layers.model import Allocation, Demand
 class Subscriber:
     """Whom a policy decides for. Made once for each, and handed to every call for it.
 
-    ``memory`` is the policy's own: None at first, then whatever the policy left there.
+    ``memory`` is the policy's own: None at first, then whatever the policy left there. ``is_settled`` is for it to say
+    that time alone will not change its answer; who does not say so is asked once a second.
     """
 
     id: str = ""
     memory: Any = field(default=None, repr=False)
+    is_settled: bool = False
 
 
 class LayerPolicy(Protocol):

@@ -137,6 +137,8 @@ class StandardPolicy:
             _follow(now, memory)
             if not is_as_loud:
                 _publish(memory)
+        # With every wish filled only less can come, and less comes by an estimate.
+        subscriber.is_settled = memory.filling.next_raise_bps >= NEVER and not memory.wants_reshuffle
         return memory.allocation
 
     def _take(self, now: float, demands: Sequence[Demand], audio_bps: int, memory: Memory) -> None:

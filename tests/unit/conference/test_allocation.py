@@ -323,6 +323,33 @@ def test_a_policy_of_ones_own_decides(make_room: Callable[..., Room]) -> None:
     assert room.limits(bob) is None
 
 
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_policy_is_asked_each_second_unless_it_says_that_time_changes_nothing(
+    make_room: Callable[..., Room], settled: bool
+) -> None:
+    from sfu.layers import StandardPolicy
+
+    asked: list[str] = []
+
+    class Curious(StandardPolicy):
+        def select(self, now, estimate_bps, audio_bps, demands, subscriber):
+            asked.append(subscriber.id)
+            allocation = super().select(now, estimate_bps, audio_bps, demands, subscriber)
+            subscriber.is_settled = settled
+            return allocation
+
+    room = make_room(layer_policy=Curious())
+    room.join("Ann", publishes=Source.CAMERA)
+    bob = room.join("Bob")
+    bob.attendee.transport.srtp_profile = "AEAD_AES_128_GCM"
+    room.advance(10)
+    asked.clear()
+    room.advance(5)
+    assert asked.count(bob.id) == (0 if settled else 5)
+    room.estimate(bob, 500_000)
+    assert bob.id in asked
+
+
 def test_a_policy_that_fails_for_one_does_not_stop_the_others(make_room: Callable[..., Room]) -> None:
     from sfu.layers import StandardPolicy
 

@@ -49,6 +49,19 @@ def test_while_nobody_knows_the_network_every_wish_is_filled() -> None:
     assert link.reasons == [Reason.NONE, Reason.TILE]
 
 
+def test_time_alone_changes_nothing_where_every_wish_is_filled_and_may_where_one_is_not() -> None:
+    link = Link(demand())
+    link.estimate(None)
+    assert link.subscriber.is_settled
+    link.estimate(10_000_000)
+    assert link.subscriber.is_settled
+    link.estimate(500_000)
+    assert not link.subscriber.is_settled
+    link.hold(10_000_000, 3 * WINDOW_S)
+    assert link.layers == [(2, 2)]
+    assert link.subscriber.is_settled
+
+
 def test_an_estimate_that_carries_everything_fills_every_wish_at_once() -> None:
     link = Link(demand())
     link.estimate(MARGIN * (1_500_000 + AUDIO_BPS) + 10)

@@ -1,7 +1,7 @@
 """When the layer policy is asked, and for whom: at once when an estimate, a feed or a wish changed, and once a second.
 
 A turn of the event loop decides for at most ``BATCH`` receivers, so that a thousand of them hold up nobody; whose
-network got worse goes first. Rates are read once a second, a tenth of everybody every tenth of a second.
+network got worse goes first. Rates are read once a second, of a thousand in ten parts.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ log = logging.getLogger(__name__)
 BATCH = 30
 """Some 5 ms when for each of nine videos everything has to be decided anew."""
 
-SLICES = 10
-TICK_S = 1.0 / SLICES
+REVIEW_S = 1.0
+SLICE = 100
+MAX_SLICES = 10
+"""Everybody's second, in so many parts that one is short. Not more: what is costly is to wake up beside the packet
+path, which has the caches by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Allocator:
         self._changed: dict[TransportId, bool] = {}
         """Whose turn is to come; True: more than the estimate changed."""
         self._slice = 0
+        self._slices = 1
         self._tick_timer: Timer | None = None
         self._turn_timer: Timer | None = None
 
@@ -164,12 +168,15 @@ class Allocator:
         reception.decide(now)
 
     def _tick(self) -> None:
-        self._tick_timer = self._clock.call_later(TICK_S, self._tick)
-        self._slice = (self._slice + 1) % SLICES
-        now = self._clock.now()
-        for producer_id in [key for key in self._offerings if key % SLICES == self._slice]:
+        self._slice += 1
+        if self._slice >= self._slices:
+            self._slice = 0
+            self._slices = min(MAX_SLICES, 1 + len(self._receptions) // SLICE)
+        self._start_timer()
+        now, slices, part = self._clock.now(), self._slices, self._slice
+        for producer_id in [key for key in self._offerings if key % slices == part]:
             self._guarded(producer_id, self._measure, producer_id)
-        for transport_id in [key for key in self._receptions if key % SLICES == self._slice]:
+        for transport_id in [key for key in self._receptions if key % slices == part]:
             if reception := self._receptions.get(transport_id):
                 self._guarded(transport_id, reception.tick, now)
 
@@ -189,7 +196,10 @@ class Allocator:
 
     def _start(self) -> None:
         if self._tick_timer is None:
-            self._tick_timer = self._clock.call_later(TICK_S, self._tick)
+            self._start_timer()
+
+    def _start_timer(self) -> None:
+        self._tick_timer = self._clock.call_later(REVIEW_S / self._slices, self._tick)
 
     def _stop_if_idle(self) -> None:
         if self._receptions or self._offerings:

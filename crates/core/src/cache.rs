@@ -12,6 +12,9 @@ use crate::codec::FrameMarks;
 use crate::command::{CodecId, Kind};
 use crate::time::{Micros, Time};
 
+/// Of the buffer of bytes, each with its age.
+const PARTS: usize = 8;
+
 /// How much a ring may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct RingLimits {
@@ -133,8 +136,8 @@ pub struct HistoryRing {
     highest: Option<u64>,
     /// Below this nothing comes in: it may have been here before the slots grew.
     floor: u64,
-    /// When `head` last passed the end of the buffer.
-    wrapped_at: Time,
+    /// When each part of the buffer was last written to.
+    written: [Option<Time>; PARTS],
 }
 
 impl HistoryRing {
@@ -148,7 +151,7 @@ impl HistoryRing {
             intact_from: 0,
             highest: None,
             floor: 0,
-            wrapped_at: Time(0),
+            written: [None; PARTS],
         }
     }
 
@@ -160,7 +163,6 @@ impl HistoryRing {
         if self.slots.is_empty() {
             self.slots = vec![None; self.limits.first_slots];
             self.bytes = vec![0; self.limits.first_bytes];
-            self.wrapped_at = meta.arrival;
         }
         self.grow_slots(&meta);
         let Some(position) = self.write(packet, meta.arrival) else { return Stored::TooOld };
@@ -246,18 +248,31 @@ impl HistoryRing {
             return None;
         }
         let mut position = self.place(len);
-        let wraps = position / self.bytes.len() as u64 != self.head.saturating_sub(1) / self.bytes.len() as u64;
-        if wraps && self.head > 0 {
-            if now.since(self.wrapped_at) < self.limits.age && self.bytes.len() < self.limits.max_bytes {
-                self.grow_bytes();
-                position = self.place(len);
-            }
-            self.wrapped_at = now;
+        if self.bytes.len() < self.limits.max_bytes && self.would_overwrite_young(position, len, now) {
+            self.grow_bytes(now);
+            position = self.place(len);
+        }
+        for part in self.parts(position, len) {
+            self.written.get_mut(part % PARTS).iter_mut().for_each(|written| **written = Some(now));
         }
         let start = (position & self.byte_mask()) as usize;
         self.bytes.get_mut(start..start + packet.len())?.copy_from_slice(packet);
         self.head = position + len;
         Some(position)
+    }
+
+    /// Parts of the buffer that such a packet touches, to be taken modulo their number.
+    fn parts(&self, position: u64, len: u64) -> std::ops::RangeInclusive<usize> {
+        let size = (self.bytes.len() / PARTS).max(1) as u64;
+        (position / size) as usize..=(position.saturating_add(len.saturating_sub(1)) / size) as usize
+    }
+
+    /// Whether a part that is entered by this packet holds something younger than the wanted age.
+    fn would_overwrite_young(&self, position: u64, len: u64, now: Time) -> bool {
+        let present = *self.parts(self.head.saturating_sub(1), 1).end();
+        let entered = self.parts(position, len).filter(|&part| part != present);
+        let is_young = |written: &Time| now.since(*written) < self.limits.age;
+        entered.filter_map(|part| self.written.get(part % PARTS)?.as_ref()).any(is_young)
     }
 
     /// Position of the next packet: no packet lies across the end of the buffer.
@@ -269,7 +284,7 @@ impl HistoryRing {
 
     /// Doubles the buffer. A packet that did not lie across a multiple of the old size does not lie
     /// across one of the new size either.
-    fn grow_bytes(&mut self) {
+    fn grow_bytes(&mut self, now: Time) {
         let mut larger = vec![0; self.bytes.len() * 2];
         let mask = larger.len() as u64 - 1;
         for slot in self.slots.iter().flatten() {
@@ -279,101 +294,16 @@ impl HistoryRing {
                 place.copy_from_slice(cached.bytes);
             }
         }
-        self.intact_from = self.intact_from.max(self.head.saturating_sub(self.bytes.len() as u64));
+        let oldest = self.head.saturating_sub(self.bytes.len() as u64);
+        self.intact_from = self.intact_from.max(oldest);
         self.bytes = larger;
+        self.written = [None; PARTS];
+        // How old what is kept is, is not known exactly; it counts as young.
+        for part in self.parts(oldest, self.head - oldest) {
+            self.written.get_mut(part % PARTS).iter_mut().for_each(|written| **written = Some(now));
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::command::Codec;
-    use proptest::prelude::*;
-
-    fn meta(ext_seq: u64, arrival: Time) -> PacketMeta {
-        PacketMeta {
-            ext_seq,
-            serial: 0,
-            arrival,
-            rtp_ts: 0,
-            marker: false,
-            payload_start: 0,
-            payload_len: 4,
-            codec: CodecId { codec: Codec::Vp8, variant: 0 },
-            marks: FrameMarks::default(),
-            extensions: Extensions::default(),
-        }
-    }
-
-    fn packet(ext_seq: u64, len: usize) -> Vec<u8> {
-        (0..len as u64).map(|at| (ext_seq.wrapping_mul(31).wrapping_add(at)) as u8).collect()
-    }
-
-    #[test]
-    fn two_seconds_of_video_are_kept_whatever_the_rate() {
-        for (interval_us, len) in [(1_000, 1_200), (10_000, 1_200), (33_000, 100)] {
-            let mut ring = HistoryRing::new(RingLimits::of(Kind::Video));
-            let mut now = Time(5_000_000);
-            let mut ext_seq = 70_000;
-            for _ in 0..8_000_000 / interval_us {
-                assert_eq!(ring.insert(meta(ext_seq, now), &packet(ext_seq, len)), Stored::New);
-                ext_seq += 1;
-                now = now + Micros(interval_us);
-            }
-            let held = (1..2_000_000 / interval_us).all(|back| {
-                ring.get_recent(ext_seq - back, now).is_some_and(|c| c.bytes == packet(ext_seq - back, len))
-            });
-            assert!(held, "interval {interval_us} us");
-            assert!(ring.get_recent(ext_seq - 2_100_000 / interval_us, now).is_none());
-            assert!(ring.memory_bytes() <= (4 << 20) + 4_096 * size_of::<Option<Slot>>());
-        }
-    }
-
-    #[test]
-    fn a_packet_comes_in_once() {
-        let mut ring = HistoryRing::new(RingLimits::of(Kind::Video));
-        assert_eq!(ring.insert(meta(9_000, Time(0)), &[1; 4]), Stored::New);
-        assert_eq!(ring.insert(meta(9_000, Time(0)), &[2; 4]), Stored::Duplicate);
-        assert_eq!(ring.insert(meta(6_500, Time(0)), &[3; 4]), Stored::TooOld);
-        assert_eq!(ring.insert(meta(6_501, Time(0)), &[4; 4]), Stored::New);
-        assert_eq!(ring.get(9_000).map(|cached| cached.payload()), Some(&[1; 4][..]));
-    }
-
-    #[test]
-    fn a_flood_of_audio_stays_within_its_bytes() {
-        let mut ring = HistoryRing::new(RingLimits::of(Kind::Audio));
-        for ext_seq in 0..100_000u64 {
-            ring.insert(meta(ext_seq, Time(ext_seq)), &packet(ext_seq, 1_400));
-        }
-        assert!(ring.bytes.len() <= 128 << 10 && ring.slots.len() <= 256);
-        assert!(ring.get(99_999).is_some());
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_found_is_what_was_stored(
-            steps in proptest::collection::vec((0u64..400, 1usize..1_500, 0u64..60_000), 1..600),
-        ) {
-            let mut ring = HistoryRing::new(RingLimits::of(Kind::Audio));
-            let mut now = Time(0);
-            let mut stored = std::collections::HashMap::new();
-            let mut seen = std::collections::HashSet::new();
-            let mut base = 1_000u64;
-            for (offset, len, wait) in steps {
-                now = now + Micros(wait);
-                let ext_seq = base + offset;
-                base += 3;
-                if ring.insert(meta(ext_seq, now), &packet(ext_seq ^ len as u64, len)) == Stored::New {
-                    prop_assert!(seen.insert(ext_seq), "let in twice");
-                    stored.insert(ext_seq, packet(ext_seq ^ len as u64, len));
-                    prop_assert!(ring.get(ext_seq).is_some());
-                }
-                for (&number, bytes) in &stored {
-                    if let Some(cached) = ring.get(number) {
-                        prop_assert!(cached.bytes == &bytes[..], "bytes of {}", number);
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

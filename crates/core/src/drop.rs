@@ -60,10 +60,12 @@ pub enum DropReason {
     NackBudget,
     /// Did not fit into the transmit arena.
     ArenaFull,
+    /// Its outgoing number was given to another packet: a fault of ours, and nothing is sent.
+    NumberTaken,
 }
 
 /// All reasons with the names under which they are counted.
-pub const DROP_REASONS: [(DropReason, &str); DropReason::ArenaFull as usize + 1] = [
+pub const DROP_REASONS: [(DropReason, &str); DropReason::NumberTaken as usize + 1] = [
     (DropReason::UnknownProtocol, "unknown_protocol"),
     (DropReason::UnknownAddress, "unknown_address"),
     (DropReason::StunMalformed, "stun_malformed"),
@@ -93,6 +95,7 @@ pub const DROP_REASONS: [(DropReason, &str); DropReason::ArenaFull as usize + 1]
     (DropReason::NackTooSoon, "nack_too_soon"),
     (DropReason::NackBudget, "nack_budget"),
     (DropReason::ArenaFull, "arena_full"),
+    (DropReason::NumberTaken, "number_taken"),
 ];
 
 /// One counter for each [`DropReason`].

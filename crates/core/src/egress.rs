@@ -1,7 +1,8 @@
 //! The sending side: what one subscriber gets of one source. Stop `egress`.
 //!
 //! [`packet::send`] is the only door from here to the transmit arena. Media that does not fit the rate that the network
-//! carries waits in [`crate::pacer`] with its number, and comes back here when it is time ([`paced`]).
+//! carries waits in [`crate::pacer`] in front of its consumer ([`paced`]). Numbers come from [`numbers`] alone, in the moment
+//! of sending.
 
 pub mod consumer;
 pub mod continuity;
@@ -11,4 +12,5 @@ pub mod paced;
 pub mod packet;
 pub mod probe;
 pub mod retransmit;
+pub mod sending;
 pub mod shed;

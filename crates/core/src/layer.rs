@@ -113,6 +113,11 @@ impl LayerGate {
         self.tid
     }
 
+    /// Whether the limits leave any hope for such a packet.
+    pub fn may_pass(&self, marks: &FrameMarks) -> bool {
+        marks.tid <= self.limit.temporal && marks.sid <= self.limit.spatial
+    }
+
     pub fn judge(&mut self, rtp_ts: u32, marks: &FrameMarks) -> Verdict {
         if self.frame_ts != Some(rtp_ts) {
             self.frame_ts = Some(rtp_ts);

@@ -1,13 +1,14 @@
 //! Spreads what goes to one client over time: media goes out at once as long as it fits what the pacing rate drains in
 //! 40 ms, and waits here beyond that. Stop `pacer`.
 //!
-//! What waits is named, not copied: the payload stays in the history ring, its number is already given. Audio, RTCP and
-//! retransmissions never wait, but what they take is not there for media. Bounded in packets and in time: what has waited
-//! for a second, or is more than a thousand packets ahead of the newest, goes out whatever the rate.
+//! What waits is named, not copied: the payload stays in the history ring. It waits in front of the consumer: layers,
+//! numbers and timestamps are decided when its time has come, in the order of arrival, so a number is given in the moment
+//! of sending, and what is switched, paused or left out meanwhile never gets one. Audio, RTCP and retransmissions never
+//! wait, but what they take is not there for media. Bounded in packets and in time: what has waited for a second, or is
+//! more than a thousand packets ahead of the newest, goes out whatever the rate.
 
 use std::collections::VecDeque;
 
-use crate::rewrite::{Mapping, Source};
 use crate::slab::Key;
 use crate::time::{Micros, Time};
 
@@ -20,17 +21,17 @@ const MAX_DEBT_NS: u64 = 500_000_000;
 const MAX_WAIT: Micros = Micros::from_secs(1);
 const MAX_PACKETS: usize = 1_024;
 
-/// A packet of a consumer that has its number and waits for its time.
+/// A packet that a consumer is to take when its time has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Waiting {
     pub consumer: Key,
-    pub source: Source,
-    /// In the source's history ring.
+    pub producer: Key,
+    pub encoding: u8,
+    /// In the encoding's history ring.
     pub ext_seq: u64,
-    pub out_seq: u64,
-    pub mapping: Mapping,
-    pub marker: bool,
-    /// About what it will take.
+    /// Of the consumer, when the packet came.
+    pub epoch: u32,
+    /// About what it will take; 0: it is of a layer that will be left out.
     pub bytes: u16,
     pub since: Time,
 }
@@ -50,7 +51,13 @@ impl Pacer {
     /// Whether media may go out at once.
     #[inline]
     pub fn admits(&self, now: Time) -> bool {
-        self.drained_at <= now.0 * 1_000 + BURST_NS && self.queue.is_empty()
+        self.has_room(now) && self.queue.is_empty()
+    }
+
+    /// Whether the rate allows something to go out, whatever waits.
+    #[inline]
+    pub fn has_room(&self, now: Time) -> bool {
+        self.drained_at <= now.0 * 1_000 + BURST_NS
     }
 
     #[inline]
@@ -78,11 +85,16 @@ impl Pacer {
         self.queue.push_back(waiting);
     }
 
-    /// The next packet whose time has come; it is taken for sent.
+    /// In front of all that waits: it came before.
+    pub fn push_front(&mut self, waiting: Waiting) {
+        self.bytes += u64::from(waiting.bytes);
+        self.queue.push_front(waiting);
+    }
+
+    /// The next packet whose time has come.
     pub fn pop_due(&mut self, now: Time) -> Option<Waiting> {
         let front = self.queue.front()?;
-        let is_due = self.drained_at <= now.0 * 1_000 + BURST_NS;
-        if !is_due && self.queue.len() <= MAX_PACKETS && now.since(front.since) < MAX_WAIT {
+        if !self.has_room(now) && self.queue.len() <= MAX_PACKETS && now.since(front.since) < MAX_WAIT {
             return None;
         }
         let waiting = self.queue.pop_front()?;
@@ -127,12 +139,10 @@ mod tests {
     use super::*;
     use crate::slab::Slab;
 
-    fn waiting(out_seq: u64, since: Time) -> Waiting {
+    fn waiting(ext_seq: u64, since: Time) -> Waiting {
         let mut slab = Slab::default();
         let key = slab.insert(());
-        let source = Source { producer: key, encoding: 0 };
-        let mapping = Mapping::default();
-        Waiting { consumer: key, source, ext_seq: out_seq, out_seq, mapping, marker: false, bytes: 1_250, since }
+        Waiting { consumer: key, producer: key, encoding: 0, ext_seq, epoch: 0, bytes: 1_250, since }
     }
 
     /// 1 Mbit/s: 1,250 bytes take 10 ms.

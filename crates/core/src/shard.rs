@@ -95,6 +95,8 @@ pub struct Shard {
     spare_touched: Vec<Key>,
     /// Transports whose packets wait for their time since the present batch.
     paced_transports: Vec<Key>,
+    /// Senders to be asked for keyframes of what has waited for its time.
+    asked_transports: Vec<Key>,
     events: EventQueue,
     counters: Counters,
     drops: DropCounts,
@@ -131,6 +133,7 @@ impl Shard {
             touched_transports: Vec::new(),
             spare_touched: Vec::new(),
             paced_transports: Vec::new(),
+            asked_transports: Vec::new(),
             events: EventQueue::new(config.max_events),
             counters: Counters::default(),
             drops: DropCounts::default(),

@@ -83,6 +83,11 @@ impl TxArena {
         self.used
     }
 
+    /// Bytes that it may still take.
+    pub fn room(&self) -> usize {
+        self.limit.saturating_sub(self.used)
+    }
+
     /// Free space of `size` bytes for the next datagram; `None` when the arena is at its limit. What
     /// is written there becomes a datagram by [`TxArena::commit`], else it is written over.
     pub fn reserve(&mut self, size: usize) -> Option<&mut [u8]> {

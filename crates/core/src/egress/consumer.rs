@@ -16,7 +16,6 @@ use crate::rewrite::{SequenceMap, Source};
 use crate::rtcp::ReportBlock;
 use crate::slab::Key;
 use crate::time::Micros;
-use crate::transport::Link;
 use crate::transport::maps::{Outgoing, SendMap};
 
 /// In the middle.
@@ -48,6 +47,9 @@ pub struct Consumer {
     /// Encoding that is forwarded, and the one that should be.
     pub(super) current: Option<u8>,
     pub(super) target: Option<u8>,
+    /// Counts up when it begins anew and when the target changes: what came before, and waited meanwhile, is no whole stream
+    /// to start from any more.
+    pub(super) epoch: u32,
     /// Encoding that was forwarded before: its late packets still have places.
     pub(super) former: Option<u8>,
     pub(super) map: SequenceMap,
@@ -63,8 +65,7 @@ pub struct Consumer {
     pub(super) told: Option<(u8, u8)>,
     pub(super) first_ts: u32,
     pub(super) numbers: Numbers,
-    /// Highest outgoing number that left, and how far back the last packet lay that was sent again for a probe.
-    pub(super) newest_sent: Option<u64>,
+    /// How far back the last packet lay that was sent again for a probe.
     pub(super) probe_back: u64,
     pub repair: Repair,
     pub keyframe_limit: ReceiverLimit,
@@ -111,6 +112,7 @@ impl Consumer {
             current: None,
             target: None,
             former: None,
+            epoch: 0,
             map: SequenceMap::new(random as u16),
             gate: LayerGate::new(NO_LIMIT),
             outgoing: None,
@@ -122,7 +124,6 @@ impl Consumer {
             told: None,
             first_ts: (random >> 32) as u32,
             numbers: Numbers::default(),
-            newest_sent: None,
             probe_back: 0,
             repair: Repair::new((random >> 16) as u16),
             keyframe_limit: ReceiverLimit::default(),
@@ -146,6 +147,7 @@ impl Consumer {
         self.former = None;
         self.told = None;
         self.has_passed_over = false;
+        self.epoch = self.epoch.wrapping_add(1);
     }
 
     /// The transport negotiated anew: payload types and extension ids may be others. A stream whose
@@ -167,7 +169,11 @@ impl Consumer {
             return;
         }
         let limit = self.allowed();
-        self.target = if producer.is_simulcast() { choose_encoding(producer.active, limit.spatial) } else { Some(0) };
+        let target = if producer.is_simulcast() { choose_encoding(producer.active, limit.spatial) } else { Some(0) };
+        if target != self.target {
+            self.target = target;
+            self.epoch = self.epoch.wrapping_add(1);
+        }
         // Of a simulcast producer the spatial limit chooses the encoding, not a layer in it.
         let gate_limit =
             if producer.is_simulcast() { LayerLimit { spatial: u8::MAX, temporal: limit.temporal } } else { limit };
@@ -226,25 +232,5 @@ impl Consumer {
             Kind::Audio => SentKind::Audio,
             Kind::Video => SentKind::Video,
         }
-    }
-
-    /// What a repetition needs to know of the first sending.
-    pub(super) fn note_number(&mut self, ext_seq: u64, transport_seq: u64, link: &Link<'_>) {
-        if link.send_map.ids.transport_cc != 0 && self.repeats_plainly() {
-            self.numbers.note(ext_seq, transport_seq as u16);
-        }
-    }
-
-    /// `None`: it is not known any more how the packet looked.
-    pub(super) fn repeated_stamp(&self, ext_seq: u64, link: &mut Link<'_>) -> Option<Stamp> {
-        if link.send_map.ids.transport_cc == 0 {
-            return Some(Stamp::Repeated(None));
-        }
-        let number = self.numbers.find(ext_seq)?;
-        // Which of the two sendings feedback tells of from now on cannot be known.
-        if let Some(bandwidth) = &mut link.bandwidth {
-            bandwidth.estimator.forget(number);
-        }
-        Some(Stamp::Repeated(Some(number)))
     }
 }

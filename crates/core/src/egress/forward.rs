@@ -5,22 +5,17 @@ use crate::command::{Codec, Kind};
 use crate::drop::DropReason;
 use crate::egress::consumer::Consumer;
 use crate::egress::continuity::{Instant, LastSent, Start, next_timestamp};
-use crate::egress::packet::{Payload, Sent, Unsent};
+use crate::egress::packet::Payload;
 use crate::event::Event;
 use crate::ingress::encoding::Encoding;
 use crate::ingress::producer::{Fresh, Producer};
 use crate::layer::Verdict;
 use crate::outbox::Outbox;
-use crate::pacer::Waiting;
 use crate::rewrite::{Mapping, Source};
 use crate::slab::{Key, Slab};
-use crate::time::Micros;
 use crate::transport::Link;
 use crate::transport::maps::Outgoing;
 
-/// What is older does not wait for its time: with the second that it may wait it would be gone from the history ring. (A
-/// keyframe that was repaired late.)
-const MAX_AGE: Micros = Micros::from_secs(1);
 /// Packets behind a keyframe's first that are sent with it when it came late.
 const MAX_REPLAY: u64 = 512;
 
@@ -34,8 +29,23 @@ pub struct Feed<'a> {
 }
 
 impl Consumer {
-    /// Takes one packet of the batch. Returns the encodings, by bit, of which a keyframe is needed.
+    /// Takes one packet of the batch, or has it wait until the rate allows it. Returns the encodings, by bit, of which a
+    /// keyframe is needed.
     pub fn on_fresh(&mut self, feed: &Feed<'_>, fresh: Fresh, link: &mut Link<'_>, out: &mut Outbox<'_>) -> u8 {
+        if self.kind == Kind::Video
+            && let Some(bandwidth) = link.bandwidth.as_deref_mut().filter(|bandwidth| !bandwidth.pacer.admits(out.now))
+            && self.takes(fresh.encoding)
+        {
+            bandwidth.pacer.push(self.waiting(feed, fresh, out.now));
+            bandwidth.wants_attention = true;
+            out.counters.tx_paced += 1;
+            return 0;
+        }
+        self.take(feed, fresh, link, out)
+    }
+
+    /// Takes one packet whose time has come.
+    pub(super) fn take(&mut self, feed: &Feed<'_>, fresh: Fresh, link: &mut Link<'_>, out: &mut Outbox<'_>) -> u8 {
         let Some(encoding) = feed.producer.encoding(fresh.encoding) else { return 0 };
         let Some(cached) = encoding.ring.get(fresh.ext_seq) else {
             out.drop(DropReason::RtpTooOld);
@@ -156,9 +166,23 @@ impl Consumer {
     fn replay(&mut self, feed: &Feed<'_>, first: Fresh, serial: u64, link: &mut Link<'_>, out: &mut Outbox<'_>) {
         let Some(encoding) = feed.producer.encoding(first.encoding) else { return };
         let highest = encoding.ring.highest().unwrap_or(first.ext_seq);
-        for ext_seq in first.ext_seq..=highest.min(first.ext_seq.saturating_add(MAX_REPLAY)) {
-            // What came after this packet, in the same batch, has its own turn.
-            if let Some(cached) = encoding.ring.get(ext_seq).filter(|cached| cached.meta.serial <= serial) {
+        let last = highest.min(first.ext_seq.saturating_add(MAX_REPLAY));
+        // What came after this packet, in the same batch, has its own turn.
+        let find = |ext_seq| encoding.ring.get(ext_seq).filter(|cached| cached.meta.serial <= serial);
+        for ext_seq in first.ext_seq..=last {
+            if ext_seq > first.ext_seq
+                && let Some(bandwidth) = link.bandwidth.as_deref_mut().filter(|it| !it.pacer.has_room(out.now))
+                && self.kind == Kind::Video
+            {
+                let rest = (ext_seq..=last).rev().filter(|&ext_seq| find(ext_seq).is_some());
+                for ext_seq in rest {
+                    bandwidth.pacer.push_front(self.waiting(feed, Fresh { ext_seq, ..first }, out.now));
+                    out.counters.tx_paced += 1;
+                }
+                bandwidth.wants_attention = true;
+                return;
+            }
+            if let Some(cached) = find(ext_seq) {
                 self.forward(feed, encoding, &cached, link, out);
             }
         }
@@ -189,8 +213,7 @@ impl Consumer {
         let ext_seq = self.map.advance(meta.ext_seq);
         let marker = meta.marker || set_marker;
         self.note_sent(cached, ext_seq, &mapping, marker);
-        let source = Source { producer: feed.key, encoding: self.current.unwrap_or_default() };
-        self.send_media(source, cached, ext_seq, &mapping, marker, link, out);
+        self.transmit(cached, ext_seq, &mapping, marker, link, out);
     }
 
     /// Brings the layers that pass now into the mapping. What is missing before this packet may be of
@@ -256,20 +279,31 @@ impl Consumer {
             out.drop(DropReason::ConsumerLate);
             return;
         };
-        let timestamp = meta.rtp_ts.wrapping_add(mapping.ts_offset);
-        let admitted = self.stay.admits(ext_seq, timestamp)
-            && self.gate.admits_late(meta.rtp_ts, &meta.marks, mapping.max_tid, mapping.max_sid);
-        // A packet of another codec than goes out now would get a wrong payload type.
-        let is_fit = self.has_payload(cached) && !self.changes_codec(cached);
-        if is_fit && admitted {
-            let marker = meta.marker || self.gate.ends_picture(meta.rtp_ts, &meta.marks, mapping.max_sid);
+        if self.numbers.marker(ext_seq).is_some() {
+            // It was asked for in the batch with which it came.
+            return;
+        }
+        if let Some(marker) = self.admits(cached, ext_seq, &mapping) {
             self.map.mark_sent(ext_seq);
             self.note_sent(cached, ext_seq, &mapping, marker);
-            self.send_media(source, cached, ext_seq, &mapping, marker, link, out);
+            self.transmit(cached, ext_seq, &mapping, marker, link, out);
         } else if self.map.give_up(source, meta.ext_seq).is_some() {
             self.map.mark_sent(ext_seq);
+            let timestamp = meta.rtp_ts.wrapping_add(mapping.ts_offset);
             self.send_padding(ext_seq, timestamp, link, out);
         }
+    }
+
+    /// Whether a late packet may go to its place; if so, whether it ends its picture there.
+    pub(super) fn admits(&self, cached: &Cached<'_>, ext_seq: u64, mapping: &Mapping) -> Option<bool> {
+        let meta = cached.meta;
+        let timestamp = meta.rtp_ts.wrapping_add(mapping.ts_offset);
+        // A packet of another codec than goes out now would get a wrong payload type.
+        let is_admitted = self.has_payload(cached)
+            && !self.changes_codec(cached)
+            && self.stay.admits(ext_seq, timestamp)
+            && self.gate.admits_late(meta.rtp_ts, &meta.marks, mapping.max_tid, mapping.max_sid);
+        is_admitted.then(|| meta.marker || self.gate.ends_picture(meta.rtp_ts, &meta.marks, mapping.max_sid))
     }
 
     fn has_payload(&self, cached: &Cached<'_>) -> bool {
@@ -289,36 +323,6 @@ impl Consumer {
             out.event(Event::ConsumerLayers { consumer, producer, spatial, temporal: layers.1 });
         }
     }
-
-    /// Sends it at once, or has it wait for its time.
-    #[expect(clippy::too_many_arguments, reason = "a packet's place in both streams and where it goes")]
-    fn send_media(
-        &mut self,
-        source: Source,
-        cached: &Cached<'_>,
-        ext_seq: u64,
-        mapping: &Mapping,
-        marker: bool,
-        link: &mut Link<'_>,
-        out: &mut Outbox<'_>,
-    ) {
-        self.counters.rate.add(out.now, cached.bytes.len());
-        if self.kind == Kind::Video
-            && let Some(bandwidth) = link.bandwidth.as_mut().filter(|bandwidth| !bandwidth.pacer.admits(out.now))
-            && out.now.since(cached.meta.arrival) < MAX_AGE
-        {
-            let (mapping, bytes, since) = (*mapping, cached.bytes.len() as u16, out.now);
-            let (consumer, source_seq) = (self.key, cached.meta.ext_seq);
-            let waiting =
-                Waiting { consumer, source, ext_seq: source_seq, out_seq: ext_seq, mapping, marker, bytes, since };
-            bandwidth.pacer.push(waiting);
-            bandwidth.wants_attention = true;
-            out.counters.tx_paced += 1;
-            return;
-        }
-        let Some(outgoing) = self.outgoing else { return };
-        self.transmit(cached, ext_seq, mapping, marker, &outgoing, link, out);
-    }
 }
 
 /// Frame number of the dependency descriptor: bits 8 to 23.
@@ -328,24 +332,4 @@ fn frame_number(cached: &Cached<'_>) -> Option<u16> {
         return None;
     }
     crate::wire::u16_at(cached.bytes, usize::from(place.start) + 1)
-}
-
-/// Counts what became of a packet.
-pub(super) fn account(sent: Result<Sent, Unsent>, out: &mut Outbox<'_>) -> Option<Sent> {
-    match sent {
-        Ok(sent) => {
-            out.counters.tx_rtp += 1;
-            out.counters.tx_packets += 1;
-            out.counters.tx_bytes += sent.len as u64;
-            Some(sent)
-        }
-        Err(Unsent::ArenaFull) => {
-            out.drop(DropReason::ArenaFull);
-            None
-        }
-        Err(Unsent::Unfit) => {
-            out.drop(DropReason::SrtpMalformed);
-            None
-        }
-    }
 }

@@ -1,95 +1,75 @@
-//! What leaves, whether at once or after it waited for its time.
+//! What waits for its time in front of a consumer, and what becomes of it when that has come.
 
-use crate::cache::Cached;
 use crate::egress::consumer::Consumer;
-use crate::egress::forward::account;
-use crate::egress::packet::{Passed, Payload, Sent, Shape, send};
-use crate::ingress::producer::Producer;
+use crate::egress::forward::Feed;
+use crate::ingress::producer::{Fresh, Producer};
 use crate::outbox::Outbox;
 use crate::pacer::Waiting;
-use crate::rewrite::Mapping;
-use crate::rtp::HeaderFields;
-use crate::slab::Slab;
-use crate::transport::maps::Outgoing;
-use crate::transport::{Link, Transport};
+use crate::slab::{Key, Slab};
+use crate::time::Time;
+use crate::transport::Transport;
 
-/// Sends what has waited long enough.
+/// Room in the arena for a packet and what else one may cause. Without it what waits goes on waiting.
+const LEAST_ROOM: usize = 16 << 10;
+
+/// Lets consumers take what has waited long enough. Producers whose senders are to be asked for a keyframe are added to
+/// `asked`.
 pub fn release(
     transport: &mut Transport,
     consumers: &mut Slab<Consumer>,
-    producers: &Slab<Producer>,
+    producers: &mut Slab<Producer>,
     out: &mut Outbox<'_>,
+    asked: &mut Vec<Key>,
 ) {
     let Some(mut link) = transport.link() else {
         transport.bandwidth.iter_mut().for_each(|bandwidth| bandwidth.pacer.clear());
         return;
     };
-    while let Some(waiting) = link.bandwidth.as_mut().and_then(|bandwidth| bandwidth.pacer.pop_due(out.now)) {
-        // A consumer that is gone asks for nothing.
-        if let Some(consumer) = consumers.get_mut(waiting.consumer) {
-            consumer.transmit_waiting(&waiting, producers, &mut link, out);
+    while out.tx.room() >= LEAST_ROOM
+        && let Some(waiting) = link.bandwidth.as_deref_mut().and_then(|bandwidth| bandwidth.pacer.pop_due(out.now))
+    {
+        let Waiting { consumer, producer: key, encoding, ext_seq, .. } = waiting;
+        // What was paused, or gets its media elsewhere now, has no use for it.
+        let consumer = consumers.get_mut(consumer).filter(|it| it.awaits(&waiting));
+        let (Some(consumer), Some(producer)) = (consumer, producers.get(key)) else { continue };
+        let feed = Feed { key, producer, producers };
+        let wanted = consumer.take(&feed, Fresh { encoding, ext_seq }, &mut link, out);
+        if wanted != 0
+            && let Some(producer) = producers.get_mut(key)
+        {
+            producer.ensure_keyframes(out.now, wanted);
+            asked.push(producer.transport);
         }
     }
 }
 
 impl Consumer {
-    fn transmit_waiting(
-        &mut self,
-        waiting: &Waiting,
-        producers: &Slab<Producer>,
-        link: &mut Link<'_>,
-        out: &mut Outbox<'_>,
-    ) {
-        let source = waiting.source;
-        let encoding = producers.get(source.producer).and_then(|producer| producer.encoding(source.encoding));
-        let cached = encoding.and_then(|encoding| encoding.ring.get(waiting.ext_seq));
-        let outgoing = cached.and_then(|cached| link.send_map.outgoing(cached.meta.codec));
-        if let (Some(cached), Some(outgoing)) = (cached, outgoing) {
-            self.transmit(&cached, waiting.out_seq, &waiting.mapping, waiting.marker, &outgoing, link, out);
-        } else {
-            // Its source went away meanwhile; its number is given.
-            let timestamp = self.last.map_or(0, |last| last.out_ts);
-            self.send_padding(waiting.out_seq, timestamp, link, out);
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a packet's place in the stream and where it goes")]
+    /// Whether packets of this encoding are of any use now.
     #[inline]
-    pub(super) fn transmit(
-        &mut self,
-        cached: &Cached<'_>,
-        ext_seq: u64,
-        mapping: &Mapping,
-        marker: bool,
-        outgoing: &Outgoing,
-        link: &mut Link<'_>,
-        out: &mut Outbox<'_>,
-    ) {
-        let payload =
-            if outgoing.strips_redundancy { Payload::primary(cached) } else { Some(Payload::of(cached, mapping)) };
-        let Some(payload) = payload.filter(|_| cached.meta.payload_len > 0) else { return };
-        let timestamp = cached.meta.rtp_ts.wrapping_add(mapping.ts_offset);
-        let (pt, seq, ssrc) = (outgoing.pt, ext_seq as u16, self.ssrc);
-        let fields = HeaderFields { marker, pt, seq, timestamp, ssrc, has_padding: false };
-        let (mid, stamp, kind) = (self.mid.as_bytes(), self.stamp(), self.sent_kind());
-        let shape = Shape { fields, ext_seq, mid, stamp, kind, osn: None, now: out.now };
-        let sent = send(out.tx, link, &shape, &Passed::of(cached, mapping), &payload);
-        if let Some(Sent { len, transport_seq }) = account(sent, out) {
-            self.note_number(ext_seq, transport_seq, link);
-            self.newest_sent = self.newest_sent.max(Some(ext_seq));
-            self.counters.packets += 1;
-            self.counters.payload_bytes += payload.bytes.len() as u64;
-            self.counters.bytes += len as u64;
-        }
+    pub(super) fn takes(&self, encoding: u8) -> bool {
+        let encoding = Some(encoding);
+        self.current == encoding || self.target == encoding || self.former == encoding
     }
 
-    /// A number under which there is nothing (any more): padding, so that the subscriber does not ask for it.
-    pub(super) fn send_padding(&mut self, ext_seq: u64, timestamp: u32, link: &mut Link<'_>, out: &mut Outbox<'_>) {
-        let Some(outgoing) = self.outgoing else { return };
-        let (pt, seq, ssrc) = (outgoing.pt, ext_seq as u16, self.ssrc);
-        let fields = HeaderFields { marker: false, pt, seq, timestamp, ssrc, has_padding: true };
-        let (mid, stamp, kind) = (self.mid.as_bytes(), self.stamp(), self.sent_kind());
-        let shape = Shape { fields, ext_seq, mid, stamp, kind, osn: None, now: out.now };
-        account(send(out.tx, link, &shape, &Passed::default(), &Payload::padding(1)), out);
+    fn awaits(&self, waiting: &Waiting) -> bool {
+        let goes_on = self.current == Some(waiting.encoding) || self.former == Some(waiting.encoding);
+        !self.paused && self.producer == Some(waiting.producer) && (goes_on || self.epoch == waiting.epoch)
+    }
+
+    pub(super) fn waiting(&self, feed: &Feed<'_>, fresh: Fresh, now: Time) -> Waiting {
+        let Fresh { encoding, ext_seq } = fresh;
+        let cached = feed.producer.encoding(encoding).and_then(|encoding| encoding.ring.get(ext_seq));
+        let passing = cached.filter(|cached| self.gate.may_pass(&cached.meta.marks));
+        let bytes = passing.map_or(0, |cached| cached.bytes.len() as u16);
+        Waiting { consumer: self.key, producer: feed.key, encoding, ext_seq, epoch: self.epoch, bytes, since: now }
+    }
+
+    /// What it would be sent if nothing were held back: its layers as they come.
+    pub fn demand_bps(&self, producers: &Slab<Producer>, now: Time) -> u64 {
+        let producer = self.producer.and_then(|producer| producers.get(producer));
+        let encoding = producer.zip(self.current).and_then(|(producer, encoding)| producer.encoding(encoding));
+        let rates = encoding.and_then(|encoding| encoding.layer_rates.as_deref());
+        let offered = rates.map_or(0, |rates| rates.up_to(now, self.gate.spatial(), self.gate.max_tid()));
+        offered.max(self.counters.rate.bits_per_second(now))
     }
 }

@@ -4,6 +4,7 @@
 use crate::bwe::SentKind;
 use crate::cache::Cached;
 use crate::codec::dd::{self, MaskPlace};
+use crate::egress::numbers::Index;
 use crate::rewrite::Mapping;
 use crate::rtp::red::RedPayload;
 use crate::rtp::rtx::OSN_LEN;
@@ -41,8 +42,8 @@ pub enum Stamp {
     /// The number alone: a stream whose packets are repeated under their own number. A repetition must be the same packet
     /// bit for bit, or the cipher's nonce would be used twice.
     Number,
-    /// A repetition, under the transport-wide number of the first sending if that had one.
-    Repeated(Option<u16>),
+    /// A repetition, under the transport-wide number of the first sending.
+    Repeated(u16),
 }
 
 /// A datagram that went to the arena.
@@ -54,11 +55,12 @@ pub struct Sent {
 }
 
 /// Everything about an outgoing packet but its payload.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Shape<'a> {
+    /// Its sequence number is taken from `index`.
     pub fields: HeaderFields,
-    /// Extended sequence number of the outgoing stream.
-    pub ext_seq: u64,
+    /// What it may go out under.
+    pub index: Index,
     pub mid: &'a [u8],
     pub stamp: Stamp,
     /// What the bandwidth estimation takes it for.
@@ -193,7 +195,7 @@ pub fn send(
     }
     len = payload.write(plain, len)?;
     let (srtp, ssrc) = (link.srtp, shape.fields.ssrc);
-    let len = srtp.protect_written(space, header_len, len, ssrc, shape.ext_seq).map_err(|_| Unsent::Unfit)?;
+    let len = srtp.protect_written(space, header_len, len, ssrc, shape.index.ext_seq()).map_err(|_| Unsent::Unfit)?;
     if len > MAX_DATAGRAM {
         return Err(Unsent::Unfit);
     }
@@ -212,7 +214,8 @@ pub fn send(
 
 fn write_header(space: &mut [u8], link: &Link<'_>, shape: &Shape<'_>, passed: &Passed<'_>) -> Result<usize, RtpError> {
     let ids = &link.send_map.ids;
-    let mut writer = HeaderWriter::new(space, &shape.fields, form(link.send_map, shape, passed))?;
+    let fields = HeaderFields { seq: shape.index.seq(), ..shape.fields };
+    let mut writer = HeaderWriter::new(space, &fields, form(link.send_map, shape, passed))?;
     let mut push = |id: u8, value: &[u8]| match (id, value) {
         (0, _) | (_, []) => Ok(()),
         _ => writer.push(id, value).map(|_| ()),
@@ -223,8 +226,7 @@ fn write_header(space: &mut [u8], link: &Link<'_>, shape: &Shape<'_>, passed: &P
     }
     match shape.stamp {
         Stamp::Full | Stamp::Number => push(ids.transport_cc, &(*link.transport_cc_seq as u16).to_be_bytes())?,
-        Stamp::Repeated(Some(number)) => push(ids.transport_cc, &number.to_be_bytes())?,
-        Stamp::Repeated(None) => {}
+        Stamp::Repeated(number) => push(ids.transport_cc, &number.to_be_bytes())?,
     }
     push(ids.audio_level, passed.audio_level.as_slice())?;
     push(ids.video_orientation, passed.video_orientation.as_slice())?;

@@ -79,7 +79,7 @@ impl Consumer {
 
     /// The next of the last packets, from the newest to older ones and again.
     fn send_recent(&mut self, producers: &Slab<Producer>, link: &mut Link<'_>, out: &mut Outbox<'_>) -> Option<usize> {
-        let newest = self.newest_sent?;
+        let newest = self.numbers.newest()?;
         for _ in 0..DEPTH {
             let back = self.probe_back;
             self.probe_back = (back + 1) % DEPTH;
@@ -94,7 +94,7 @@ impl Consumer {
             let is_worth_it =
                 encoding.ring.get_recent(ext_seq, out.now).is_some_and(|it| it.meta.payload_len >= LEAST_PAYLOAD);
             if is_worth_it
-                && out_seq <= newest
+                && self.numbers.marker(out_seq).is_some()
                 && let Some(len) = self.repeat_packet(source, ext_seq, out_seq, &mapping, producers, link, out)
             {
                 return Some(len);

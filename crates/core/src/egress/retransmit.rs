@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 
 use crate::bwe::SentKind;
+use crate::cache::Cached;
 use crate::drop::DropReason;
 use crate::egress::consumer::Consumer;
-use crate::egress::forward::account;
+use crate::egress::numbers::RtxNumbers;
 use crate::egress::packet::{Passed, Payload, Shape, Stamp, send};
+use crate::egress::sending::account;
 use crate::ingress::producer::Producer;
 use crate::outbox::Outbox;
 use crate::rate::{RateMeter, TokenBucket};
@@ -47,8 +49,7 @@ struct Repeated {
 /// What was sent again, and under which numbers.
 #[derive(Debug)]
 pub struct Repair {
-    /// Next number of the RTX stream, extended.
-    next_seq: u64,
+    numbers: RtxNumbers,
     /// Oldest first.
     sent: VecDeque<Repeated>,
     rate: RateMeter,
@@ -63,7 +64,7 @@ pub struct Repair {
 impl Repair {
     pub fn new(first_seq: u16) -> Self {
         Self {
-            next_seq: u64::from(first_seq & 0x7FFF),
+            numbers: RtxNumbers::new(first_seq),
             sent: VecDeque::new(),
             rate: RateMeter::default(),
             lookups: TokenBucket::new(LOOKUP_BURST, LOOKUPS_PER_SECOND),
@@ -142,6 +143,10 @@ impl Consumer {
         let (Origin::Packet { out_seq, .. } | Origin::Hole { out_seq }) = origin else {
             return Err(DropReason::NackUnknown);
         };
+        // Beyond what was sent nothing can be missing, and places there may yet be given back.
+        if self.numbers.newest().is_none_or(|newest| out_seq > newest) {
+            return Err(DropReason::NackUnknown);
+        }
         let earlier = self.repair.earlier(out.now, out_seq, rtt).ok_or(DropReason::NackTooSoon)?;
         let budget =
             (self.counters.rate.bytes_per_second(out.now) * BUDGET_PERCENT / 100).max(BUDGET_FLOOR_BYTES_PER_S);
@@ -197,9 +202,9 @@ impl Consumer {
         let encoding = producers.get(source.producer)?.encoding(source.encoding)?;
         let cached = encoding.ring.get_recent(ext_seq, out.now)?;
         let (meta, outgoing) = (cached.meta, link.send_map.outgoing(cached.meta.codec)?);
-        if !self.gate.admits_late(meta.rtp_ts, &meta.marks, mapping.max_tid, mapping.max_sid) {
-            return None;
-        }
+        let Some(marker) = self.numbers.marker(out_seq) else {
+            return self.send_first(&cached, out_seq, mapping, link, out);
+        };
         let payload = if outgoing.strips_redundancy {
             Payload::primary(&cached)?
         } else if meta.payload_len > 0 {
@@ -207,7 +212,6 @@ impl Consumer {
         } else {
             return None;
         };
-        let marker = meta.marker || self.gate.ends_picture(meta.rtp_ts, &meta.marks, mapping.max_sid);
         let timestamp = meta.rtp_ts.wrapping_add(mapping.ts_offset);
         let passed = Passed::of(&cached, mapping);
         match (self.rtx_ssrc, outgoing.rtx_pt) {
@@ -216,15 +220,35 @@ impl Consumer {
                 self.send_rtx(fields, Some(out_seq), &passed, &payload, link, out)
             }
             _ if self.repeats_plainly() && out_seq >= self.repair.plain_from => {
-                let (pt, seq) = (outgoing.pt, out_seq as u16);
-                let fields = HeaderFields { marker, pt, seq, timestamp, ssrc: self.ssrc, has_padding: false };
+                let (index, number) = self.numbers.repeat_plain(out_seq)?;
+                // Which of the two sendings feedback tells of from now on cannot be known.
+                if let Some(bandwidth) = &mut link.bandwidth {
+                    bandwidth.estimator.forget(number);
+                }
+                let (pt, ssrc) = (outgoing.pt, self.ssrc);
+                let fields = HeaderFields { marker, pt, seq: 0, timestamp, ssrc, has_padding: false };
                 let mid = self.mid.as_bytes();
-                let (stamp, kind) = (self.repeated_stamp(out_seq, link)?, SentKind::Retransmission);
-                let shape = Shape { fields, ext_seq: out_seq, mid, stamp, kind, osn: None, now: out.now };
+                let (stamp, kind) = (Stamp::Repeated(number), SentKind::Retransmission);
+                let shape = Shape { fields, index, mid, stamp, kind, osn: None, now: out.now };
                 account(send(out.tx, link, &shape, &passed, &payload), out).map(|sent| sent.len)
             }
             _ => None,
         }
+    }
+
+    /// A packet that did not go out when it came: there was no way to the client, or it came with the very batch in which
+    /// it is asked for.
+    fn send_first(
+        &mut self,
+        cached: &Cached<'_>,
+        out_seq: u64,
+        mapping: &Mapping,
+        link: &mut Link<'_>,
+        out: &mut Outbox<'_>,
+    ) -> Option<usize> {
+        let marker = self.admits(cached, out_seq, mapping)?;
+        self.map.mark_sent(out_seq);
+        self.transmit(cached, out_seq, mapping, marker, link, out)
     }
 
     /// A number that was given up: an empty packet, so that the subscriber stops asking.
@@ -245,13 +269,11 @@ impl Consumer {
         link: &mut Link<'_>,
         out: &mut Outbox<'_>,
     ) -> Option<usize> {
-        let ext_seq = self.repair.next_seq;
-        self.repair.next_seq += 1;
-        let fields = HeaderFields { seq: ext_seq as u16, ..fields };
+        let index = self.repair.numbers.claim();
         let (mid, osn) = (self.mid.as_bytes(), out_seq.map(|out_seq| out_seq as u16));
         let kind = if osn.is_some() { SentKind::Retransmission } else { SentKind::Padding };
         let stamp = Stamp::Full;
-        let shape = Shape { fields, ext_seq, mid, stamp, kind, osn, now: out.now };
+        let shape = Shape { fields, index, mid, stamp, kind, osn, now: out.now };
         account(send(out.tx, link, &shape, passed, payload), out).map(|sent| sent.len)
     }
 }

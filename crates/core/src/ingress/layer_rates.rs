@@ -83,6 +83,15 @@ impl LayerRates {
         self.newest = current;
     }
 
+    /// Bits per second of all layers up to these.
+    pub fn up_to(&self, now: Time, sid: u8, tid: u8) -> u64 {
+        let measured = self.measured(now).bitrates_bps;
+        let layers = measured.iter().enumerate();
+        let within =
+            layers.filter(|(layer, _)| layer / TEMPORAL <= usize::from(sid) && layer % TEMPORAL <= usize::from(tid));
+        within.map(|(_, bps)| *bps).max().unwrap_or_default()
+    }
+
     /// Over the last two seconds, or since the first packet.
     pub fn measured(&self, now: Time) -> Measured {
         let mut copy = *self;

@@ -48,8 +48,13 @@ impl Shard {
             self.events.push(update.event(transport.id));
         }
         let mut out = outbox!(self, now, tx);
-        release(transport, &mut self.consumers, &self.producers, &mut out);
+        let mut asked = std::mem::take(&mut self.asked_transports);
+        release(transport, &mut self.consumers, &mut self.producers, &mut out, &mut asked);
         send_probe(transport, &mut self.consumers, &self.producers, &mut out);
+        for sender in asked.drain(..) {
+            self.touch(sender);
+        }
+        self.asked_transports = asked;
         self.relieve(now, key);
         self.transports.get(key)?.bandwidth.as_ref()?.due()
     }
@@ -60,7 +65,8 @@ impl Shard {
         let transport = self.transports.get_mut(key)?;
         let bandwidth = transport.bandwidth.as_deref_mut().filter(|bandwidth| bandwidth.is_measured())?;
         let rates = transport.consumers.iter().filter_map(|&key| consumers.get(key));
-        let demand_bps = || rates.map(|consumer| consumer.counters.rate.bits_per_second(now)).sum();
+        let producers = &self.producers;
+        let demand_bps = || rates.map(|consumer| consumer.demand_bps(producers, now)).sum();
         let (wait, estimate_bps) = (bandwidth.pacer.wait(), bandwidth.estimator.estimate_bps());
         match bandwidth.overload.judge(now, wait, estimate_bps, demand_bps)? {
             Remedy::Shed { is_urgent } => {

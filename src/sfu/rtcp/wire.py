@@ -38,7 +38,11 @@ class RawPacket:
 
 
 def split_compound(datagram: bytes) -> list[RawPacket]:
-    """The packets of a datagram, padding removed. Padding may only be on the last (RFC 3550 §A.2)."""
+    """The packets of a datagram, padding removed.
+
+    RFC 3550 §6.4.1 wants it in fours and on the last packet alone; libwebrtc pads transport-wide feedback by one to
+    three bytes, and may put several into a datagram.
+    """
     if not datagram:
         raise WireError("RTCP datagram is empty")
     packets: list[RawPacket] = []
@@ -54,9 +58,7 @@ def split_compound(datagram: bytes) -> list[RawPacket]:
             raise WireError(f"RTCP packet of {4 * words} bytes ends after {len(datagram) - start}")
         body = datagram[start:position]
         if first & 0x20:
-            if position < len(datagram):
-                raise WireError("RTCP padding on a packet that is not the last")
-            if not body or not 0 < body[-1] <= len(body) or body[-1] % 4:
+            if not body or not 0 < body[-1] <= len(body):
                 raise WireError("RTCP padding does not fit its packet")
             body = body[: -body[-1]]
         packets.append(RawPacket(type_, first & 0x1F, body))

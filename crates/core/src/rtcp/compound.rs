@@ -15,25 +15,16 @@ use crate::wire::{u8_at, u16_at};
 #[derive(Clone, Copy, Debug)]
 pub struct Compound<'a> {
     bytes: &'a [u8],
-    /// Padding at the end of the last packet.
-    padding_len: usize,
 }
 
 impl<'a> Compound<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RtcpError> {
         let mut rest = bytes;
-        let mut padding_len = 0;
         loop {
-            let (head, after) = split_packet(rest)?;
-            if u8_at(head, 0).unwrap_or_default() & 0x20 != 0 {
-                padding_len = usize::from(head.last().copied().unwrap_or_default());
-                let fits = padding_len != 0 && padding_len.is_multiple_of(4) && padding_len + 4 <= head.len();
-                if !fits || !after.is_empty() {
-                    return Err(RtcpError::Padding);
-                }
-            }
+            let (packet, after) = split_packet(rest)?;
+            padding_len(packet).ok_or(RtcpError::Padding)?;
             if after.is_empty() {
-                return Ok(Self { bytes, padding_len });
+                return Ok(Self { bytes });
             }
             rest = after;
         }
@@ -42,12 +33,10 @@ impl<'a> Compound<'a> {
     /// The packets as they come, unread.
     pub fn raw_packets(&self) -> impl Iterator<Item = RawPacket<'a>> + use<'a> {
         let mut rest = self.bytes;
-        let padding_len = self.padding_len;
         std::iter::from_fn(move || {
             let (packet, after) = split_packet(rest).ok()?;
             rest = after;
-            let cut = if after.is_empty() { padding_len } else { 0 };
-            let body = packet.get(4..packet.len().saturating_sub(cut)).unwrap_or_default();
+            let body = packet.get(4..packet.len().saturating_sub(padding_len(packet)?)).unwrap_or_default();
             Some(RawPacket { count: u8_at(packet, 0)? & 0x1F, packet_type: u8_at(packet, 1)?, body })
         })
     }
@@ -65,6 +54,18 @@ fn split_packet(bytes: &[u8]) -> Result<(&[u8], &[u8]), RtcpError> {
     }
     let words = u16_at(bytes, 2).ok_or(RtcpError::Truncated)?;
     bytes.split_at_checked(4 + 4 * usize::from(words)).ok_or(RtcpError::Truncated)
+}
+
+/// Padding at the end of a packet; `None` when it does not fit.
+///
+/// RFC 3550 §6.4.1: "the padding would be a multiple of four", and on the last packet alone. libwebrtc pads
+/// transport-wide feedback, which comes in any number of bytes, by one to three, and may put several into a datagram.
+fn padding_len(packet: &[u8]) -> Option<usize> {
+    if u8_at(packet, 0).unwrap_or_default() & 0x20 == 0 {
+        return Some(0);
+    }
+    let len = usize::from(packet.last().copied().unwrap_or_default());
+    (len != 0 && len + 4 <= packet.len()).then_some(len)
 }
 
 /// Header fields and body (without padding) of one packet.

@@ -138,19 +138,33 @@ fn extended_reports_are_read_block_by_block() {
 }
 
 #[test]
-fn padding_of_the_last_packet_is_not_body() {
+fn padding_is_not_body() {
     let mut bytes = build(|w| write_bye(w, &[3]).unwrap());
     bytes[0] |= 0x20;
     bytes[3] = 2;
     bytes.extend_from_slice(&[0, 0, 0, 4]);
     assert_eq!(Compound::parse(&bytes).unwrap().raw_packets().next().unwrap().body.len(), 4);
-    for count in [0, 3, 12] {
+    for count in [0, 9, 12] {
         *bytes.last_mut().unwrap() = count;
         assert_eq!(Compound::parse(&bytes).unwrap_err(), RtcpError::Padding);
     }
     *bytes.last_mut().unwrap() = 4;
-    let followed = [&bytes[..], &build(|w| write_bye(w, &[3]).unwrap())].concat();
-    assert_eq!(Compound::parse(&followed).unwrap_err(), RtcpError::Padding);
+    let followed = [&bytes[..], &build(|w| write_bye(w, &[7]).unwrap())].concat();
+    let bodies: Vec<_> = Compound::parse(&followed).unwrap().raw_packets().map(|raw| raw.body.to_vec()).collect();
+    assert_eq!(bodies, [vec![0, 0, 0, 3], vec![0, 0, 0, 7]]);
+}
+
+/// As Chromium 156 sends it: five arrivals, padded by one byte.
+#[test]
+fn feedback_is_read_though_its_padding_is_no_multiple_of_four() {
+    let bytes: Vec<u8> = [
+        &[0xAF, 205, 0, 6, 0x63, 0x46, 0x6C, 0xB9, 0xFF, 0x0A, 0x2A, 0x69][..],
+        &[0x60, 0xD8, 0, 5, 6, 0x8A, 0xD0, 3, 0x20, 5, 0x9B, 0x4A, 0, 0x19, 0x29, 1],
+    ]
+    .concat();
+    let Packet::TransportFeedback(feedback) = one(&bytes) else { panic!() };
+    assert_eq!((feedback.base_seq, feedback.status_count), (0x60D8, 5));
+    assert_eq!(feedback.arrivals().filter(|(_, arrival)| arrival.is_some()).count(), 5);
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub fn choose_encoding(active: u8, limit: u8) -> Option<u8> {
 /// Takes layers out of one encoding's stream. Asked for packets in order only; what it decides for
 /// the first packet of a frame holds for all of it.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct LayerGate {
     limit: LayerLimit,
     /// Highest layers that pass now.
@@ -30,9 +31,9 @@ pub struct LayerGate {
     lower_pictures: u8,
     /// Highest temporal layer that was seen, passed or not.
     seen_tid: u8,
+    newest_decision: u8,
     /// What was decided for the last frames, the newest at `newest_decision`.
     decisions: [Decision; DECISIONS],
-    newest_decision: u8,
 }
 
 /// Frames whose decision is remembered for packets that come late: a second at 30 fps.

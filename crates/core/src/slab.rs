@@ -7,7 +7,9 @@ pub struct Key {
     generation: u32,
 }
 
+/// In this order: what a value has in front is read with the generation.
 #[derive(Debug)]
+#[repr(C)]
 struct Slot<T> {
     generation: u32,
     value: Option<T>,

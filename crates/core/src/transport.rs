@@ -33,14 +33,21 @@ const DTLS_PER_SECOND: u32 = 32;
 
 /// See the module.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Transport {
+    // What each packet that is sent reads, side by side; see `Consumer`.
+    pub srtp_out: Option<SrtpEgress>,
+    pub send_map: SendMap,
+    /// Next transport-wide sequence number towards the client; its lower 16 bits are what a packet carries.
+    pub transport_cc_seq: u64,
+    pub bandwidth: Option<Box<Bandwidth>>,
+    pub counters: TransportCounters,
+    pub ice: IceLite,
+    // What is needed now and then.
     pub id: TransportId,
     pub router: Key,
-    pub ice: IceLite,
     pub srtp_in: Option<SrtpIngress>,
-    pub srtp_out: Option<SrtpEgress>,
     pub receive_map: ReceiveMap,
-    pub send_map: SendMap,
     pub rtcp_reduced_size: bool,
     pub streams: Streams,
     pub producers: Vec<Key>,
@@ -51,16 +58,12 @@ pub struct Transport {
     pub rtcp_ssrc: u32,
     /// SSRCs that ever sent under these keys: none may start anew, the cipher's nonces would repeat.
     pub used_ssrcs: HashSet<u32>,
-    /// Next transport-wide sequence number towards the client; its lower 16 bits are what a packet carries.
-    pub transport_cc_seq: u64,
-    pub bandwidth: Option<Box<Bandwidth>>,
     pub dtls_limit: TokenBucket,
     pub reported_at: Time,
     /// The earliest entry of the timer queue that is still good.
     pub scheduled: Option<Time>,
     /// In the list of transports to be settled after this batch.
     pub is_touched: bool,
-    pub counters: TransportCounters,
     rtt: Option<Micros>,
 }
 

@@ -27,53 +27,58 @@ const NO_LIMIT: LayerLimit = LayerLimit { spatial: u8::MAX, temporal: u8::MAX };
 /// a keyframe of `target` (`current` none or another encoding, which goes on meanwhile), flowing
 /// (`current` equals `target`).
 #[derive(Debug)]
+#[repr(C)]
 pub struct Consumer {
+    // What each packet reads, side by side: between two batches the caches forget, and a line of them fetched anew for each
+    // of hundreds of subscribers is what the fan-out mostly waits for.
+    pub transport: Key,
+    pub kind: Kind,
+    pub paused: bool,
+    /// Encoding that is forwarded, and the one that should be.
+    pub(super) current: Option<u8>,
+    pub(super) target: Option<u8>,
+    /// Encoding that was forwarded before: its late packets still have places.
+    pub(super) former: Option<u8>,
+    /// Layers (spatial, temporal) that the control plane was told of.
+    pub(super) told: Option<(u8, u8)>,
+    pub(super) pictures: Pictures,
+    /// Counts up when it begins anew and when the target changes: what came before, and waited meanwhile, is no whole stream
+    /// to start from any more.
+    pub(super) epoch: u32,
+    pub ssrc: u32,
+    pub rtx_ssrc: Option<u32>,
+    pub(super) outgoing: Option<Outgoing>,
+    pub mid: String,
+    pub(super) last: Option<LastSent>,
+    pub(super) map: SequenceMap,
+    pub counters: ConsumerCounters,
+    pub(super) gate: LayerGate,
+    pub(super) numbers: Numbers,
+    // What is needed now and then.
     pub id: ConsumerId,
     /// Its own.
     pub key: Key,
-    pub transport: Key,
-    pub kind: Kind,
-    pub mid: String,
-    pub ssrc: u32,
-    pub rtx_ssrc: Option<u32>,
     pub cname: String,
     pub producer: Option<Key>,
     pub limit: LayerLimit,
     /// Of shedding: the lowest of a transport gives way first.
     pub priority: u8,
-    pub paused: bool,
     /// What the shard itself took away; see [`crate::egress::shed`].
     pub shed: Option<Shed>,
-    /// Encoding that is forwarded, and the one that should be.
-    pub(super) current: Option<u8>,
-    pub(super) target: Option<u8>,
-    /// Counts up when it begins anew and when the target changes: what came before, and waited meanwhile, is no whole stream
-    /// to start from any more.
-    pub(super) epoch: u32,
-    /// Encoding that was forwarded before: its late packets still have places.
-    pub(super) former: Option<u8>,
-    pub(super) map: SequenceMap,
-    pub(super) gate: LayerGate,
-    pub(super) outgoing: Option<Outgoing>,
     pub(super) unsupported: Option<CodecId>,
-    pub(super) last: Option<LastSent>,
     pub(super) stay: Stay,
-    pub(super) pictures: Pictures,
     /// A keyframe was passed over because its timestamp came too early.
     pub(super) has_passed_over: bool,
-    /// Layers (spatial, temporal) that the control plane was told of.
-    pub(super) told: Option<(u8, u8)>,
     pub(super) first_ts: u32,
-    pub(super) numbers: Numbers,
     /// How far back the last packet lay that was sent again for a probe.
     pub(super) probe_back: u64,
     pub repair: Repair,
     pub keyframe_limit: ReceiverLimit,
-    pub counters: ConsumerCounters,
     pub reported: Reported,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub struct ConsumerCounters {
     /// First transmissions.
     pub packets: u64,

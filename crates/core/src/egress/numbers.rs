@@ -25,14 +25,20 @@ impl Index {
     }
 }
 
+/// Of 64 numbers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Given {
+    used: u64,
+    /// Those of them that were given to packets with a marker.
+    marked: u64,
+}
+
 /// Which numbers of a media stream are given away, of the last 2,000.
 #[derive(Debug, Default)]
 pub struct Numbers {
     /// After the highest; 0: none was given.
     end: u64,
-    used: [u64; WORDS],
-    /// Those that were given to packets with a marker.
-    marked: [u64; WORDS],
+    given: [Given; WORDS],
     /// (lower bits of the number, transport-wide number of its packet) where packets are repeated under their own number:
     /// 4 KiB, allocated with the first.
     places: Vec<(u32, u16)>,
@@ -52,10 +58,10 @@ impl Numbers {
             return None;
         }
         let (word, bit) = place(ext_seq);
-        let used = self.used.get_mut(word).filter(|used| **used & bit == 0)?;
-        *used |= bit;
-        if marker && let Some(marked) = self.marked.get_mut(word) {
-            *marked |= bit;
+        let given = self.given.get_mut(word).filter(|given| given.used & bit == 0)?;
+        given.used |= bit;
+        if marker {
+            given.marked |= bit;
         }
         Some(Index(ext_seq))
     }
@@ -63,8 +69,9 @@ impl Numbers {
     /// Whether the packet that has this number carries a marker; `None`: the number is not given, or long ago.
     pub fn marker(&self, ext_seq: u64) -> Option<bool> {
         let (word, bit) = place(ext_seq);
-        let is_used = ext_seq < self.end && self.is_in_window(ext_seq) && self.used.get(word)? & bit != 0;
-        is_used.then_some(self.marked.get(word)? & bit != 0)
+        let given = self.given.get(word)?;
+        let is_used = ext_seq < self.end && self.is_in_window(ext_seq) && given.used & bit != 0;
+        is_used.then_some(given.marked & bit != 0)
     }
 
     /// The highest.
@@ -80,8 +87,7 @@ impl Numbers {
         let (from, to) = (self.end.saturating_sub(1) / 64, ext_seq / 64);
         for word in (from + 1..=to).take(WORDS) {
             let (word, _) = place(word * 64);
-            self.used.get_mut(word).iter_mut().for_each(|used| **used = 0);
-            self.marked.get_mut(word).iter_mut().for_each(|marked| **marked = 0);
+            self.given.get_mut(word).into_iter().for_each(|given| *given = Given::default());
         }
         self.end = ext_seq + 1;
     }

@@ -71,12 +71,14 @@ pub struct Valid {
 
 /// See the module.
 #[derive(Debug)]
+#[repr(C)]
 pub struct IceLite {
+    /// In front: the only field that each packet reads.
+    selected: Option<Path>,
     current: Generation,
     /// Credentials of a restart, beside the current ones until a nomination uses them.
     next: Option<Generation>,
     paths: Vec<ValidPath>,
-    selected: Option<Path>,
     checked_at: Option<Time>,
     phase: Phase,
     moves: TokenBucket,

@@ -1,7 +1,8 @@
 //! Which packets of an encoding are missing and when to ask for them (again).
 //!
 //! A gap is asked for at once, then at intervals that start at one round trip and grow by a quarter,
-//! at most ten times. What does not come then is given up, and the owner asks for a keyframe.
+//! at most ten times, and not when the answer would come too late. What does not come then is given up, and the owner
+//! asks for a keyframe.
 
 use crate::rate::{earlier, scale};
 use crate::time::{Micros, Time};
@@ -10,6 +11,9 @@ use crate::time::{Micros, Time};
 const MIN_INTERVAL: Micros = Micros::from_millis(20);
 const MAX_INTERVAL: Micros = Micros::from_secs(1);
 const MAX_TRIES: u8 = 10;
+/// What would come later than this after it was first asked for comes too late: the history does not keep it longer
+/// for subscribers, and their jitter buffers gave up.
+const DEADLINE: Micros = Micros::from_secs(2);
 /// More than this is not repaired packet by packet but by a keyframe (libwebrtc: 1,000).
 const MAX_MISSING: usize = 1_000;
 /// Sequence numbers asked for in one feedback packet.
@@ -91,7 +95,10 @@ impl NackGenerator {
     /// Writes what is to be asked for now to the start of `request`.
     pub fn collect(&mut self, now: Time, rtt: Micros, request: &mut [u16]) -> Collected {
         let before = self.missing.len();
-        self.missing.retain(|missing| missing.tries < MAX_TRIES || missing.due > now);
+        self.missing.retain(|missing| {
+            let is_too_late = missing.tries > 0 && now + rtt > missing.first_asked + DEADLINE;
+            missing.due > now || (missing.tries < MAX_TRIES && !is_too_late)
+        });
         let gave_up = self.missing.len() < before;
         self.due = None;
         let mut places = request.iter_mut();
@@ -169,6 +176,23 @@ mod tests {
         assert!(gave_up);
         assert_eq!(times.len(), 10);
         assert_eq!(times[..4], [0, 20_000, 45_000, 76_250]);
+    }
+
+    #[test]
+    fn what_could_only_come_too_late_is_not_asked_for_again() {
+        let mut nack = NackGenerator::default();
+        nack.on_packet(Time(0), 1);
+        nack.on_packet(Time(0), 3);
+        let rtt = Micros::from_millis(500);
+        let mut times = Vec::new();
+        let mut gave_up_at = None;
+        while let Some(due) = nack.due() {
+            let collected = nack.collect(due, rtt, &mut [0; MAX_PER_REQUEST]);
+            times.extend((collected.count > 0).then_some(due.0 / 1_000));
+            gave_up_at = gave_up_at.or(collected.gave_up.then_some(due.0 / 1_000));
+        }
+        assert_eq!(times, [0, 500, 1_125]);
+        assert_eq!(gave_up_at, Some(1_906));
     }
 
     #[test]

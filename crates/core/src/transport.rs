@@ -5,6 +5,7 @@ pub mod control;
 pub mod ice;
 pub mod maps;
 pub mod report;
+pub mod unprobed;
 
 use std::collections::HashSet;
 

@@ -128,24 +128,30 @@ fn what_the_publisher_s_uplink_lost_does_not_lower_a_subscriber_s_estimate() {
 }
 
 #[test]
-fn a_receiver_without_transport_wide_feedback_is_believed_what_it_estimates() {
+fn a_receiver_without_transport_wide_feedback_is_believed_when_it_says_that_too_much_is_sent() {
     let mut net = Net::new(1);
     net.estimates = true;
     let (publisher, subscriber, mut video) = call(&mut net);
     let mut map = send_map();
     map.extensions.retain(|entry| entry.0 != TRANSPORT_CC);
     net.set_rtp(subscriber, support::receive_map(), map);
-    send_frame(&mut net, publisher, &video.frame(true, 0, false));
-    net.run_for(Micros::from_millis(200));
-    net.control(subscriber, |writer| {
-        // REMB of 512 kbit/s for one stream (draft-alvestrand-rmcat-remb-03 §2.2).
-        for word in [0x8FCE_0005, 1, 0, u32::from_be_bytes(*b"REMB"), 0x010C_FA00, 70] {
-            writer.u32(word).expect("room");
+    // REMB of 1,024 and of 512 kbit/s for one stream (draft-alvestrand-rmcat-remb-03 §2.2); 720 kbit/s are sent.
+    for (remb, expected) in [(0x010E_FA00, 20_000_000), (0x010C_FA00, 512_000)] {
+        for number in 0..60 {
+            send_frame(&mut net, publisher, &video.frame(number == 0, 0, false));
+            net.run_for(Micros(33_333));
+            net.report(subscriber, ReportBlock { ssrc: 70, ..ReportBlock::default() });
         }
-    });
-    let stats = transport(&net, subscriber);
-    assert_eq!((stats.feedback, stats.estimate_bps), (Some("remb"), Some(512_000)));
-    assert_eq!(bandwidths(&net), [(subscriber, 512_000, Cause::Remb)]);
+        net.control(subscriber, |writer| {
+            for word in [0x8FCE_0005, 1, 0, u32::from_be_bytes(*b"REMB"), remb, 70] {
+                writer.u32(word).expect("room");
+            }
+        });
+        let stats = transport(&net, subscriber);
+        assert_eq!((stats.feedback, stats.estimate_bps), (Some("remb"), Some(expected)));
+        assert_eq!(bandwidths(&net).last().map(|it| it.1), Some(expected));
+    }
+    assert_eq!(bandwidths(&net).len(), 2);
 }
 
 #[test]

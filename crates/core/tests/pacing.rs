@@ -147,6 +147,26 @@ fn on_a_wide_link_the_estimate_rises_within_a_second_and_nothing_is_held_back() 
 }
 
 #[test]
+fn where_no_probe_can_be_sent_media_is_held_back_only_after_harm_and_comes_back() {
+    let mut call = Call::new(100_000_000, 1_080);
+    call.video.packets = 6;
+    call.net.set_rtp(call.subscriber, support::receive_map(), support::send_map_without_rtx());
+    call.run(3_000);
+    assert!(call.sent(VIDEO_SSRC, Time(0)).len() >= 6 * 88);
+    assert_eq!(call.net.shard.snapshot(call.net.now).counters.tx_paced, 0);
+    assert_eq!(call.stats().estimate_bps, Some(20_000_000));
+    call.link.bps = 700_000;
+    call.run(3_000);
+    assert!(call.stats().estimate_bps.is_some_and(|bps| bps < 800_000), "{:?}", call.stats());
+    call.link.bps = 100_000_000;
+    call.run(22_000);
+    assert!(call.stats().estimate_bps.is_some_and(|bps| bps > 2_000_000), "{:?}", call.stats());
+    let since = call.net.now;
+    call.run(1_000);
+    assert!(call.sent(VIDEO_SSRC, since).len() >= 170, "{:?} {:?}", call.stats(), call.sheds());
+}
+
+#[test]
 fn the_first_probe_goes_out_right_after_the_first_media() {
     let mut call = Call::new(100_000_000, 1_000);
     call.run(30);

@@ -42,9 +42,8 @@ impl Shard {
     /// Returns when to do so again.
     pub(super) fn settle_bandwidth(&mut self, now: Time, key: Key, tx: &mut TxArena) -> Option<Time> {
         let transport = self.transports.get_mut(key)?;
-        let has_numbers = transport.send_map.ids.transport_cc != 0;
         let bandwidth = transport.bandwidth.as_deref_mut()?;
-        if let Some(update) = bandwidth.on_timeout(now, has_numbers) {
+        if let Some(update) = bandwidth.on_timeout(now, &transport.send_map) {
             self.events.push(update.event(transport.id));
         }
         let mut out = outbox!(self, now, tx);
@@ -67,7 +66,7 @@ impl Shard {
         let rates = transport.consumers.iter().filter_map(|&key| consumers.get(key));
         let producers = &self.producers;
         let demand_bps = || rates.map(|consumer| consumer.demand_bps(producers, now)).sum();
-        let (wait, estimate_bps) = (bandwidth.pacer.wait(), bandwidth.estimator.estimate_bps());
+        let (wait, estimate_bps) = (bandwidth.pacer.wait(), bandwidth.estimate_bps());
         match bandwidth.overload.judge(now, wait, estimate_bps, demand_bps)? {
             Remedy::Shed { is_urgent } => {
                 let candidates = transport.consumers.iter().filter_map(|&key| consumers.get(key));

@@ -187,7 +187,7 @@ impl Shard {
         if let Some(fault) = fault(&receive).or_else(|| fault(&send)) {
             return Err(fault);
         }
-        let (_, transport) = self.transport(id)?;
+        let (transport_key, transport) = self.transport(id)?;
         transport.receive_map = ReceiveMap::new(receive);
         let send_map = SendMap::new(send);
         transport.send_map = send_map.clone();
@@ -198,6 +198,7 @@ impl Shard {
             }
             self.retarget(now, key);
         }
+        self.touch(transport_key);
         Ok(())
     }
 

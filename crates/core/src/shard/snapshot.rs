@@ -57,7 +57,7 @@ impl Shard {
             consent_age_us: transport.ice.checked_at().map(|at| now.since(at).0),
             producers: transport.producers.len() as u64,
             consumers: transport.consumers.len() as u64,
-            estimate_bps: estimate.map(|state| state.estimate_bps),
+            estimate_bps: transport.bandwidth.as_ref().map(|bandwidth| bandwidth.estimate_bps()),
             acked_bps: estimate.map(|state| state.acked_bps),
             sent_bps: estimate.map(|state| state.sent_bps),
             loss: estimate.map(|state| f64::from(state.loss)),

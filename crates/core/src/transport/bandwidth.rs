@@ -6,6 +6,8 @@ use crate::pacer::Pacer;
 use crate::rate::earlier;
 use crate::rtcp::TransportFeedback;
 use crate::time::{Micros, Time};
+use crate::transport::maps::SendMap;
+use crate::transport::unprobed::Unprobed;
 
 /// IPv4 and UDP headers; IPv6 has 20 bytes more, which is little beside what estimates are good for.
 const DATAGRAM_OVERHEAD: u32 = 28;
@@ -42,6 +44,9 @@ pub struct Bandwidth {
     pub wants_attention: bool,
     is_started: bool,
     look_at: Time,
+    /// No probe can be sent.
+    unprobed: Option<Unprobed>,
+    max_bps: u64,
 }
 
 impl Bandwidth {
@@ -54,6 +59,8 @@ impl Bandwidth {
             wants_attention: false,
             is_started: false,
             look_at: now,
+            unprobed: None,
+            max_bps: BweOptions::default().max_bps,
         }
     }
 
@@ -87,39 +94,63 @@ impl Bandwidth {
 
     pub fn on_feedback(&mut self, now: Time, feedback: &TransportFeedback<'_>) -> Option<Update> {
         let update = self.estimator.on_feedback(now, feedback);
-        self.pace(now);
-        update
+        self.follow(now, update)
     }
 
     pub fn on_remb(&mut self, now: Time, bps: u64) -> Option<Update> {
         let update = self.estimator.on_remb(now, bps);
-        self.pace(now);
-        update
+        self.follow(now, update)
     }
 
     pub fn on_receiver_report(&mut self, now: Time, fraction_lost: u8) -> Option<Update> {
         let update = self.estimator.on_receiver_report(now, fraction_lost);
+        self.follow(now, update)
+    }
+
+    pub fn set_options(&mut self, now: Time, options: BweOptions) -> Option<Update> {
+        self.max_bps = options.max_bps;
+        let update = self.estimator.set_options(now, options);
+        self.follow(now, update)
+    }
+
+    /// What the client negotiated decides whether it can be probed.
+    fn learn(&mut self, now: Time, map: &SendMap) {
+        let takes_probes = map.is_empty() || (map.ids.transport_cc != 0 && map.any_rtx_pt().is_some());
+        if takes_probes {
+            self.unprobed = None;
+        } else {
+            self.unprobed.get_or_insert_with(|| Unprobed::new(now));
+        }
+    }
+
+    /// What to tell, and the pacer's rate, after the estimator's `update`.
+    fn follow(&mut self, now: Time, update: Option<Update>) -> Option<Update> {
+        let update = match &mut self.unprobed {
+            Some(unprobed) => unprobed.follow(now, &self.estimator.state(), self.max_bps),
+            None => update,
+        };
         self.pace(now);
         update
     }
 
-    pub fn set_options(&mut self, now: Time, options: BweOptions) -> Option<Update> {
-        let update = self.estimator.set_options(now, options);
-        self.pace(now);
-        update
+    /// What the network carries, as far as that is known.
+    pub fn estimate_bps(&self) -> u64 {
+        let state = self.estimator.state();
+        self.unprobed.map_or(state.estimate_bps, |unprobed| unprobed.estimate_bps(&state, self.max_bps))
     }
 
     /// When there is something to do.
     pub fn due(&self) -> Option<Time> {
         let look = (self.feedback() == Some(FeedbackKind::TransportCc)).then_some(self.look_at);
-        let sending = earlier(self.pacer.due(), self.probe_due());
+        let sending = earlier(earlier(self.pacer.due(), self.probe_due()), self.unprobed.and_then(|it| it.due()));
         earlier(earlier(self.estimator.next_timeout(), look), sending)
     }
 
-    /// Lets the estimator have its timers, and takes up the probe that it plans. `has_numbers`: the client can tell of
-    /// transport-wide numbers.
-    pub fn on_timeout(&mut self, now: Time, has_numbers: bool) -> Option<Update> {
+    /// Lets the estimator have its timers, and takes up the probe that it plans.
+    pub fn on_timeout(&mut self, now: Time, map: &SendMap) -> Option<Update> {
         self.wants_attention = false;
+        self.learn(now, map);
+        let has_numbers = map.ids.transport_cc != 0;
         if self.look_at <= now {
             let next = now + LOOK_INTERVAL + LOOK_GRID;
             self.look_at = Time(next.0 - next.0 % LOOK_GRID.0);
@@ -135,7 +166,7 @@ impl Bandwidth {
         if has_numbers || self.feedback().is_some() {
             self.pace(now);
         }
-        update
+        if self.unprobed.is_some() { self.follow(now, None) } else { update }
     }
 
     fn feedback(&self) -> Option<FeedbackKind> {
@@ -148,6 +179,10 @@ impl Bandwidth {
             None => Some(self.estimator.estimate_bps() * UNMEASURED_GAIN),
             Some(FeedbackKind::TransportCc | FeedbackKind::Remb) => Some(self.estimator.pacing_bps()),
             Some(FeedbackKind::Reports) => None,
+        };
+        let bps = match &self.unprobed {
+            Some(unprobed) => bps.and_then(|bps| unprobed.pacing_bps(bps)),
+            None => bps,
         };
         let probe_bps = self.probing.map(|probing| probing.plan.rate_bps);
         self.pacer.set_rate(now, bps.map(|bps| bps.max(probe_bps.unwrap_or(0))));

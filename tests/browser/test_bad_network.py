@@ -17,6 +17,8 @@ LOSS = 0.05
 OBSERVED_FRAMES = 300
 """Some 15 s at the rate of the fake camera."""
 LONGEST_FREEZE_MS = 1_000
+LOST_SOUND = 60
+"""Packets, at 10 % loss some 12 s."""
 REMOTE_UFRAG = "/a=ice-ufrag:(\\S+)/.exec(__probe.connection().remoteDescription.sdp)[1]"
 
 
@@ -101,3 +103,39 @@ async def test_media_follows_to_a_new_address(new_person: NewPerson, server: Run
         await asyncio.gather(ada.sees(bo), bo.sees(ada))
         assert await ada.badge() == "connected"
         assert await ada.page.evaluate("__probe.connections.length") == 1
+
+
+async def test_sound_that_is_lost_comes_with_the_next_packet(
+    new_person: NewPerson, server: RunningServer, report: Callable[[str], None]
+) -> None:
+    async with Relay((server.host, server.media_port), seed=random.randrange(2**32)) as network:
+        ada, _ = await meet(new_person, server, network)
+
+        async def sound() -> dict[str, float]:
+            (entry,) = [
+                entry
+                for entry in await ada.stats("inbound-rtp")
+                if entry["kind"] == "audio" and entry["packetsReceived"] > 0
+            ]
+            return entry
+
+        network.down.loss = 2 * LOSS
+        # What came twice without need is thrown away, which tells that it comes twice: after Ada's report of loss.
+        calm = await sound()
+        start = await until(
+            sound,
+            "frames that come twice",
+            good=lambda now: now["packetsDiscarded"] - calm["packetsDiscarded"] >= 50,
+            within_s=60,
+        )
+        end = await until(
+            sound,
+            "sound that is lost",
+            good=lambda now: now["packetsLost"] - start["packetsLost"] >= LOST_SOUND,
+            within_s=60,
+        )
+
+    lost_s = (end["packetsLost"] - start["packetsLost"]) * 0.02
+    concealed_s = (end["concealedSamples"] - start["concealedSamples"]) / 48_000
+    report(f"sound at {2 * LOSS:.0%} loss: {lost_s:.2f} s lost, {concealed_s:.2f} s of it concealed, the rest repaired")
+    assert concealed_s < lost_s / 2

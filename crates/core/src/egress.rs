@@ -11,6 +11,7 @@ pub mod numbers;
 pub mod paced;
 pub mod packet;
 pub mod probe;
+pub mod redundancy;
 pub mod retransmit;
 pub mod sending;
 pub mod shed;

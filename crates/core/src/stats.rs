@@ -97,6 +97,8 @@ statistics! {
         tx_probes: u64,
         /// Packets to subscribers that had to wait for their time.
         tx_paced: u64,
+        /// Packets of audio that carried the frame before too.
+        tx_redundant: u64,
         /// Sequence numbers asked for by subscribers.
         rx_nacks: u64,
         /// Sequence numbers asked for from publishers.

@@ -5,6 +5,7 @@ use crate::command::{CodecId, ConsumerOptions, Kind, LayerLimit};
 use crate::egress::continuity::{LastSent, Pictures, Stay};
 use crate::egress::numbers::Numbers;
 use crate::egress::packet::Stamp;
+use crate::egress::redundancy::Redundancy;
 use crate::egress::retransmit::Repair;
 use crate::egress::shed::Shed;
 use crate::ids::ConsumerId;
@@ -73,6 +74,7 @@ pub struct Consumer {
     /// How far back the last packet lay that was sent again for a probe.
     pub(super) probe_back: u64,
     pub repair: Repair,
+    pub redundancy: Redundancy,
     pub keyframe_limit: ReceiverLimit,
     pub reported: Reported,
 }
@@ -130,6 +132,7 @@ impl Consumer {
             first_ts: (random >> 32) as u32,
             numbers: Numbers::default(),
             probe_back: 0,
+            redundancy: Redundancy::default(),
             repair: Repair::new((random >> 16) as u16),
             keyframe_limit: ReceiverLimit::default(),
             counters: ConsumerCounters::default(),

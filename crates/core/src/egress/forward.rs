@@ -212,8 +212,9 @@ impl Consumer {
         self.tell_layers(feed, encoding, out);
         let ext_seq = self.map.advance(meta.ext_seq);
         let marker = meta.marker || set_marker;
+        let earlier = if self.redundancy.is_on() { self.earlier(encoding, meta, &mapping) } else { None };
         self.note_sent(cached, ext_seq, &mapping, marker);
-        self.transmit(cached, ext_seq, &mapping, marker, link, out);
+        self.transmit(cached, ext_seq, &mapping, marker, earlier.as_ref(), link, out);
     }
 
     /// Brings the layers that pass now into the mapping. What is missing before this packet may be of
@@ -286,7 +287,7 @@ impl Consumer {
         if let Some(marker) = self.admits(cached, ext_seq, &mapping) {
             self.map.mark_sent(ext_seq);
             self.note_sent(cached, ext_seq, &mapping, marker);
-            self.transmit(cached, ext_seq, &mapping, marker, link, out);
+            self.transmit(cached, ext_seq, &mapping, marker, None, link, out);
         } else if self.map.give_up(source, meta.ext_seq).is_some() {
             self.map.mark_sent(ext_seq);
             let timestamp = meta.rtp_ts.wrapping_add(mapping.ts_offset);

@@ -5,6 +5,7 @@ use crate::bwe::SentKind;
 use crate::cache::Cached;
 use crate::codec::dd::{self, MaskPlace};
 use crate::egress::numbers::Index;
+use crate::egress::redundancy::{Earlier, HEAD_LEN};
 use crate::rewrite::Mapping;
 use crate::rtp::red::RedPayload;
 use crate::rtp::rtx::OSN_LEN;
@@ -105,6 +106,8 @@ impl<'a> Passed<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Payload<'a> {
     pub bytes: &'a [u8],
+    /// An earlier frame that goes in front.
+    pub earlier: Option<Earlier<'a>>,
     /// Bytes of padding behind it (RFC 3550 §5.1); the header says that there is some.
     padding: u8,
     /// (offset, new value of one byte or two) of rewritten fields; 0 bytes: none.
@@ -119,7 +122,8 @@ struct Patch {
 }
 
 impl<'a> Payload<'a> {
-    pub const EMPTY: Self = Self { bytes: &[], padding: 0, patches: [Patch { at: 0, len: 0, value: [0; 2] }; 2] };
+    pub const EMPTY: Self =
+        Self { bytes: &[], earlier: None, padding: 0, patches: [Patch { at: 0, len: 0, value: [0; 2] }; 2] };
 
     /// Nothing but padding.
     pub const fn padding(len: u8) -> Self {
@@ -140,7 +144,7 @@ impl<'a> Payload<'a> {
             len: 1,
             value: [tl0.value.wrapping_add(mapping.tl0_offset), 0],
         });
-        Self { bytes: cached.payload(), padding: 0, patches: [picture, tl0] }
+        Self { bytes: cached.payload(), earlier: None, padding: 0, patches: [picture, tl0] }
     }
 
     /// The primary block of a redundant payload; `None` when it is malformed or empty.
@@ -149,7 +153,17 @@ impl<'a> Payload<'a> {
         (!bytes.is_empty()).then_some(Self { bytes, ..Self::EMPTY })
     }
 
-    fn write(&self, space: &mut [u8], at: usize) -> Result<usize, RtpError> {
+    /// How long it will be, without padding.
+    pub fn written_len(&self) -> usize {
+        self.bytes.len() + self.earlier.map_or(0, |earlier| HEAD_LEN + earlier.bytes.len())
+    }
+
+    fn write(&self, space: &mut [u8], mut at: usize) -> Result<usize, RtpError> {
+        if let Some(earlier) = &self.earlier {
+            put(space, at, &earlier.head)?;
+            put(space, at + HEAD_LEN, earlier.bytes)?;
+            at += HEAD_LEN + earlier.bytes.len();
+        }
         put(space, at, self.bytes)?;
         for &Patch { at: offset, len, value: [first, second] } in &self.patches {
             let place = at + usize::from(offset);

@@ -248,7 +248,7 @@ impl Consumer {
     ) -> Option<usize> {
         let marker = self.admits(cached, out_seq, mapping)?;
         self.map.mark_sent(out_seq);
-        self.transmit(cached, out_seq, mapping, marker, link, out)
+        self.transmit(cached, out_seq, mapping, marker, None, link, out)
     }
 
     /// A number that was given up: an empty packet, so that the subscriber stops asking.

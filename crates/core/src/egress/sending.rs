@@ -4,33 +4,41 @@ use crate::cache::Cached;
 use crate::drop::DropReason;
 use crate::egress::consumer::Consumer;
 use crate::egress::packet::{Passed, Payload, Sent, Shape, Unsent, send};
+use crate::egress::redundancy::Earlier;
 use crate::outbox::Outbox;
 use crate::rewrite::Mapping;
 use crate::rtp::HeaderFields;
 use crate::transport::Link;
 
 impl Consumer {
-    /// The first sending of a packet, under the number that it has for ever.
+    /// The first sending of a packet, under the number that it has for ever; `earlier`: with the frame before it.
     #[inline]
+    #[expect(clippy::too_many_arguments, reason = "a packet, what it becomes and where it goes")]
     pub(super) fn transmit(
         &mut self,
         cached: &Cached<'_>,
         ext_seq: u64,
         mapping: &Mapping,
         marker: bool,
+        earlier: Option<&Cached<'_>>,
         link: &mut Link<'_>,
         out: &mut Outbox<'_>,
     ) -> Option<usize> {
         let outgoing = self.outgoing?;
         let payload =
             if outgoing.strips_redundancy { Payload::primary(cached) } else { Some(Payload::of(cached, mapping)) };
-        let payload = payload.filter(|_| cached.meta.payload_len > 0)?;
+        let mut payload = payload.filter(|_| cached.meta.payload_len > 0)?;
+        let mut pt = outgoing.pt;
+        if let Some(both) = earlier.and_then(|it| Earlier::of(it, cached, outgoing, link.send_map)) {
+            (payload.earlier, pt) = (Some(both.0), both.1);
+            out.counters.tx_redundant += 1;
+        }
         let Some(index) = self.numbers.claim(ext_seq, marker) else {
             out.drop(DropReason::NumberTaken);
             return None;
         };
         let timestamp = cached.meta.rtp_ts.wrapping_add(mapping.ts_offset);
-        let fields = HeaderFields { marker, timestamp, ..self.fields(outgoing.pt) };
+        let fields = HeaderFields { marker, timestamp, ..self.fields(pt) };
         let (mid, stamp, kind) = (self.mid.as_bytes(), self.stamp(), self.sent_kind());
         let shape = Shape { fields, index, mid, stamp, kind, osn: None, now: out.now };
         let Sent { len, transport_seq } =
@@ -40,7 +48,7 @@ impl Consumer {
         }
         self.counters.rate.add(out.now, len);
         self.counters.packets += 1;
-        self.counters.payload_bytes += payload.bytes.len() as u64;
+        self.counters.payload_bytes += payload.written_len() as u64;
         self.counters.bytes += len as u64;
         Some(len)
     }

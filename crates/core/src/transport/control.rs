@@ -114,6 +114,9 @@ impl Control<'_> {
         let known = consumer.reported.rtt;
         consumer.reported = Reported { block: Some(*block), rtt: rtt.or(known) };
         let kind = consumer.kind;
+        if kind == Kind::Audio {
+            consumer.redundancy.on_report(block.fraction_lost);
+        }
         let now = self.received;
         if let Some(rtt) = rtt {
             self.transport.on_rtt_sample(now, rtt);

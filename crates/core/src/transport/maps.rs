@@ -130,6 +130,11 @@ impl SendMap {
         })
     }
 
+    /// Of redundant audio (RFC 2198).
+    pub fn red_pt(&self) -> Option<u8> {
+        self.payload_types.iter().find(|entry| entry.codec.codec == Codec::Red).map(|entry| entry.pt)
+    }
+
     /// For padding before the first media: a payload type of retransmissions.
     pub fn any_rtx_pt(&self) -> Option<u8> {
         self.payload_types.iter().find_map(|entry| entry.rtx_pt)

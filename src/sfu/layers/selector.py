@@ -8,7 +8,7 @@ It spends the estimate by ``plan``. What makes it calm is what it remembers of e
   estimate at that moment is the ``ceiling``: above it, the lowest estimate of the last two windows of ``WINDOW_S`` must
   be ``CAREFUL`` above; for lowest layers (back from audio alone) the estimate of the moment is enough, with the same
   margin. So an estimate that swings by a tenth makes at most the first mistake.
-* The ceiling is forgotten when the network has shown to be a better one, or after ``CEILING_S``.
+* The ceiling is forgotten when the network has shown for ``CLEAR_S`` to be a better one, or after ``CEILING_S``.
 * Whom the bandwidth goes to changes at once when the wishes do. When only measured rates have shifted, nobody has to
   give for another one more often than every ``RESHUFFLE_S``.
 """
@@ -36,7 +36,10 @@ RELIEF = 0.95
 estimate that creeps down costs one switch and not five."""
 
 BETTER = 1.3
-"""Both windows so much above the ceiling: the network is another one, or what took from it is gone."""
+"""So much above the ceiling, more than any swing around it: the network is another one, or what took of it is gone."""
+
+CLEAR_S = 0.6
+"""How long that must last: what a probe found, and nothing that was sent since has contradicted."""
 
 WINDOW_S = 2.5
 """Signal's rule: allocate against the lowest target of the last two such windows."""
@@ -64,6 +67,8 @@ class Memory:
     last_window_bps: int = UNLIMITED
     ceiling_bps: int | None = None
     ceiling_since: float = 0.0
+    better_since: float | None = None
+    """Since when the estimate is ``BETTER`` than the ceiling."""
     demands: Sequence[Demand] | None = None
     shape: tuple[object, ...] | None = None
     audio_bps: int = 0
@@ -84,6 +89,10 @@ class Memory:
             self.window_since = now
         self.window_bps = min(self.window_bps, estimate_bps)
         self.estimate_bps = estimate_bps
+        if self.ceiling_bps is None or estimate_bps <= BETTER * self.ceiling_bps:
+            self.better_since = None
+        elif self.better_since is None:
+            self.better_since = now
 
     @property
     def lowest_bps(self) -> int:
@@ -92,10 +101,9 @@ class Memory:
 
     def forget_ceiling(self, now: float) -> None:
         """Forgets it when the time has come."""
-        if self.ceiling_bps is not None and (
-            now - self.ceiling_since >= CEILING_S or self.lowest_bps > BETTER * self.ceiling_bps
-        ):
-            self.ceiling_bps = None
+        is_better = self.better_since is not None and now - self.better_since >= CLEAR_S
+        if self.ceiling_bps is not None and (is_better or now - self.ceiling_since >= CEILING_S):
+            self.ceiling_bps = self.better_since = None
 
     def budgets(self) -> tuple[int, int]:
         """What may be given where nothing is yet: in lowest layers, and in all."""

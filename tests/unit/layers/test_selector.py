@@ -6,7 +6,7 @@ import pytest
 from tests.support.layers import camera, demand
 
 from sfu.layers import Allocation, Demand, Ladder, Priority, Reason, StandardPolicy, Subscriber
-from sfu.layers.selector import CEILING_S, MARGIN, RESHUFFLE_S, WINDOW_S
+from sfu.layers.selector import CEILING_S, CLEAR_S, MARGIN, RESHUFFLE_S, WINDOW_S
 
 AUDIO_BPS = 100_000
 
@@ -99,11 +99,31 @@ def test_less_is_given_at_once_and_says_why() -> None:
 def test_after_a_loss_more_comes_back_only_when_two_windows_carried_it() -> None:
     link = Link(demand())
     link.hold(3_000_000, 10)
-    link.hold(700_000, 10)
-    link.hold(3_000_000, WINDOW_S - 0.5)
-    assert link.layers == [(1, 2)]
-    link.hold(3_000_000, WINDOW_S + 1)
+    link.hold(1_550_000, 10)
+    assert link.layers[0] < (2, 2)
+    link.hold(2_010_000, WINDOW_S - 0.5)
+    assert link.layers[0] < (2, 2)
+    link.hold(2_010_000, WINDOW_S + 1)
     assert link.layers == [(2, 2)]
+
+
+def test_after_a_loss_a_network_that_is_clearly_better_is_believed_soon() -> None:
+    link = Link(demand())
+    link.hold(3_000_000, 10)
+    link.hold(700_000, 10)
+    link.hold(3_000_000, CLEAR_S - 0.1)
+    assert link.layers == [(1, 2)]
+    link.hold(3_000_000, 1.0)
+    assert link.layers == [(2, 2)]
+
+
+def test_a_moment_in_which_the_network_seems_clearly_better_is_not_believed() -> None:
+    link = Link(demand())
+    link.hold(3_000_000, 10)
+    for _ in range(20):
+        link.hold(700_000, 1.0)
+        link.hold(3_000_000, CLEAR_S - 0.1)
+        assert link.layers == [(1, 2)]
 
 
 def test_without_a_loss_more_comes_as_soon_as_the_estimate_carries_it() -> None:

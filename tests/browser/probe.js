@@ -87,6 +87,17 @@
     probe.gapNow = () => Math.max(probe.longestGap, performance.now() - last);
   };
 
+  // From now on: when each frame of a video was put on the screen, and how large it was; the last 20 minutes at 30 fps.
+  probe.follow = (video) => {
+    const frames = [];
+    probe.frames = frames;
+    const onFrame = (now, { height }) => {
+      if (frames.length < 36_000) frames.push({ at: now, height });
+      video.requestVideoFrameCallback(onFrame);
+    };
+    video.requestVideoFrameCallback(onFrame);
+  };
+
   addEventListener("submit", () => {
     probe.clickedAt = performance.now();
     const watch = async () => {

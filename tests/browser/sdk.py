@@ -68,3 +68,32 @@ async def watcher(new_person: NewPerson, server: RunningServer, meeting_id: str,
     await person.page.evaluate(WATCH, {"id": meeting_id, "name": person.name})
     await until(lambda: person.page.evaluate("Boolean(shown()?.track)"), "a slot shows the publisher")
     return person
+
+
+SCALABLE = """async ({ id, codec, mode, width, height, fps }) => {
+  const video = { width: { exact: width }, height: { exact: height }, frameRate: fps };
+  const [track] = (await navigator.mediaDevices.getUserMedia({ video })).getTracks();
+  const pc = new RTCPeerConnection();
+  const transceiver = pc.addTransceiver(track, {
+    direction: "sendonly", sendEncodings: [{ scalabilityMode: mode, maxBitrate: 1_500_000 }],
+  });
+  const { codecs } = RTCRtpSender.getCapabilities("video");
+  const isWanted = ({ mimeType }) => [`video/${codec}`, "video/rtx"].includes(mimeType);
+  transceiver.setCodecPreferences(codecs.filter(isWanted));
+  await pc.setLocalDescription();
+  const headers = { "Content-Type": "application/sdp" };
+  const body = pc.localDescription.sdp;
+  const response = await fetch(`/whip/${id}?name=Publisher`, { method: "POST", headers, body });
+  await pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
+}"""
+
+
+async def scalable_publisher(
+    new_person: NewPerson, server: RunningServer, meeting_id: str, codec: str, mode: str, *, fps: int
+) -> Person:
+    """Somebody who sends a camera as one stream of layers, by WHIP, 960x540: Chromium has no layers below 240x135."""
+    person = await new_person("Publisher")
+    await person.page.goto(f"{server.url}/healthz")
+    options = {"id": meeting_id, "codec": codec, "mode": mode, "width": 960, "height": 540, "fps": fps}
+    await person.page.evaluate(SCALABLE, options)
+    return person

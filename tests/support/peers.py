@@ -40,6 +40,9 @@ class Seen:
     counters: list[int | None] = field(default_factory=list)
     psnrs_db: list[float] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    heights: list[int] = field(default_factory=list)
+    """Of video frames."""
+    reads_pattern: bool = True
     audio: list[AudioFrame] = field(default_factory=list)
 
     def take(self, frame: VideoFrame | AudioFrame) -> None:
@@ -47,7 +50,8 @@ class Seen:
         if isinstance(frame, AudioFrame):
             self.audio = [*self.audio[-99:], frame]
             return
-        counter = read_counter(frame)
+        self.heights.append(frame.height)
+        counter = read_counter(frame) if self.reads_pattern else None
         self.counters.append(counter)
         if counter is not None and len(self.counters) % 10 == 1:
             self.psnrs_db.append(psnr_db(frame, counter))
@@ -64,12 +68,14 @@ class Peer:
     def __init__(self, bundle: RTCBundlePolicy = RTCBundlePolicy.BALANCED) -> None:
         self.pc = RTCPeerConnection(RTCConfiguration(bundlePolicy=bundle))
         self.seen: dict[str, Seen] = {}
+        self.reads_pattern = True
+        """Whether what it receives is a ``PatternTrack``."""
         self._watchers: list[asyncio.Task[None]] = []
         self.pc.on("track", self._watch)
 
     def _watch(self, track: MediaStreamTrack) -> None:
         mid = next(item.mid for item in self.pc.getTransceivers() if item.receiver.track is track)
-        seen = self.seen[mid] = Seen(track.kind)
+        seen = self.seen[mid] = Seen(track.kind, reads_pattern=self.reads_pattern)
         self._watchers.append(asyncio.create_task(_drain(track, seen)))
 
     @property
@@ -310,12 +316,14 @@ async def join(
     rewrite: Rewrite = untouched,
     publishes: bool = True,
     codecs: list[str] | None = None,
+    reads_pattern: bool = True,
 ) -> Participant:
     """A participant who has joined, answered, and published ``tracks`` as microphone and camera."""
     response = await http.post(f"/meetings/{meeting}/join", json={"name": name})
     assert response.status_code == 200, response.text
     participant = Participant(response.json(), subprotocol, rewrite)
     participant.codecs = codecs
+    participant.reads_pattern = reads_pattern
     if not any(track.kind == "audio" for track in tracks):
         participant.pc.addTransceiver("audio", "recvonly")  # aiortc starts ICE with the m-line of its first transceiver
     for track in tracks:

@@ -25,7 +25,7 @@ export class MeetingView {
     h("span", {}, "Still connecting. If this stays, a firewall on the way may be blocking UDP."));
   #slowTimer = 0;
   #heldBackText = h("span");
-  #heldBack = h("div.banner.warn", { hidden: true, dataset: { notice: "video-paused" } }, icon("signal-low"),
+  #heldBack = h("div.banner.warn", { hidden: true, dataset: { notice: "video-paused" } }, icon("info"),
     this.#heldBackText);
   #entered = false;
   #onMedia = () => this.#mediaChanged();

@@ -10,8 +10,11 @@ use super::overuse::Usage;
 use super::seconds;
 use crate::time::{Micros, Time};
 
-/// Of what arrived while the queue grew (draft: 0.85).
+/// Of what arrived while the queue grew (draft: 0.85), but no less than a queue of this length needs to be drained in time:
+/// one of 40 ms, which frames of several cameras make by themselves, costs 6 %.
 const BETA: f64 = 0.85;
+const MOST_BETA: f64 = 0.94;
+const BETA_QUEUE_MS: f64 = 700.0;
 /// What arrived lately is less than this share of what arrived before: the capacity fell.
 const FELL: f64 = 0.75;
 /// Growth per second while nothing is known of the link's capacity (draft: 8 %).
@@ -31,12 +34,16 @@ const FRAMES_PER_S: f64 = 30.0;
 const LEAST_GROWTH_BPS: f64 = 4_000.0;
 /// How far the rate may run ahead of what arrives; the slack is so that the slowest streams grow at all.
 const AHEAD: f64 = 1.16;
+const AHEAD_OF_KNOWN: f64 = 1.08;
 const AHEAD_TOWARDS_KNOWN: f64 = 1.5;
 const AHEAD_SLACK_BPS: f64 = 10_000.0;
 /// The detector is believed only when packets really wait: a trend may come from jitter.
 const CONFIRMED_QUEUE_MS: f64 = 8.0;
-/// On a slow link one packet takes long to send; others wait for it, and that is no queue.
+/// On a slow link one packet takes long to send; others wait for it, and that is no queue. Where frames of several cameras
+/// come together some wait for two, up to this.
 const CONFIRMED_PACKETS: f64 = 0.5;
+const CROWDED_PACKETS: f64 = 2.0;
+const CROWDED_QUEUE_MS: f64 = 40.0;
 /// A probe makes a queue of its own, of about 20 ms and what media waits behind it.
 const PROBED_QUEUE_MS: f64 = 45.0;
 const PROBED_PACKETS: f64 = 2.0;
@@ -54,7 +61,7 @@ const TRIAL_SHARE: f64 = 0.6;
 /// In contention: the factor at a loss, and the growth relative to Reno's packet per round trip, which go together for a
 /// fair share (3 (1 - b) / (1 + b) = 0.24 would be Reno's own; CUBIC takes more).
 const CONTENDED_BETA: f64 = 0.85;
-const CONTENDED_GROWTH: f64 = 0.5;
+const CONTENDED_GROWTH: f64 = 0.75;
 /// Reno grows by the square of the round trip, CUBIC by none: between the two, one factor is that of a usual full queue.
 const CONTENDED_RTT_S: f64 = 0.25;
 /// Even then a queue of so much more than twice the standing one is too much.
@@ -145,7 +152,7 @@ impl Aimd {
         let confirmed_ms = if observed.is_probed {
             PROBED_QUEUE_MS + PROBED_PACKETS * packet_ms
         } else {
-            CONFIRMED_QUEUE_MS.max(CONFIRMED_PACKETS * packet_ms)
+            (CROWDED_PACKETS * packet_ms).clamp(CONFIRMED_QUEUE_MS, CROWDED_QUEUE_MS).max(CONFIRMED_PACKETS * packet_ms)
         };
         match observed.usage {
             Usage::Over if observed.queue_ms >= confirmed_ms => self.reduce(now, observed),
@@ -216,8 +223,9 @@ impl Aimd {
         }
         self.is_congested = true;
         self.reduced = Some(now);
-        let target = BETA * acked_bps;
-        let known = self.capacity.bps().map_or(f64::INFINITY, |capacity| BETA * capacity);
+        let beta = (1.0 - self.excess_ms / BETA_QUEUE_MS).clamp(BETA, MOST_BETA);
+        let target = beta * acked_bps;
+        let known = self.capacity.bps().map_or(f64::INFINITY, |capacity| beta * capacity);
         let target = if target > self.rate_bps { known } else { target };
         self.capacity.on_overuse(acked_bps);
         self.seen_bps = acked_bps;
@@ -234,7 +242,7 @@ impl Aimd {
             Some(known_bps) if self.rate_bps < known_bps => {
                 (known_bps.min(self.rate_bps * KNOWN_GROWTH.powf(passed_s)), AHEAD_TOWARDS_KNOWN)
             }
-            Some(_) => (self.rate_bps + self.near_growth_bps(observed.rtt) * passed_s, AHEAD),
+            Some(_) => (self.rate_bps + self.near_growth_bps(observed.rtt) * passed_s, AHEAD_OF_KNOWN),
             None => (self.rate_bps * FAR_GROWTH.powf(passed_s), AHEAD),
         };
         self.raise(grown, ahead, observed)
@@ -318,13 +326,22 @@ mod tests {
     }
 
     #[test]
-    fn a_growing_queue_takes_the_rate_to_85_percent_of_what_arrives_and_lower_while_it_drains() {
+    fn a_long_growing_queue_takes_the_rate_to_85_percent_of_what_arrives_and_lower_while_it_drains() {
         let mut aimd = Aimd::new(5e6);
-        assert_eq!(aimd.update(Time(0), &observed(Usage::Over, 100.0, 1e6)), Step::Reduced);
+        assert_eq!(aimd.update(Time(0), &observed(Usage::Over, 150.0, 1e6)), Step::Reduced);
         assert!((aimd.rate_bps() - 8.5e5).abs() < 1.0);
-        assert!(aimd.target_bps() < 8e5 && aimd.target_bps() > 6e5, "{}", aimd.target_bps());
+        assert!(aimd.target_bps() < 7e5 && aimd.target_bps() > 5e5, "{}", aimd.target_bps());
         aimd.update(Time(400_000), &observed(Usage::Under, 5.0, 1e6));
         assert!((aimd.target_bps() - aimd.rate_bps()).abs() < 1.0);
+    }
+
+    #[test]
+    fn a_short_queue_costs_no_more_than_it_takes_to_drain_it() {
+        let mut aimd = Aimd::new(1e6);
+        aimd.update(Time(0), &observed(Usage::Over, 15.0, 1e6));
+        assert!((aimd.rate_bps() - 1e6).abs() < 1e-6, "two packets' time is no queue: {}", aimd.rate_bps());
+        aimd.update(Time(0), &observed(Usage::Over, 35.0, 1e6));
+        assert!((aimd.rate_bps() - 9.4e5).abs() < 1.0, "{}", aimd.rate_bps());
     }
 
     #[test]
@@ -352,7 +369,7 @@ mod tests {
     #[test]
     fn after_a_reduction_the_known_capacity_is_reached_fast_and_passed_slowly() {
         let mut aimd = Aimd::new(1e6);
-        aimd.update(Time(0), &observed(Usage::Over, 20.0, 1e6));
+        aimd.update(Time(0), &observed(Usage::Over, 150.0, 1e6));
         run(&mut aimd, 100, 500, |rate| observed(Usage::Normal, 0.0, rate));
         assert!(aimd.rate_bps() > 9e5, "{}", aimd.rate_bps());
         run(&mut aimd, 500, 1_500, |rate| observed(Usage::Normal, 0.0, rate));

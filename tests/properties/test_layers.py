@@ -14,6 +14,7 @@ from tests.support.layers import random_demands
 
 from sfu.layers import Allocation, Demand, Reason, StandardPolicy, Subscriber
 from sfu.layers.plan import NEVER, Plan
+from sfu.layers.selector import DIP, DIP_S
 
 seeds = st.integers(0, 2**32)
 counts = st.integers(0, 12)
@@ -38,10 +39,14 @@ def test_no_more_is_sent_than_the_network_carries(
     for second, estimate in enumerate(estimates):
         if second == change_at:
             demands = gallery(seed + 1, count)
-        allocation = policy.select(second * 0.7, estimate, audio_bps, demands, subscriber)
+        allocation = policy.select(second * 2.0, estimate, audio_bps, demands, subscriber)
         sent = sum(choice.bitrate_bps for choice in allocation.choices if not choice.paused)
         assert allocation.used_bps == audio_bps + sent
-        assert sent == 0 or audio_bps + sent <= estimate
+        room = estimate - audio_bps
+        assert sent == 0 or sent * DIP <= room
+        if sent > max(room, 0):
+            later = policy.select(second * 2.0 + DIP_S, estimate, audio_bps, demands, subscriber)
+            assert later.used_bps == audio_bps or later.used_bps <= estimate
 
 
 @given(seeds, counts, budgets, budgets)

@@ -2,13 +2,15 @@
 
 It spends the estimate by ``plan``. What makes it calm is what it remembers of each subscriber:
 
-* Less is given as soon as the estimate does not carry what is sent. For ``WINDOW_S`` after that nobody gets more, but
+* Less is given as soon as the estimate does not carry what is sent, but that a dip of some per cent may last for
+  ``DIP_S``. For ``WINDOW_S`` after that nobody gets more, but
   for what was paused and may come back.
 * More is given when the estimate is ``MARGIN`` above what would be sent. Once the network has taken something back, the
-  estimate at that moment is the ``ceiling``: above it, the lowest estimate of the last two windows of ``WINDOW_S`` must
+  estimate at that moment (or nearly what was sent, when it fell by little) is the ``ceiling``: above it,
+  the lowest estimate of the last two windows of ``WINDOW_S`` must
   be ``CAREFUL`` above; for lowest layers (back from audio alone) the estimate of the moment is enough, with the same
   margin. So an estimate that swings by a tenth makes at most the first mistake.
-* The ceiling is forgotten when the network has shown for ``CLEAR_S`` to be a better one, or after ``CEILING_S``.
+* The ceiling is forgotten when the network has shown to be a better one, or after ``CEILING_S``, ever longer.
 * Whom the bandwidth goes to changes at once when the wishes do. When only measured rates have shifted, nobody has to
   give for another one more often than every ``RESHUFFLE_S``.
 """
@@ -24,7 +26,7 @@ from sfu.layers.model import PAUSED_BY_NETWORK, PAUSED_BY_USER, WAITING, Allocat
 from sfu.layers.plan import NEVER, Filling, Plan
 from sfu.layers.policy import Subscriber
 
-MARGIN = 1.1
+MARGIN = 1.05
 """An estimate must be so much above what would be sent: keyframes and the encoders' own swings fit in."""
 
 CAREFUL = 1.1 / 0.9
@@ -36,16 +38,27 @@ RELIEF = 0.95
 estimate that creeps down costs one switch and not five."""
 
 BETTER = 1.3
-"""So much above the ceiling, more than any swing around it: the network is another one, or what took of it is gone."""
-
-CLEAR_S = 0.6
-"""How long that must last: what a probe found, and nothing that was sent since has contradicted."""
+"""Both windows so much above the ceiling: the network is another one, or what took from it is gone."""
 
 WINDOW_S = 2.5
 """Signal's rule: allocate against the lowest target of the last two such windows."""
 
-CEILING_S = 600.0
-"""How long a network that took something back is remembered: then it is tried once more with the usual margin."""
+CEILING_S = 30.0
+CEILING_GROWTH = 4
+LONGEST_CEILING_S = 600.0
+"""How long a network that took something back is remembered: then it is tried once more with the usual margin. So many
+times as long each time that it takes something back again, until it has not for the longest time."""
+
+NEAR = 0.75
+FAILED = 0.97
+"""An estimate that fell to no less than this share of what was sent is likely low because a queue of our own making is
+being drained: then the ceiling is what was sent, a little less."""
+
+DIP = 0.94
+DIP_S = 0.9
+"""An estimate that is lower than what is sent by no more than this is let pass for so long: draining a short queue
+looks like that, and gives back within a second what it took. Nobody gets more meanwhile. The next tick of a second
+decides."""
 
 UNLIMITED = NEVER >> 1
 """The estimate while there is none."""
@@ -66,9 +79,9 @@ class Memory:
     window_bps: int = UNLIMITED
     last_window_bps: int = UNLIMITED
     ceiling_bps: int | None = None
-    ceiling_since: float = 0.0
-    better_since: float | None = None
-    """Since when the estimate is ``BETTER`` than the ceiling."""
+    ceiling_since: float = float("-inf")
+    ceiling_s: float = CEILING_S
+    short_since: float | None = None
     demands: Sequence[Demand] | None = None
     shape: tuple[object, ...] | None = None
     audio_bps: int = 0
@@ -89,21 +102,38 @@ class Memory:
             self.window_since = now
         self.window_bps = min(self.window_bps, estimate_bps)
         self.estimate_bps = estimate_bps
-        if self.ceiling_bps is None or estimate_bps <= BETTER * self.ceiling_bps:
-            self.better_since = None
-        elif self.better_since is None:
-            self.better_since = now
 
     @property
     def lowest_bps(self) -> int:
         """The lowest estimate of the last two windows."""
         return min(self.window_bps, self.last_window_bps)
 
+    def has_to_give(self, now: float, room: int) -> bool:
+        """More is sent than there is room for: whether to act on it now."""
+        if room < DIP * self.filling.used_bps:
+            return True
+        if self.short_since is None:
+            self.short_since = now
+        return now - self.short_since >= DIP_S
+
+    def take_back(self, now: float) -> None:
+        """The network takes something back; steps of one fall within two windows count as one."""
+        passed_s = now - self.ceiling_since
+        if passed_s >= LONGEST_CEILING_S:
+            self.ceiling_s = CEILING_S
+        elif passed_s > 2 * WINDOW_S:
+            self.ceiling_s = min(LONGEST_CEILING_S, CEILING_GROWTH * self.ceiling_s)
+        used_bps = self.audio_bps + self.filling.used_bps
+        is_near = self.estimate_bps >= NEAR * used_bps
+        self.ceiling_bps = max(self.estimate_bps, int(FAILED * used_bps)) if is_near else self.estimate_bps
+        self.ceiling_since, self.short_since = now, None
+
     def forget_ceiling(self, now: float) -> None:
         """Forgets it when the time has come."""
-        is_better = self.better_since is not None and now - self.better_since >= CLEAR_S
-        if self.ceiling_bps is not None and (is_better or now - self.ceiling_since >= CEILING_S):
-            self.ceiling_bps = self.better_since = None
+        if self.ceiling_bps is not None and (
+            now - self.ceiling_since >= self.ceiling_s or self.lowest_bps > BETTER * self.ceiling_bps
+        ):
+            self.ceiling_bps = None
 
     def budgets(self) -> tuple[int, int]:
         """What may be given where nothing is yet: in lowest layers, and in all."""
@@ -146,7 +176,8 @@ class StandardPolicy:
             if not is_as_loud:
                 _publish(memory)
         # With every wish filled only less can come, and less comes by an estimate.
-        subscriber.is_settled = memory.filling.next_raise_bps >= NEVER and not memory.wants_reshuffle
+        is_filled = memory.filling.next_raise_bps >= NEVER and not memory.wants_reshuffle
+        subscriber.is_settled = is_filled and memory.short_since is None
         return memory.allocation
 
     def _take(self, now: float, demands: Sequence[Demand], audio_bps: int, memory: Memory) -> None:
@@ -193,8 +224,12 @@ def _follow(now: float, memory: Memory) -> None:
     if now < memory.calm_until:
         raise_bps = min(raise_bps, filling.used_bps)
     if filling.used_bps > max(room, 0):
-        _reduce(now, memory, room)
-    elif (
+        if memory.has_to_give(now, room):
+            _reduce(now, memory, room)
+            _publish(memory)
+        return
+    memory.short_since = None
+    if (
         base_bps >= filling.next_base_bps
         or raise_bps >= filling.next_raise_bps
         or (memory.wants_reshuffle and now >= memory.reshuffle_at)
@@ -211,14 +246,13 @@ def _follow(now: float, memory: Memory) -> None:
             memory.wants_reshuffle = True
             wanted = plan.add(filling.levels, used, base_bps, raise_bps)
         memory.filling = wanted
-    if memory.filling is not filling:
         _publish(memory)
 
 
 def _reduce(now: float, memory: Memory, room: int) -> None:
     """The network does not carry what is sent: nobody gets more, somebody less."""
     plan, held = memory.plan, memory.filling.levels
-    memory.ceiling_bps, memory.ceiling_since = memory.estimate_bps, now
+    memory.take_back(now)
     memory.calm_until, memory.reshuffle_at, memory.wants_reshuffle = now + WINDOW_S, now + RESHUFFLE_S, True
     filling = plan.fill(room, int(room * RELIEF), held)
     # Where the thresholds for more lie is worked out by the next call, with the careful margins.

@@ -18,6 +18,8 @@ from tests.support.pictures import DECODERS, Decoder, Picture, layers_of, tempor
 from tests.support.recording import DEPENDENCY_DESCRIPTOR, FIRST_SSRC, FOLDER, PTS, Recorded, load
 
 from sfu._native import SimShard
+from sfu.rtcp.compound import parse_compound
+from sfu.rtcp.feedback import PictureLossIndication
 from sfu.rtp.packet import RtpPacket, is_rtcp
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.rtpdump"))
@@ -93,6 +95,7 @@ class Playback:
         self.codec = codec_of(name)
         self.recorded = load(name)
         self.received: list[RtpPacket] = []
+        self.keyframe_requests = 0
         self.publisher, self.subscriber = End(1), End(2)
         self.shard = SimShard(seed=3)
         self._now_us, self._checked_us = START_US, -CHECK_US
@@ -110,12 +113,15 @@ class Playback:
         shard.add_consumer(CONSUMER, 2, "video", "v", SSRC, None, "cname")
         shard.switch_consumer(CONSUMER, 1)
 
-    def play(self, path: dict[int, tuple[int, int]]) -> None:
-        """``path``: at which packet of the recording the consumer is given which layers."""
+    def play(self, path: dict[int, tuple[int, int]], lost: frozenset[int] = frozenset()) -> None:
+        """``path``: at which packet of the recording the consumer is given which layers; ``lost``: timestamps of which
+        nothing comes, and nothing is sent again.
+        """
         for index, entry in enumerate(self.recorded):
             if index in path:
                 self.shard.set_layers(CONSUMER, *path[index])
-            self._send(entry)
+            if entry.packet.timestamp not in lost:
+                self._send(entry)
         assert not [event for event in self.shard.poll_events() if event[0] in {"command_failed", "warning"}]
 
     def _send(self, entry: Recorded) -> None:
@@ -129,6 +135,9 @@ class Playback:
 
     def _take(self, datagrams: list[tuple[tuple[str, int], bytes]]) -> None:
         for address, datagram in datagrams:
+            if address == self.publisher.address and is_rtcp(datagram):
+                packets = parse_compound(self.publisher.unprotect_rtcp(datagram))
+                self.keyframe_requests += sum(isinstance(packet, PictureLossIndication) for packet in packets)
             if address == self.subscriber.address and datagram[0] >= 128 and not is_rtcp(datagram):
                 self.received.append(RtpPacket.parse(self.subscriber.unprotect(datagram)))
 
@@ -147,9 +156,9 @@ class Playback:
         return [temporal_unit(self.codec, [packet.payload for packet in packets]) for packets in whole]
 
 
-def check(playback: Playback, name: str) -> list[Unit]:
+def check(playback: Playback, name: str, contents: list[bytes] | None = None) -> list[Unit]:
     """Every unit is one of the publisher's, and every picture as the publisher's decoder would see it."""
-    contents = playback.units()
+    contents = playback.units() if contents is None else contents
     units = reference(name).units
     sent = []
     for content in contents:
@@ -198,6 +207,22 @@ def test_along_any_path_of_layers_every_picture_is_decoded_as_it_was_sent(name: 
 
     run()
     assert len(sizes) == 1 + reference(name).spatial, f"only {dict(sizes)}"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if codec_of(name) == "av1"])
+@pytest.mark.parametrize("temporal", [0, TOP])
+def test_a_picture_that_is_lost_for_good_costs_a_keyframe_only_where_others_need_it(name: str, temporal: int) -> None:
+    playback = Playback(name)
+    # In the first second, so that it is given up before the recording ends; a keyframe is asked for once at the start.
+    early = [entry.packet for entry in playback.recorded if 100 < entry.ms < 600]
+    timestamp = next(it.timestamp for it in early if layers_of("av1", [it.payload])[0][1] == temporal)
+    playback.play({}, frozenset({timestamp}))
+    at_start = Playback(name)
+    at_start.play({})
+    assert (playback.keyframe_requests > at_start.keyframe_requests) == (temporal == 0)
+    if temporal == TOP:
+        contents = [temporal_unit("av1", [it.payload for it in packets]) for packets in grouped(playback.received)]
+        assert len(check(playback, name, contents)) == len(at_start.units()) - 1
 
 
 def test_all_codecs_are_there() -> None:

@@ -1,6 +1,7 @@
 //! The receiving side: from an authenticated packet to the history ring. Stop `ingress`.
 
 pub mod arrivals;
+pub mod chains;
 pub mod clock;
 pub mod encoding;
 pub mod keyframe;

@@ -88,7 +88,7 @@ impl Subscriber {
         }
         self.seen = client.rtp.len();
         let mut request = [0; MAX_PER_REQUEST];
-        let count = self.nack.collect(net.now, Micros(2 * DELAY.0), &mut request).count;
+        let count = self.nack.collect(net.now, Micros(2 * DELAY.0), &mut request, |_| true).count;
         let mut buffer = [0; 1_200];
         let mut writer = Writer::new(&mut buffer);
         if count > 0 {

@@ -43,6 +43,9 @@ pub struct FrameMarks {
     /// A decoder of the spatial layer below can go on with this one from this frame on: it refers to no
     /// other picture (VP9 P, dependency descriptor S).
     pub opens_layer: bool,
+    /// How many frame numbers back the last frame is that belongs to a chain of an active decode target (dependency
+    /// descriptor); 0: all chains start here; `None`: there are no chains.
+    pub chain_distance: Option<u8>,
     /// No other frame refers to this one.
     pub is_discardable: bool,
     /// Where its dependency descriptor tells of decode targets.

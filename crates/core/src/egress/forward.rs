@@ -7,6 +7,7 @@ use crate::egress::consumer::Consumer;
 use crate::egress::continuity::{Instant, LastSent, Start, next_timestamp};
 use crate::egress::packet::Payload;
 use crate::event::Event;
+use crate::ingress::chains::frame_number;
 use crate::ingress::encoding::Encoding;
 use crate::ingress::producer::{Fresh, Producer};
 use crate::layer::Verdict;
@@ -324,13 +325,4 @@ impl Consumer {
             out.event(Event::ConsumerLayers { consumer, producer, spatial, temporal: layers.1 });
         }
     }
-}
-
-/// Frame number of the dependency descriptor: bits 8 to 23.
-fn frame_number(cached: &Cached<'_>) -> Option<u16> {
-    let place = cached.meta.extensions.dependency_descriptor;
-    if place.len < 3 {
-        return None;
-    }
-    crate::wire::u16_at(cached.bytes, usize::from(place.start) + 1)
 }

@@ -2,7 +2,7 @@
 //!
 //! A gap is asked for at once, then at intervals that start at one round trip and grow by a quarter,
 //! at most ten times, and not when the answer would come too late. What does not come then is given up, and the owner
-//! asks for a keyframe.
+//! asks for a keyframe if it was needed.
 
 use crate::rate::{earlier, scale};
 use crate::time::{Micros, Time};
@@ -26,6 +26,8 @@ struct Missing {
     first_asked: Time,
     due: Time,
     interval: Micros,
+    /// Without it nothing more can be decoded, as far as is known.
+    is_needed: bool,
 }
 
 /// What a packet's arrival meant for the list.
@@ -42,7 +44,7 @@ pub struct Arrival {
 pub struct Collected {
     /// Numbers to ask for.
     pub count: usize,
-    /// A packet was given up.
+    /// A packet was given up that was needed.
     pub gave_up: bool,
 }
 
@@ -75,7 +77,8 @@ impl NackGenerator {
             self.due = None;
             return Arrival { rtt_sample: None, gave_up: true };
         }
-        let entry = |ext_seq| Missing { ext_seq, tries: 0, first_asked: now, due: now, interval: Micros(0) };
+        let (interval, is_needed) = (Micros(0), true);
+        let entry = |ext_seq| Missing { ext_seq, tries: 0, first_asked: now, due: now, interval, is_needed };
         self.missing.extend((highest + 1..ext_seq).map(entry));
         self.due = Some(now);
         Arrival::default()
@@ -92,14 +95,22 @@ impl NackGenerator {
         if self.missing.is_empty() { None } else { self.due }
     }
 
-    /// Writes what is to be asked for now to the start of `request`.
-    pub fn collect(&mut self, now: Time, rtt: Micros, request: &mut [u16]) -> Collected {
-        let before = self.missing.len();
+    /// Writes what is to be asked for now to the start of `request`. `is_needed` is asked about what did not come at the
+    /// first request: by then the packets around it are there.
+    pub fn collect(
+        &mut self,
+        now: Time,
+        rtt: Micros,
+        request: &mut [u16],
+        is_needed: impl Fn(u64) -> bool,
+    ) -> Collected {
+        let mut gave_up = false;
         self.missing.retain(|missing| {
             let is_too_late = missing.tries > 0 && now + rtt > missing.first_asked + DEADLINE;
-            missing.due > now || (missing.tries < MAX_TRIES && !is_too_late)
+            let is_kept = missing.due > now || (missing.tries < MAX_TRIES && !is_too_late);
+            gave_up |= !is_kept && missing.is_needed;
+            is_kept
         });
-        let gave_up = self.missing.len() < before;
         self.due = None;
         let mut places = request.iter_mut();
         let mut count = 0;
@@ -116,6 +127,9 @@ impl NackGenerator {
                     }
                     _ => scale(missing.interval, 5, 4).min(MAX_INTERVAL),
                 };
+                if missing.tries == 1 {
+                    missing.is_needed = is_needed(missing.ext_seq);
+                }
                 missing.tries += 1;
                 missing.due = now + missing.interval;
             }
@@ -142,7 +156,7 @@ mod tests {
 
     fn asked(nack: &mut NackGenerator, now: Time) -> Vec<u16> {
         let mut request = [0; MAX_PER_REQUEST];
-        let collected = nack.collect(now, RTT, &mut request);
+        let collected = nack.collect(now, RTT, &mut request, |_| true);
         request[..collected.count].to_vec()
     }
 
@@ -167,7 +181,7 @@ mod tests {
         let mut times = Vec::new();
         let mut gave_up = false;
         while let Some(due) = nack.due() {
-            let collected = nack.collect(due, Micros(0), &mut [0; MAX_PER_REQUEST]);
+            let collected = nack.collect(due, Micros(0), &mut [0; MAX_PER_REQUEST], |_| true);
             gave_up = collected.gave_up;
             if collected.count > 0 {
                 times.push(due.0);
@@ -187,7 +201,7 @@ mod tests {
         let mut times = Vec::new();
         let mut gave_up_at = None;
         while let Some(due) = nack.due() {
-            let collected = nack.collect(due, rtt, &mut [0; MAX_PER_REQUEST]);
+            let collected = nack.collect(due, rtt, &mut [0; MAX_PER_REQUEST], |_| true);
             times.extend((collected.count > 0).then_some(due.0 / 1_000));
             gave_up_at = gave_up_at.or(collected.gave_up.then_some(due.0 / 1_000));
         }

@@ -93,6 +93,7 @@ fn layer_marks(encoding: &mut Encoding, codec: Codec, descriptor: &[u8], marks: 
             return;
         }
         marks.targets = told.targets;
+        marks.chain_distance = told.chain_distance;
         marks.opens_layer = told.opens_layer;
         marks.sid = told.sid;
         marks.tid = told.tid;

@@ -4,6 +4,7 @@
 use crate::command::MAX_ENCODINGS;
 use crate::drop::DropReason;
 use crate::egress::consumer::Consumer;
+use crate::ingress::chains::is_needed;
 use crate::ingress::clock::{us_to_ntp, us_to_ticks};
 use crate::ingress::encoding::Encoding;
 use crate::ingress::nack::MAX_PER_REQUEST;
@@ -162,7 +163,9 @@ fn request_repair(
         if encoding.nack.due().is_none_or(|due| due > out.now) {
             break;
         }
-        let collected = encoding.nack.collect(out.now, rtt, &mut missing);
+        let ring = &encoding.ring;
+        let is_needed = |ext_seq| is_needed(ring, ext_seq);
+        let collected = encoding.nack.collect(out.now, rtt, &mut missing, is_needed);
         if collected.gave_up && is_consumed {
             encoding.keyframes.request(out.now);
         }

@@ -165,6 +165,14 @@ impl DependencyReader {
         within.fold(0, |mask, (index, _)| mask | 1 << index) & self.active_decode_targets
     }
 
+    fn chain_distance(&self, descriptor: &DependencyDescriptor) -> Option<u8> {
+        let structure = self.structure().filter(|structure| structure.chain_count() > 0)?;
+        let targets = structure.decode_targets().iter().enumerate();
+        let active = targets.filter(|(index, _)| self.active_decode_targets >> index & 1 == 1);
+        let back = active.filter_map(|(_, target)| descriptor.chain_fdiffs.get(usize::from(target.chain?)).copied());
+        Some(back.filter(|&distance| distance > 0).min().unwrap_or(0))
+    }
+
     /// Marks of a packet whose descriptor this reader has just read.
     pub fn marks(&self, descriptor: &DependencyDescriptor) -> FrameMarks {
         let targets = self.structure().map(Structure::decode_targets).unwrap_or_default();
@@ -192,6 +200,7 @@ impl DependencyReader {
             switch_after,
             opens_layer,
             targets: descriptor.mask_place,
+            chain_distance: self.chain_distance(descriptor),
             is_discardable: (0..targets.len()).all(|t| matches!(dti(t), Dti::NotPresent | Dti::Discardable)),
             sid: descriptor.sid,
             tid: descriptor.tid,

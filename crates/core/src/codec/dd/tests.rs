@@ -59,6 +59,7 @@ fn a_keyframe_brings_the_structure() {
     let marks = reader.marks(&descriptor);
     assert!(marks.starts_keyframe && marks.starts_layer_frame && !marks.ends_layer_frame);
     assert!(marks.switch_here && marks.switch_after);
+    assert_eq!(marks.chain_distance, Some(0), "its chain starts here");
 }
 
 #[test]
@@ -71,6 +72,7 @@ fn later_packets_resolve_their_template() {
     let t1 = reader.read(&[0xCC, 1, 0xF7]).unwrap();
     assert_eq!((t1.tid, t1.dtis.dti(0), t1.dtis.dti(1)), (1, Dti::Discardable, Dti::NotPresent));
     assert!(reader.marks(&t1).is_discardable && !reader.marks(&t0).is_discardable);
+    assert_eq!((reader.marks(&t0).chain_distance, reader.marks(&t1).chain_distance), (Some(2), Some(1)));
     assert!(!reader.marks(&t0).starts_keyframe && !reader.marks(&t0).switch_after);
 }
 

@@ -132,6 +132,14 @@ def _narrow(seed: int) -> Scenario:
     return watch(Link(((0.0, 3 * MBPS), (15.0, 100_000), (45.0, 3 * MBPS)), delay_ms=_rtt(seed)), 60.0)
 
 
+def _full_share(played: Played) -> float:
+    """Of the time from the tenth second on."""
+    course = played.course
+    steps = course.steps(10.0)
+    full = [any((layers[step] or (-1, 0)) >= FULL for layers in course.layers) for step in steps]
+    return sum(full) / max(len(full), 1)
+
+
 def _recoveries(played: Played) -> list[float]:
     rates = played.scenario.downlinks[0].rates
     return [after[0] for before, after in pairwise(rates) if before[1] == 0 < after[1] and after[0] > JOIN_S + 5]
@@ -158,6 +166,8 @@ USED = Figure("used, of the capacity", "", lambda it: it.course.used(25.0, 60.0)
 STANDING = Figure("standing queue (median)", "ms", lambda it: it.course.queue(0.5, 25.0, 60.0), 30.0)
 ESTIMATED = Figure("estimate against capacity", "", lambda it: it.course.estimated(25.0, 60.0), at_least=True)
 SWITCHES = Figure("switches of any picture a minute", "", lambda it: it.course.switches(25.0, 60.0) * 60 / 35)
+FREEZE = Figure("longest freeze", "ms", lambda it: it.course.longest_freeze_ms)
+FULL_SHARE = Figure("full picture, share of the time", "", _full_share, at_least=True)
 QUEUE_P95 = Figure("queue, 95 % of the time below", "ms", lambda it: it.course.queue(0.95, 25.0, 60.0))
 
 CASES: Sequence[Case] = (
@@ -275,5 +285,23 @@ CASES: Sequence[Case] = (
         "layer switches on a steady 2 Mbit/s with 5 ms of jitter",
         lambda seed: watch(_steady(2 * MBPS, jitter_ms=5.0)(seed), 150.0),
         (Figure("switches a minute", "", lambda it: it.course.switches(30.0, 150.0) / 2, 1.0),),
+    ),
+    Case(
+        "codel",
+        "3 Mbit/s behind CoDel, 1 to 6 cameras",
+        _gallery(_steady(3 * MBPS, codel=True)),
+        (USED, STANDING, FREEZE),
+    ),
+    Case(
+        "bursts",
+        "5 Mbit/s, 5 % lost in bursts of 4 (Gilbert-Elliott)",
+        lambda seed: watch(_steady(5 * MBPS, loss=0.05, loss_burst=4.0)(seed), 120.0),
+        (FREEZE, FULL_SHARE),
+    ),
+    Case(
+        "reorder",
+        "5 Mbit/s, 2 % overtaken by 10 ms, 10 ms of jitter",
+        lambda seed: watch(_steady(5 * MBPS, reorder=0.02, reorder_ms=10.0, jitter_ms=10.0)(seed), 60.0),
+        (FREEZE, FULL_SHARE),
     ),
 )

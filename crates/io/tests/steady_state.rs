@@ -9,13 +9,15 @@ mod support;
 
 use sfu_core::command::{EncodingOptions, Kind};
 use sfu_core::ids::{Ssrc, TransportId};
-use sfu_core::rtcp::write_nack;
+use sfu_core::rtcp::{FeedbackFields, write_nack, write_transport_feedback};
+use sfu_core::rtp::seq::SeqUnwrapper;
 use sfu_core::shard::Datagram;
-use sfu_core::time::Micros;
+use sfu_core::time::{Micros, Time};
 use sfu_core::transmit::TxArena;
 use sfu_core::wire::Writer;
 use support::Net;
 use support::media::Vp8;
+use support::subscriber::TRANSPORT_CC;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -115,4 +117,113 @@ fn forwarding_in_steady_state_allocates_nothing() {
     let counters = net.shard.snapshot(net.now).counters;
     assert!(counters.tx_rtp > 20_000 && counters.tx_nacks > 50, "{counters:?}");
     assert_eq!(steady, 0, "allocations in 300 batches");
+}
+
+/// A subscriber's way to the server and back: what it got comes at this rate, and it tells of that.
+struct Path {
+    id: TransportId,
+    bps: u64,
+    free_at: Time,
+    numbers: SeqUnwrapper,
+    next: Option<u64>,
+    flying: Vec<(u64, u64)>,
+    count: u8,
+}
+
+impl Path {
+    fn new(id: TransportId, bps: u64) -> Self {
+        let (numbers, flying) = (SeqUnwrapper::default(), Vec::new());
+        Self { id, bps, free_at: Time(0), numbers, next: None, flying, count: 0 }
+    }
+
+    /// Takes what came since the last time.
+    fn take(&mut self, net: &mut Net) {
+        for received in std::mem::take(&mut net.client(self.id).rtp) {
+            self.free_at = self.free_at.max(received.at) + Micros(received.raw.len() as u64 * 8_000_000 / self.bps);
+            if let Some(number) = received.extension(TRANSPORT_CC) {
+                let number = self.numbers.unwrap_seq(u16::from_be_bytes([number[0], number[1]]));
+                self.flying.push((number, self.free_at.0));
+            }
+        }
+    }
+
+    /// Feedback on what has arrived.
+    fn tell(&mut self, net: &mut Net) -> Option<Vec<u8>> {
+        let arrived = self.flying.partition_point(|entry| entry.1 <= net.now.0);
+        let arrivals: Vec<(u64, u64)> = self.flying.drain(..arrived).collect();
+        let first = arrivals.first()?.0;
+        let base = self.next.unwrap_or(first).min(first);
+        self.next = arrivals.last().map(|last| last.0 + 1);
+        let fields = FeedbackFields { sender_ssrc: 1, media_ssrc: self.id.0 * 10, feedback_count: self.count };
+        self.count = self.count.wrapping_add(1);
+        let mut buffer = [0; 1_200];
+        let mut writer = Writer::new(&mut buffer);
+        write_transport_feedback(&mut writer, fields, base, &arrivals).expect("room");
+        Some(net.client(self.id).protect_rtcp(writer.written()))
+    }
+}
+
+/// 33 ms of a call in steps of a few milliseconds, feedback included; returns what the shard allocated meanwhile.
+fn play_frame(net: &mut Net, video: &mut Vp8, tx: &mut TxArena, paths: &mut [Path], number: u32) -> usize {
+    let publisher = TransportId(1);
+    let frame = video.frame(number.is_multiple_of(60), [0, 2, 1, 2][number as usize % 4], true);
+    let mut packets: Vec<(std::net::SocketAddr, Vec<u8>)> =
+        frame.iter().map(|sent| (net.client(publisher).address, net.client(publisher).protect(&sent.bytes))).collect();
+    let mut count = 0;
+    for step in 0..7 {
+        net.now = net.now + Micros(if step == 0 { 3_333 } else { 5_000 });
+        if step % 2 == 1 {
+            let told = paths.iter_mut().filter_map(|path| Some((net.client(path.id).address, path.tell(net)?)));
+            packets.extend(told);
+        }
+        let now = net.now;
+        let datagrams = packets.iter_mut();
+        let mut batch: Vec<Datagram<'_>> =
+            datagrams.map(|(source, bytes)| Datagram { socket: 0, source: *source, received: now, bytes }).collect();
+        tx.clear();
+        count += allocations(|| {
+            net.shard.handle(now, &mut batch, tx);
+            net.shard.on_timeout(now, tx);
+        });
+        packets.clear();
+        for transmit in tx.iter() {
+            let client = net.clients.values_mut().find(|client| client.address == transmit.destination);
+            client.expect("a client").take(now, transmit.bytes);
+        }
+        for path in &mut *paths {
+            path.take(net);
+        }
+        while net.shard.poll_event().is_some() {}
+    }
+    count
+}
+
+#[test]
+fn estimating_probing_and_pacing_in_steady_state_allocate_nothing() {
+    let mut net = Net::new(1);
+    net.estimates = true;
+    let publisher = net.join(1);
+    let encoding =
+        EncodingOptions { ssrc: Some(Ssrc(1_000)), rtx_ssrc: Some(Ssrc(1_001)), ..EncodingOptions::default() };
+    let producer = net.produce(1, publisher, Kind::Video, "v", vec![encoding]);
+    // 800 kbit/s of video: every second one has room for it, the others have not.
+    let mut paths: Vec<Path> =
+        (2..10).map(|id| Path::new(net.join(id), if id % 2 == 0 { 20_000_000 } else { 500_000 })).collect();
+    for path in &paths {
+        net.consume(path.id.0, path.id, Kind::Video, producer);
+    }
+    let mut video = Vp8 { filling: 1_000, ..Vp8::new(1_000, "v") };
+    let mut tx = TxArena::with_capacity(4 << 20);
+    let mut steady = 0;
+    for number in 0..1_500 {
+        if number % 300 == 0 {
+            (1..10).for_each(|id| net.check(TransportId(id), false));
+        }
+        let count = play_frame(&mut net, &mut video, &mut tx, &mut paths, number);
+        steady += if number < 900 { 0 } else { count };
+    }
+    let counters = net.shard.snapshot(net.now).counters;
+    assert!(counters.tx_paced > 300 && counters.tx_probes > 100, "{counters:?}");
+    assert!(counters.rx_transport_feedback > 10_000, "{counters:?}");
+    assert_eq!(steady, 0, "allocations in 20 s");
 }

@@ -77,7 +77,8 @@ impl Shard {
                 self.shed(now, chosen, is_urgent)
             }
             Remedy::Recover { all } => {
-                for consumer in transport.consumers.clone() {
+                for place in 0..transport.consumers.len() {
+                    let Some(&consumer) = self.transports.get(key)?.consumers.get(place) else { break };
                     if self.consumers.get_mut(consumer).is_some_and(|consumer| consumer.recover(all)) {
                         self.retarget(now, consumer);
                     }

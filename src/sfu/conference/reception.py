@@ -37,6 +37,12 @@ FIRST_MARGIN = 1.15
 FIRST_MOST_BPS = 1_000_000
 """So much is tried at most, above the start of the estimate: a gallery of lowest layers, not a wall of 49."""
 
+HARMLESS_LOSS = 0.3
+HARMLESS_QUEUE_US = 50_000
+"""While no more is lost and waits in the network, the lowest layers that are sent are evidently carried, however low
+the estimate: they are neither paused nor held back for harm that is feared, only for harm that is seen. Radio loses at
+random, and receivers short of processor time report arrivals that look like a queue."""
+
 FULL, REDUCED, PAUSED = "full", "reduced", "paused"
 """``state`` of the signaling protocol's ``quality``."""
 
@@ -93,6 +99,8 @@ class Reception:
         self._first_bps = start_bps
         self._sending_since: float | None = None
         self._is_measured = False
+        self._max_bps = max_bps
+        self._least_bps = MIN_BPS
         if adaptive:
             transport.set_bandwidth(min_bps=MIN_BPS, start_bps=start_bps, max_bps=max_bps)
 
@@ -144,7 +152,8 @@ class Reception:
 
     def tick(self, now: float) -> None:
         """Once a second: what time alone changes."""
-        if not (self._subscriber.is_settled and (self._is_measured or not self._adaptive)):
+        is_held = self._least_bps > MIN_BPS  # what is seen of the network, not the estimate, ends that
+        if is_held or not (self._subscriber.is_settled and (self._is_measured or not self._adaptive)):
             self.decide(now)
         for slot in self._fed:
             if slot.consumer is not None and slot.consumer.shed is not None:
@@ -179,7 +188,30 @@ class Reception:
         if known is None:
             return self._first_bps if lasted_s < ANSWER_S else None
         self._is_measured = self._is_measured or self.transport.congested or lasted_s >= MEASURING_S
-        return known if self._is_measured else max(known, self._first_bps)
+        if not self._is_measured:
+            return max(known, self._first_bps)
+        self._support(known)
+        return max(known, self._least_bps)
+
+    def _support(self, known: int) -> None:
+        """Has the estimate fall no lower than what is evidently carried; see ``HARMLESS_LOSS``."""
+        lowest = sum(
+            demand.rungs.costs[0]
+            for slot, demand in zip(self._fed, self._demands, strict=True)
+            if demand.rungs.costs and slot.choice is not None and not slot.choice.paused
+        )
+        least_bps = MIN_BPS
+        if lowest and known <= (needed := int((self._audio_bps + lowest) * FIRST_MARGIN)):
+            stats = self.transport.stats()
+            loss, queue_us = stats.get("loss") or 0.0, stats.get("queue_us") or 0  # a second old, or not there yet
+            if loss < HARMLESS_LOSS and queue_us < HARMLESS_QUEUE_US:
+                least_bps = min(needed, FIRST_MOST_BPS, self._max_bps)
+        elif self._least_bps < known:
+            return  # it does not need any support, and what it had costs nothing
+        if least_bps != self._least_bps:
+            self._least_bps = least_bps
+            start_bps = max(self._start_bps, least_bps)
+            self.transport.set_bandwidth(min_bps=least_bps, start_bps=start_bps, max_bps=self._max_bps)
 
     def _demand(self, slot: Slot) -> Demand:
         track = slot.track

@@ -433,3 +433,29 @@ def test_the_states_of_all_receivers_are_counted(pair: tuple[Room, Client, Clien
     stats = room.conference.allocator.stats()
     assert dict(stats.states) == {"paused": 1, "reduced": 1}
     assert sorted(stats.estimates_bps) == [50_000, 700_000, 20_000_000]
+
+
+@pytest.mark.parametrize(("loss", "queue_us", "expected"), [(0.2, 0, (0, 0)), (0.4, 0, None), (0.0, 200_000, None)])
+def test_a_picture_is_paused_for_harm_that_is_seen(
+    pair: tuple[Room, Client, Client], loss: float, queue_us: int, expected: tuple[int, int] | None
+) -> None:
+    room, _, bob = pair
+    transport = bob.attendee.transport
+    transport.srtp_profile = "AEAD_AES_128_GCM"
+    room.shard.transports[transport.id] = {"loss": loss, "queue_us": queue_us}
+    room.advance(7)
+    room.estimate(bob, 40_000, congested=True)
+    assert room.limits(bob) == expected
+
+
+def test_support_ends_when_the_network_turns_out_to_suffer(pair: tuple[Room, Client, Client]) -> None:
+    room, _, bob = pair
+    transport = bob.attendee.transport
+    transport.srtp_profile = "AEAD_AES_128_GCM"
+    room.shard.transports[transport.id] = {"loss": 0.0, "queue_us": 0}
+    room.advance(7)
+    room.estimate(bob, 40_000, congested=True)
+    assert room.limits(bob) == (0, 0)
+    room.shard.transports[transport.id] = {"loss": 0.0, "queue_us": 300_000}
+    room.advance(2)
+    assert room.limits(bob) is None

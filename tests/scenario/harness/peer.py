@@ -31,7 +31,7 @@ from sfu.rtp.packet import RtpPacket, is_rtcp
 from sfu.rtp.rtx import unwrap_rtx, wrap_rtx
 from sfu.sdp.formats import EXTENSION_IDS
 
-OPUS, VP8, RTX = 111, 96, 97
+OPUS, VP8, RTX, H264_RTX = 111, 96, 97, 103
 RIDS = ("q", "h", "f")
 CHECK_S = 2.5
 FRAME_S = 1 / 25
@@ -317,7 +317,7 @@ class Peer:
         if packet.pt == OPUS:
             self.audio.setdefault(packet.ssrc, AudioStream()).add(packet)
             return
-        if packet.pt == RTX and not packet.payload:
+        if packet.pt in {RTX, H264_RTX} and not packet.payload:
             return  # a probe made of padding
         if packet.pt == RTX:
             self.recovered += 1

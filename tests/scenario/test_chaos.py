@@ -11,13 +11,19 @@ import pytest
 from tests.scenario.harness.network import Link, Network
 from tests.scenario.harness.peer import Peer
 
-from sfu.conference import Source
+from sfu.conference import ConferenceOptions, Source
 
 STEPS = 120
 STEP_S = 0.2
 MOST_PEOPLE = 6
 CALM_S = 13.0
 """A receiver is heard with three keyframe requests in 10 s; who has just used them up waits for the next."""
+
+OPTIONS = (
+    pytest.param(ConferenceOptions(adaptive=False), id="as it comes"),
+    pytest.param(ConferenceOptions(adaptive=True), id="adaptive"),
+    pytest.param(ConferenceOptions(adaptive=True, start_bps=20_000_000), id="from a high estimate"),
+)
 
 
 class Crowd:
@@ -44,7 +50,8 @@ class Crowd:
     def come(self) -> None:
         if len(self.present) < MOST_PEOPLE:
             link = Link(delay_s=self.rng.uniform(0.005, 0.1), jitter_s=0.02, loss=self.rng.choice((0, 0.02, 0.1)))
-            peer = Peer(self.network, self.meeting, next(self.numbers), link)
+            tells_arrivals = self.network.conference.options.adaptive
+            peer = Peer(self.network, self.meeting, next(self.numbers), link, tells_arrivals=tells_arrivals)
             peer.publish(Source.CAMERA, Source.MICROPHONE)
             self.present.append(peer)
 
@@ -111,9 +118,10 @@ class Crowd:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
-def test_whatever_happens_streams_stay_sound_and_everything_works_in_the_end(make_network, seed):
-    network = make_network(seed)
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_streams_stay_sound_and_everything_works_in_the_end(make_network, seed, options):
+    network = make_network(seed, options=options)
     crowd = Crowd(network)
     crowd.come()
     for _ in range(STEPS):

@@ -14,6 +14,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 PYTEST_ARGS ?=
+EXAMPLES ?= 20
 
 created   := $(VENV)/.created-with-$(subst /,-,$(PYTHON))
 installed := $(VENV)/.installed
@@ -30,7 +31,7 @@ log     := $(VENV)/setup.log
 # Shows what a set-up step printed only when it failed.
 quietly  = { $(1); } > $(log) 2>&1 || { cat $(log); exit 1; }
 
-.PHONY: help serve build test test-rust test-python bench bench-micro bench-peers guard lint fmt lock clean all
+.PHONY: help serve build test test-rust test-python explore bench bench-micro bench-peers guard lint fmt lock clean all
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -48,6 +49,11 @@ test-rust: $(native) ## Runs the tests of the Rust crates
 
 test-python: $(native) $(test_deps) ## Runs the tests of the Python package (PYTEST_ARGS=… chooses)
 	@if scripts/install-chromium; then $(BIN)/pytest $(PYTEST_ARGS); else $(BIN)/pytest -m "not browser" $(PYTEST_ARGS); fi
+
+explore: $(native) $(test_deps) ## Looks for what random tests have not found yet: other examples, and EXAMPLES=20 times as many
+	export PROPTEST_CASES=$$((256 * $(EXAMPLES))) PROPTEST_RNG_SEED=$$((RANDOM << 15 | RANDOM)); echo "PROPTEST_RNG_SEED=$$PROPTEST_RNG_SEED"; \
+	cargo test --workspace --exclude sfu-native --locked --quiet
+	SFU_EXAMPLES=$(EXAMPLES) $(BIN)/pytest --timeout 0 tests/properties tests/unit tests/differential $(PYTEST_ARGS)
 
 bench: $(native) $(bench_deps) ## Measures all that the server must reach, on a quiet machine (BENCH_ARGS=… for sfu bench targets)
 	@$(BIN)/sfu bench targets $(BENCH_ARGS)

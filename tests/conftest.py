@@ -1,4 +1,6 @@
-"""Fixtures for tests of the whole server, and the rule for machines that must have a browser."""
+"""Fixtures for tests of the whole server, the rule for machines that must have a browser, and how far property tests
+look.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,10 @@ from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import pytest
+from tests.support.examples import load_profile
 from tests.support.server import RunningServer, running_server
+
+load_profile()
 
 
 @pytest.fixture

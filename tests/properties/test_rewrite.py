@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.properties.rewrite_checks import check_all, check_settled
 from tests.properties.rewrite_sources import PACKETS_IN_FRAME, Sent
 from tests.properties.rewrite_world import Fate, World
+from tests.support.examples import examples
 
-EXAMPLES = 300
 MAX_STEPS = 60
 FRAMES_TO_SETTLE = 300
 """3 s: the server asks for a keyframe at most every 500 ms, and may pass over the first one."""
@@ -152,12 +152,12 @@ def check_until_settled(script: list[Step], producer: int, layers: tuple[int, in
     check_all(world)
 
 
-relaxed = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+thorough = settings(
+    max_examples=examples(300), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
-@relaxed
+@thorough
 @given(calm_steps)
 def test_without_loss_exactly_the_wanted_packets_come_as_from_one_sender(script: list[Step]) -> None:
     world = World()
@@ -165,7 +165,7 @@ def test_without_loss_exactly_the_wanted_packets_come_as_from_one_sender(script:
     assert world.is_calm
 
 
-@relaxed
+@thorough
 @given(rough_steps, video_producer, limits)
 def test_whatever_is_lost_or_late_the_stream_stays_whole_and_settles(
     script: list[Step], producer: int, layers: tuple[int, int]
@@ -173,7 +173,7 @@ def test_whatever_is_lost_or_late_the_stream_stays_whole_and_settles(
     check_until_settled(script, producer, layers)
 
 
-@settings(relaxed, max_examples=200, phases=[Phase.generate])
+@settings(thorough, max_examples=examples(200), phases=[Phase.generate])
 @given(renewed_steps, video_producer, limits)
 def test_a_publisher_that_begins_anew_under_other_ssrcs_is_another_source(
     script: list[Step], producer: int, layers: tuple[int, int]

@@ -11,9 +11,10 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.properties.rewrite_sources import PROFILE, PWD, UFRAG, End
+from tests.support.examples import examples
 from tests.support.pictures import DECODERS, Decoder, Picture, layers_of, temporal_unit
 from tests.support.recording import DEPENDENCY_DESCRIPTOR, FIRST_SSRC, FOLDER, PTS, Recorded, load
 
@@ -28,7 +29,6 @@ START_US = 1_000_000
 CHECK_US = 2_000_000
 TOP = 2
 SIZES = {0: (240, 135), 1: (480, 270), 2: (960, 540)}
-EXAMPLES = 12
 
 
 class Unit(NamedTuple):
@@ -197,7 +197,7 @@ paths = st.dictionaries(st.integers(0, 330), layers, min_size=2, max_size=25)
 def test_along_any_path_of_layers_every_picture_is_decoded_as_it_was_sent(name: str) -> None:
     sizes: dict[int, int] = defaultdict(int)
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=examples(12))
     @given(paths)
     def run(path: dict[int, tuple[int, int]]) -> None:
         playback = Playback(name)

@@ -333,8 +333,6 @@ fn streams() -> impl Strategy<Value = Stream> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
-
     #[test]
     fn what_is_forwarded_refers_to_nothing_else(stream in streams(), ops in prop::collection::vec(op(), 1..150)) {
         let mut world = World::new(stream);

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.support.answers import ClientSide, answer_to
 from tests.support.attendee import Client
 from tests.support.clock import VirtualClock
+from tests.support.examples import examples
 from tests.support.sim import sim_engine
 
 from sfu.conference import Conference, ConferenceOptions, Meeting, Source
@@ -128,7 +129,7 @@ def check(meeting: Meeting, mirrors: list[Mirror]) -> None:
 
 
 @given(steps)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 def test_whatever_the_clients_do_everybody_is_told_the_truth(sequence: list[tuple[str, int, Source, int]]) -> None:
     engine, _ = sim_engine()
     clock = VirtualClock()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.dtls import BadLink, certificate, events
+from tests.support.examples import examples
 
 from sfu.dtls.session import (
     MAX_HELD_DATAGRAMS,
@@ -244,7 +245,7 @@ OPERATIONS = ["expect", "expect_other", "exchange", "noise", "silence", "close",
 
 
 @given(operations=st.lists(st.sampled_from(OPERATIONS), max_size=12), seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 def test_no_sequence_of_inputs_leaves_the_table(operations: list[str], seed: int) -> None:
     rng = random.Random(seed)
     client, server = DtlsHandshake(CLIENT), DtlsHandshake(SERVER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from tests.support.examples import examples
 from tests.support.media import World
 
 from sfu.errors import StateError
@@ -177,4 +178,4 @@ class Owner(RuleBasedStateMachine):
 
 
 TestAnyOrder = Owner.TestCase
-TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyOrder.settings = settings(max_examples=examples(150), stateful_step_count=40)

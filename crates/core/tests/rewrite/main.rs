@@ -15,7 +15,8 @@ use support::media::read_mark;
 use world::{CONSUMER, World};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    // In proportion, so that `PROPTEST_CASES` has a say.
+    #![proptest_config(ProptestConfig { cases: 3 * ProptestConfig::default().cases, ..ProptestConfig::default() })]
 
     #[test]
     fn any_interleaving_gives_a_stream_that_decodes(

@@ -124,16 +124,19 @@ def _base_layers_between(a: Sent, b: Sent) -> set[int]:
 
 def _check_starts(media: list[Numbered]) -> None:
     """After every interruption and change of source a keyframe comes first."""
-    start: Slot | None = None
     source: Source | None = None
+    stays: set[int] = set()
+    """Interruptions before what comes in order: two when it is open to which stay a keyframe that came late belongs."""
     for _, slot, sent in media:
         if sent.source is not source or sent.starts_keyframe:
             assert sent.starts_keyframe, f"{sent} comes first of its source"
-            start, source = slot, sent.source
-        assert start is not None
-        # One that came late may stand at the end of what was before.
+            # One that came late may stand in its place in the stay before.
+            kept = stays if sent.source is source and not sent.in_order else set()
+            source, stays = sent.source, kept | {slot.interruptions}
+        # Others that came late may stand at the end of what was before.
         if sent.in_order:
-            assert start.interruptions == slot.interruptions, f"{sent} comes before a keyframe"
+            assert slot.interruptions in stays, f"{sent} comes before a keyframe"
+            stays = {slot.interruptions}
 
 
 def _check_repairs(video: Incoming) -> None:

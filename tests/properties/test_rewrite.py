@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from tests.properties.rewrite_checks import check_all, check_settled
 from tests.properties.rewrite_sources import PACKETS_IN_FRAME, Sent
@@ -165,8 +165,20 @@ def test_without_loss_exactly_the_wanted_packets_come_as_from_one_sender(script:
     assert world.is_calm
 
 
+A_KEYFRAME_WHOSE_FIRST_PACKET_COMES_AFTER_TWO_SWITCHES = [
+    Step(
+        "frame",
+        {"producer": 1, "keys": 4, "is_sync": False, "fates": {6: "held"}, "is_reversed": False, "is_single": False},
+    ),
+    Step("switch", {"producer": 2}),
+    Step("switch", {"producer": 1}),
+    Step("recover", {"which": 0}),
+]
+
+
 @thorough
 @given(rough_steps, video_producer, limits)
+@example(A_KEYFRAME_WHOSE_FIRST_PACKET_COMES_AFTER_TWO_SWITCHES, 1, (0, 0))
 def test_whatever_is_lost_or_late_the_stream_stays_whole_and_settles(
     script: list[Step], producer: int, layers: tuple[int, int]
 ) -> None:

@@ -19,6 +19,7 @@ EXIT_WRONG_USE = 2
 def network(
     only: Annotated[list[str] | None, typer.Option(metavar="CASE", help="This case alone; may be repeated.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of each case.")] = 5,
+    first_seed: Annotated[int, typer.Option(min=1, max=1_000_000, help="Seed of each case's first run.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the first run of each case as SVG.")] = None,
     scoreboard: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown.")] = None,
@@ -34,7 +35,7 @@ def network(
         typer.echo(f"--only takes {', '.join(names)}, not {unknown[0]}", err=True)
         raise typer.Exit(EXIT_WRONG_USE)
     with _only_errors():
-        board, firsts = run(tuple(only or ()), seeds, _progress)
+        board, firsts = run(tuple(only or ()), seeds, _progress, first_seed)
     if scoreboard is not None:
         scoreboard.write_text(texts.markdown(board))
     if plot is not None:

@@ -64,6 +64,7 @@ class Board:
     """All rows, and how fast they were got."""
 
     seeds: int
+    first_seed: int = 1
     rows: list[Row] = field(default_factory=list)
     virtual_s: float = 0.0
     cpu_s: float = 0.0
@@ -78,6 +79,7 @@ class Board:
         """For JSON."""
         return {
             "seeds": self.seeds,
+            "first_seed": self.first_seed,
             "runs": self.runs,
             "virtual_s": self.virtual_s,
             "cpu_s": self.cpu_s,
@@ -103,21 +105,22 @@ def run(
     only: Sequence[str] = (),
     seeds: int = 5,
     progress: Callable[[str], None] = lambda _: None,
+    first_seed: int = 1,
 ) -> tuple[Board, dict[str, Played]]:
     """All cases or those named; the board, and the first run of each case."""
-    board = Board(seeds)
+    board = Board(seeds, first_seed)
     firsts: dict[str, Played] = {}
     for case in CASES:
         if only and case.name not in only:
             continue
         progress(case.name)
-        _play_case(board, firsts, case, seeds)
+        _play_case(board, firsts, case)
     return board, firsts
 
 
-def _play_case(board: Board, firsts: dict[str, Played], case: Case, seeds: int) -> None:
+def _play_case(board: Board, firsts: dict[str, Played], case: Case) -> None:
     values: list[list[float]] = [[] for _ in case.figures]
-    for seed in range(1, seeds + 1):
+    for seed in range(board.first_seed, board.first_seed + board.seeds):
         began = time.process_time()
         played = play(case.scenario(seed), seed)
         firsts.setdefault(case.name, played)

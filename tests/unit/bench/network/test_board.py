@@ -14,7 +14,7 @@ from sfu.bench.network import cases
 from sfu.bench.network.cases import CASES, Figure
 from sfu.bench.network.figures import Course
 from sfu.bench.network.runner import Board, Row
-from sfu.bench.network.scenario import FAST, watch
+from sfu.bench.network.scenario import FAST, Scenario, watch
 from sfu.bench.network.scoreboard import markdown
 
 
@@ -33,13 +33,18 @@ def test_the_median_decides_and_the_worse_end_is_told() -> None:
 
 
 def test_the_page_says_what_must_be_what_is_and_what_fails() -> None:
-    board = Board(3, [row((1.0,), 2.0), row((math.inf,), 2.0), row((5.0,), None)])
+    board = Board(3, 1, [row((1.0,), 2.0), row((math.inf,), 2.0), row((5.0,), None)])
     *_, good, bad, plain = markdown(board).splitlines()
     assert good == "| a title | what | ≤ 2 s | 1.00 s | 1.00 s | yes |"
     assert bad == "| a title | what | ≤ 2 s | never | never | **no, worse** |"
     assert plain == "| a title | what |  | 5.00 s | 5.00 s |  |"
     assert not board.holds
     assert json.loads(json.dumps(board.as_dict()))["rows"][1]["median"] is None
+
+
+def test_the_page_of_other_seeds_names_the_command_that_plays_them() -> None:
+    assert "--seeds 3 --first-seed 501 --scoreboard docs/network-scoreboard-held-out.md`" in markdown(Board(3, 501))
+    assert "--first-seed" not in markdown(Board(3))
 
 
 def test_case_names_are_unique() -> None:
@@ -67,6 +72,20 @@ def test_the_exit_status_says_whether_all_holds(
     assert json.loads(result.stdout)["holds"] is (status == 0)
     assert "a tiny case" in page.read_text()
     assert picture.read_text().startswith("<svg")
+
+
+def test_runs_begin_with_the_seed_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[int] = []
+
+    def scenario(seed: int) -> Scenario:
+        played.append(seed)
+        return watch(FAST, 4.0)
+
+    case = cases.Case("tiny", "a tiny case", scenario, ())
+    for module in ("cases", "runner"):
+        monkeypatch.setattr(f"sfu.bench.network.{module}.CASES", (case,))
+    result = CliRunner().invoke(app, ["network", "--seeds", "2", "--first-seed", "501"])
+    assert (result.exit_code, played) == (0, [501, 502])
 
 
 def test_an_unknown_case_is_a_wrong_use() -> None:

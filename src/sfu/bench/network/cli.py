@@ -17,6 +17,7 @@ EXIT_WRONG_USE = 2
 
 
 def network(
+    *,
     only: Annotated[list[str] | None, typer.Option(metavar="CASE", help="This case alone; may be repeated.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of each case.")] = 5,
     first_seed: Annotated[int, typer.Option(min=1, max=1_000_000, help="Seed of each case's first run.")] = 1,

@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Callable
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.support.layers import random_demands
 
@@ -173,6 +173,9 @@ def switches(seed: int, count: int, capacity: int, noise: Noise, minutes: int) -
 
 @settings(max_examples=40, deadline=None)
 @given(seeds, st.integers(1, 9), st.integers(100_000, 8_000_000), st.sampled_from([uniform, slow_wave, steps]))
+@example(seed=103, count=6, capacity=1_393_228, noise=uniform)
+@example(seed=17, count=8, capacity=572_833, noise=steps)
+@example(seed=4_270_533_497, count=9, capacity=858_345, noise=slow_wave)
 def test_a_steady_link_with_a_restless_estimate_shows_at_most_one_switch_a_minute(
     seed: int, count: int, capacity: int, noise: Noise
 ) -> None:

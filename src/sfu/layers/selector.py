@@ -3,14 +3,16 @@
 It spends the estimate by ``plan``. What makes it calm is what it remembers of each subscriber:
 
 * Less is given as soon as the estimate does not carry what is sent, but that a dip of some per cent may last for
-  ``DIP_S``. For ``WINDOW_S`` after that nobody gets more, but
-  for what was paused and may come back.
+  ``DIP_S``. For ``WINDOW_S`` after that nobody gets more, but for what was paused and may come back.
 * More is given when the estimate is ``MARGIN`` above what would be sent. Once the network has taken something back, the
-  estimate at that moment (or nearly what was sent, when it fell by little) is the ``ceiling``: above it,
-  the lowest estimate of the last two windows of ``WINDOW_S`` must
-  be ``CAREFUL`` above; for lowest layers (back from audio alone) the estimate of the moment is enough, with the same
-  margin. So an estimate that swings by a tenth makes at most the first mistake.
+  estimate at that moment (or nearly what was sent, when it fell by little) is the ``ceiling``: above it, the lowest
+  estimate of the last two windows of ``WINDOW_S`` must be ``CAREFUL`` above; for lowest layers (back from audio alone)
+  the estimate of the moment is enough, with the same margin. So an estimate that swings by a tenth makes at most the
+  first mistake.
 * The ceiling is forgotten when the network has shown to be a better one, or after ``CEILING_S``, ever longer.
+* From the first mistake on every switch spends from an allowance of ``SWITCHES`` that grows by one in ``SWITCH_S``.
+  When it is used up, more is given with ``CAREFUL`` alone. A network that has shown to be a better one has all of it
+  again.
 * Whom the bandwidth goes to changes at once when the wishes do. When only measured rates have shifted, nobody has to
   give for another one more often than every ``RESHUFFLE_S``.
 """
@@ -49,6 +51,10 @@ LONGEST_CEILING_S = 600.0
 """How long a network that took something back is remembered: then it is tried once more with the usual margin. So many
 times as long each time that it takes something back again, until it has not for the longest time."""
 
+SWITCHES = 5
+SWITCH_S = 100.0
+"""However the estimate of a steady link swings, over some minutes it shows less than one switch a minute."""
+
 NEAR = 0.75
 FAILED = 0.97
 """An estimate that fell to no less than this share of what was sent is likely low because a queue of our own making is
@@ -81,6 +87,8 @@ class Memory:
     ceiling_bps: int | None = None
     ceiling_since: float = float("-inf")
     ceiling_s: float = CEILING_S
+    switches_left: float = SWITCHES
+    switched_at: float = float("-inf")
     short_since: float | None = None
     demands: Sequence[Demand] | None = None
     shape: tuple[object, ...] | None = None
@@ -130,20 +138,33 @@ class Memory:
 
     def forget_ceiling(self, now: float) -> None:
         """Forgets it when the time has come."""
-        if self.ceiling_bps is not None and (
-            now - self.ceiling_since >= self.ceiling_s or self.lowest_bps > BETTER * self.ceiling_bps
-        ):
+        if self.ceiling_bps is None:
+            return
+        if self.lowest_bps > BETTER * self.ceiling_bps:
+            self.ceiling_bps, self.switches_left = None, SWITCHES
+        elif now - self.ceiling_since >= self.ceiling_s:
             self.ceiling_bps = None
 
-    def budgets(self) -> tuple[int, int]:
+    def may_switch(self, now: float) -> bool:
+        """Whether more may be given that the network may take back: before it ever did so, and with a switch left."""
+        return self.ceiling_since == float("-inf") or self._allowance(now) >= 1
+
+    def count_switch(self, now: float) -> None:
+        """Another picture is shown than before."""
+        self.switches_left, self.switched_at = self._allowance(now) - 1, now
+
+    def _allowance(self, now: float) -> float:
+        return min(SWITCHES, self.switches_left + max(0.0, now - self.switched_at) / SWITCH_S)
+
+    def budgets(self, now: float) -> tuple[int, int]:
         """What may be given where nothing is yet: in lowest layers, and in all."""
         estimate = self.estimate_bps
         if estimate >= UNLIMITED:
             return UNLIMITED, UNLIMITED
-        if self.ceiling_bps is None:
-            budget = int(estimate / MARGIN)
-            return budget, budget
-        raises = max(int(min(estimate, self.ceiling_bps) / MARGIN), int(self.lowest_bps / CAREFUL))
+        raises = int(self.lowest_bps / CAREFUL)
+        if self.may_switch(now):
+            carried = estimate if self.ceiling_bps is None else min(estimate, self.ceiling_bps)
+            raises = max(raises, int(carried / MARGIN))
         return max(raises, int(estimate / CAREFUL)), raises
 
 
@@ -200,7 +221,7 @@ class StandardPolicy:
         else:
             # What was sent until now is carried, whomever it goes to.
             carried = max(0, min(before.used_bps, memory.estimate_bps - audio_bps))
-            base_bps, raise_bps = (max(carried, budget - audio_bps) for budget in memory.budgets())
+            base_bps, raise_bps = (max(carried, budget - audio_bps) for budget in memory.budgets(now))
             memory.filling = plan.fill(base_bps, raise_bps)
             memory.wants_reshuffle = False
         _publish(memory)
@@ -220,7 +241,7 @@ def _follow(now: float, memory: Memory) -> None:
     """The estimate changed, or measured rates, or time passed."""
     filling, plan = memory.filling, memory.plan
     room = memory.estimate_bps - memory.audio_bps
-    base_bps, raise_bps = (budget - memory.audio_bps for budget in memory.budgets())
+    base_bps, raise_bps = (budget - memory.audio_bps for budget in memory.budgets(now))
     if now < memory.calm_until:
         raise_bps = min(raise_bps, filling.used_bps)
     if filling.used_bps > max(room, 0):
@@ -232,7 +253,7 @@ def _follow(now: float, memory: Memory) -> None:
     if (
         base_bps >= filling.next_base_bps
         or raise_bps >= filling.next_raise_bps
-        or (memory.wants_reshuffle and now >= memory.reshuffle_at)
+        or (memory.wants_reshuffle and now >= memory.reshuffle_at and memory.may_switch(now))
     ):
         used = filling.used_bps
         wanted = plan.fill(max(used, base_bps), max(used, raise_bps))
@@ -245,6 +266,8 @@ def _follow(now: float, memory: Memory) -> None:
         else:
             memory.wants_reshuffle = True
             wanted = plan.add(filling.levels, used, base_bps, raise_bps)
+        if wanted.levels != filling.levels:
+            memory.count_switch(now)
         memory.filling = wanted
         _publish(memory)
 
@@ -253,6 +276,7 @@ def _reduce(now: float, memory: Memory, room: int) -> None:
     """The network does not carry what is sent: nobody gets more, somebody less."""
     plan, held = memory.plan, memory.filling.levels
     memory.take_back(now)
+    memory.count_switch(now)
     memory.calm_until, memory.reshuffle_at, memory.wants_reshuffle = now + WINDOW_S, now + RESHUFFLE_S, True
     filling = plan.fill(room, int(room * RELIEF), held)
     # Where the thresholds for more lie is worked out by the next call, with the careful margins.

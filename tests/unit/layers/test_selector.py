@@ -6,7 +6,7 @@ import pytest
 from tests.support.layers import camera, demand
 
 from sfu.layers import Allocation, Demand, Ladder, Priority, Reason, StandardPolicy, Subscriber
-from sfu.layers.selector import CEILING_GROWTH, CEILING_S, DIP_S, MARGIN, RESHUFFLE_S, WINDOW_S
+from sfu.layers.selector import CEILING_GROWTH, CEILING_S, DIP_S, MARGIN, RESHUFFLE_S, SWITCH_S, SWITCHES, WINDOW_S
 
 AUDIO_BPS = 100_000
 
@@ -215,6 +215,29 @@ def test_a_network_that_took_something_back_is_tried_again_after_a_while_each_ti
         assert link.layers == [(2, 1)], "1.8 is less than careful above what was too much"
         link.hold(1_800_000, 10)
         assert link.layers == [(2, 2)]
+
+
+def test_a_link_that_keeps_failing_is_raised_with_care_alone_once_its_switches_are_spent() -> None:
+    link = Link(demand())
+    link.hold(3_000_000, 5.0)
+    counted = 0
+    for _ in range(30):
+        for bps in (600_000, 700_000):
+            before = link.layers
+            link.hold(bps, 2 * WINDOW_S)
+            counted += link.layers != before
+    assert 1 <= counted <= SWITCHES + 300 / SWITCH_S + 1
+
+
+def test_a_network_that_has_become_a_better_one_has_all_its_switches_again() -> None:
+    link = Link(demand())
+    link.hold(1_800_000, 5.0)
+    full = link.layers
+    for _ in range(2 * SWITCHES):
+        link.hold(300_000, 10.0)
+        assert link.layers < full
+        link.hold(1_800_000, 3 * WINDOW_S)
+        assert link.layers == full
 
 
 def test_steps_of_one_fall_make_the_network_no_worse_than_one() -> None:

@@ -31,6 +31,7 @@ def check_all(world: World) -> None:
     for first, second in pairwise(media):
         _check_pictures(first, second)
     _check_starts(media)
+    _check_references(media)
     _check_repairs(world.video)
 
 
@@ -137,6 +138,17 @@ def _check_starts(media: list[Numbered]) -> None:
         if sent.in_order:
             assert slot.interruptions in stays, f"{sent} comes before a keyframe"
             stays = {slot.interruptions}
+
+
+def _check_references(media: list[Numbered]) -> None:
+    """No layer is let in before what it needs: a frame that came refers to frames that came, or were lost or late."""
+    came = {(sent.source.ssrc, sent.frame) for _, _, sent in media}
+    for _, _, sent in media:
+        if not sent.in_order or sent.place != 0:
+            continue
+        undisturbed = (frame for frame in sent.refers_to if sent.source.came_in_order(frame))
+        missing = [frame for frame in undisturbed if (sent.source.ssrc, frame) not in came]
+        assert not missing, f"{sent} refers to frames that were not sent: {missing}"
 
 
 def _check_repairs(video: Incoming) -> None:

@@ -39,6 +39,8 @@ class Sent:
     is_sync: bool = False
     picture_id: int = 0
     tl0picidx: int = 0
+    refers_to: tuple[int, ...] = ()
+    """Frames."""
     made_in: int = 0
     """The world's count of commands when it was made; ``arrived_in``: when it arrived."""
     arrived_in: int | None = None
@@ -78,9 +80,12 @@ class Source:
     frame: int = 0
     in_group: int = 0
     group_is_sync: bool = False
+    newest: dict[int, int] = field(default_factory=dict)
+    """Frames that the next ones may refer to, by temporal layer."""
     highest: int = -1
     """Of those that arrived."""
     by_index: dict[int, Sent] = field(default_factory=dict, repr=False)
+    by_frame: dict[int, list[Sent]] = field(default_factory=dict, repr=False)
 
     def timestamp(self, now_us: int) -> int:
         return (self.first_ts + now_us * self.clock_rate_hz // 1_000_000) & 0xFFFF_FFFF
@@ -109,7 +114,8 @@ class Source:
 
     def make_frame(self, first: int, now_us: int, *, is_keyframe: bool, is_sync: bool) -> list[Sent]:
         """RFC 7741 §4.2, §4.3: I, L and T are there; a keyframe begins a group of layers, and ``is_sync`` is for
-        the whole group: its first frames of layers 2 and 1 refer to the base layer only.
+        the whole group: its first frames of layers 2 and 1 refer to the base layer only. The others refer to the
+        newest frames of all layers up to their own.
         """
         self.in_group = 0 if is_keyframe else self.in_group
         tid = PATTERN[self.in_group]
@@ -120,6 +126,9 @@ class Source:
         self.in_group = (self.in_group + 1) % len(PATTERN)
         self.picture_id = self.picture_id + 1 & 0x7FFF
         self.frame += 1
+        highest = -1 if is_keyframe else 0 if has_y else tid
+        refers_to = tuple(frame for layer, frame in self.newest.items() if layer <= highest)
+        self.newest = {tid: self.frame} if is_keyframe else self.newest | {tid: self.frame}
         sents = []
         for place in range(PACKETS_IN_FRAME):
             descriptor = bytes([0x80 | (place == 0) << 4, 0xE0]) + (0x8000 | self.picture_id).to_bytes(2)
@@ -132,9 +141,14 @@ class Source:
                 tid,
                 has_y,
             )
-            sent.picture_id, sent.tl0picidx = self.picture_id, self.tl0picidx
+            sent.picture_id, sent.tl0picidx, sent.refers_to = self.picture_id, self.tl0picidx, refers_to
             sents.append(sent)
+        self.by_frame[self.frame] = sents
         return sents
+
+    def came_in_order(self, frame: int) -> bool:
+        """To the server, all its packets."""
+        return all(sent.in_order for sent in self.by_frame[frame])
 
     def again(self, sent: Sent) -> RtpPacket:
         """The packet in the retransmission stream."""

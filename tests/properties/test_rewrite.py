@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from tests.properties.rewrite_checks import check_all, check_settled
@@ -210,3 +211,19 @@ def test_a_frame_that_comes_late_before_a_switch_has_a_picture_id_of_its_own() -
     for _ in range(3):
         world.recover(0)
     check_all(world)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 2), (1, 2)])
+@pytest.mark.parametrize("lowered_at", range(GROUP))
+def test_temporal_layers_come_back_at_the_first_frame_that_misses_nothing(lowered_at: int, low: int, high: int) -> None:
+    for length in range(1, 2 * GROUP + 1):
+        world = World()
+        start(world)
+        for number in range(1, lowered_at + length + 4 * GROUP):
+            if number in {lowered_at + 1, lowered_at + 1 + length}:
+                world.set_layers(3, low if number == lowered_at + 1 else high)
+            # Only in every second group the upper layers begin anew.
+            is_sync = number // GROUP % 2 == 0
+            world.frame(1, 0, is_sync=is_sync, fates={}, is_reversed=False, is_single=False)
+        check_all(world)
+        assert {sent.tid for sent in world.video.in_time[-GROUP * PACKETS_IN_FRAME :]} == set(range(high + 1))

@@ -207,6 +207,7 @@ impl LayerGate {
         if marks.starts_keyframe {
             self.restart();
         } else if marks.switch_here && marks.sid == 0 && marks.tid > self.tid && marks.tid <= self.limit.temporal {
+            // The layers below it, too: behind a frame with Y none refers to an older one of an upper layer (RFC 7741 §4.2).
             self.tid = marks.tid;
         }
         self.note_spatial_layers();

@@ -173,8 +173,11 @@ class DtlsSession:
         now: float,
         version: str = "auto",
         mtu: int = 1200,
+        seed: int | None = None,
     ) -> Self:
-        """``version``: "auto" | "1.2" | "1.3". ``private_key_der`` is PKCS#8."""
+        """``version``: "auto" | "1.2" | "1.3". ``private_key_der`` is PKCS#8. ``seed``: of simulations only; nonces and
+        the times of retransmissions can be guessed then, keys can not.
+        """
     def handle_datagram(self, datagram: bytes, now: float) -> None:
         """ValueError when the peer broke the handshake for good."""
     def handle_timeout(self, now: float) -> None: ...

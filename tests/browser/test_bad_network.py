@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 from collections.abc import Callable
 
 from tests.browser.conftest import NewPerson
@@ -39,8 +38,7 @@ async def meet(new_person: NewPerson, server: RunningServer, network: Relay) -> 
 async def test_losing_five_percent_of_packets_freezes_nothing(
     new_person: NewPerson, server: RunningServer, report: Callable[[str], None]
 ) -> None:
-    seed = random.randrange(2**32)
-    async with Relay((server.host, server.media_port), seed=seed) as network:
+    async with Relay((server.host, server.media_port), seed=2026) as network:
         ada, bo = await meet(new_person, server, network)
         network.loss = LOSS
         tiles = {ada: await ada.remote_tile(bo), bo: await bo.remote_tile(ada)}
@@ -108,7 +106,7 @@ async def test_media_follows_to_a_new_address(new_person: NewPerson, server: Run
 async def test_sound_that_is_lost_comes_with_the_next_packet(
     new_person: NewPerson, server: RunningServer, report: Callable[[str], None]
 ) -> None:
-    async with Relay((server.host, server.media_port), seed=random.randrange(2**32)) as network:
+    async with Relay((server.host, server.media_port), seed=2027) as network:
         ada, _ = await meet(new_person, server, network)
 
         async def sound() -> dict[str, float]:

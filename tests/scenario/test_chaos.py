@@ -31,7 +31,7 @@ class Crowd:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.rng = random.Random(network.seed)  # its own: keys are fresh each time, and so is what the network draws
+        self.rng = random.Random(network.seed)  # its own: what happens does not depend on what is lost
         self.meeting = asyncio.run(network.conference.create_meeting("chaos"))
         self.present: list[Peer] = []
         self.muted: set[int] = set()

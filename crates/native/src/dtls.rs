@@ -50,7 +50,7 @@ pub struct DtlsSession {
 #[pymethods]
 impl DtlsSession {
     #[new]
-    #[pyo3(signature = (certificate_der, private_key_der, *, is_client, now, version = "auto", mtu = 1200))]
+    #[pyo3(signature = (certificate_der, private_key_der, *, is_client, now, version = "auto", mtu = 1200, seed = None))]
     fn new(
         certificate_der: &[u8],
         private_key_der: &[u8],
@@ -58,6 +58,7 @@ impl DtlsSession {
         now: f64,
         version: &str,
         mtu: usize,
+        seed: Option<u64>,
     ) -> PyResult<Self> {
         if !(256..=MAX_DATAGRAM).contains(&mtu) {
             return Err(value_error(format!("mtu is {mtu}, accepted are 256..={MAX_DATAGRAM}")));
@@ -69,7 +70,7 @@ impl DtlsSession {
         let epoch = start
             .checked_sub(seconds(now)?)
             .ok_or_else(|| value_error(format!("now is {now} s, beyond the uptime of this machine")))?;
-        let config = Arc::new(config(version, mtu).map_err(|error| value_error(error.to_string()))?);
+        let config = Arc::new(config(version, mtu, seed).map_err(|error| value_error(error.to_string()))?);
         let certificate =
             DtlsCertificate { certificate: certificate_der.to_vec(), private_key: private_key_der.to_vec() };
         // The engine panics when the key is none.
@@ -248,7 +249,8 @@ impl Drained<'_> {
     }
 }
 
-fn config(version: &str, mtu: usize) -> Result<Config, Error> {
+/// With a `seed` the times at which lost flights are sent again are the same in each run, for simulations.
+fn config(version: &str, mtu: usize, seed: Option<u64>) -> Result<Config, Error> {
     let builder = Config::builder()
         .mtu(mtu)
         .flight_start_rto(FIRST_RETRANSMISSION)
@@ -258,6 +260,7 @@ fn config(version: &str, mtu: usize) -> Result<Config, Error> {
         // The shard hands over datagrams of addresses that passed an authenticated ICE check only: the round trip of
         // a cookie would prove the same again.
         .use_server_cookie(false);
+    let builder = if let Some(seed) = seed { builder.dangerously_set_rng_seed(seed) } else { builder };
     match version {
         "1.2" => builder.dtls13_cipher_suites(&[]),
         "1.3" => builder.dtls12_cipher_suites(&[]),

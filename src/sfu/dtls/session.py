@@ -86,12 +86,16 @@ DtlsEvent: TypeAlias = DtlsConnected | DtlsFailed | DtlsClosed
 class DtlsHandshake:
     """One DTLS association from first datagram to close. Drain the polls after every input.
 
-    ``now`` is seconds of any monotonic clock, the same for all calls.
+    ``now`` is seconds of any monotonic clock, the same for all calls. ``seed`` is for simulations: lost flights are
+    sent again at the same times in each run.
     """
 
-    def __init__(self, certificate: Certificate, *, version: Literal["auto", "1.2", "1.3"] = "auto") -> None:
+    def __init__(
+        self, certificate: Certificate, *, version: Literal["auto", "1.2", "1.3"] = "auto", seed: int | None = None
+    ) -> None:
         self._certificate = certificate
         self._version = version
+        self._seed = seed
         self._state = DtlsState.WAITING
         self._session: DtlsSession | None = None
         self._role: DtlsRole = "server"
@@ -129,6 +133,7 @@ class DtlsHandshake:
             is_client=role == "client",
             now=now,
             version=self._version,
+            seed=self._seed,
         )
         held, self._held = self._held, deque(maxlen=0)
         for datagram in held:

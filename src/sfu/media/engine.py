@@ -55,7 +55,7 @@ class EngineOptions:
     advertise: tuple[str, ...] = ()
     """IP addresses to tell clients; (): those listened on."""
     seed: int | None = None
-    """Of SSRCs, and of the shards' own draws; None: unpredictable."""
+    """Of SSRCs, of the shards' own draws and of when DTLS sends again; None: unpredictable. Of simulations only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,7 @@ class Engine:
             rng=random.SystemRandom() if options.seed is None else random.Random(options.seed + index),  # noqa: S311
             history=History(HISTORY_SECONDS),
             on_transport_added=self._arm_review,
+            seed=options.seed,
         )
 
     # Objects

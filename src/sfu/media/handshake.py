@@ -30,8 +30,10 @@ class HandshakeCallbacks:
 class Handshake:
     """Driven by datagrams and by its own timer in ``timers``."""
 
-    def __init__(self, certificate: Certificate, timers: Timers, callbacks: HandshakeCallbacks) -> None:
-        self._dtls = DtlsHandshake(certificate)
+    def __init__(
+        self, certificate: Certificate, timers: Timers, callbacks: HandshakeCallbacks, seed: int | None
+    ) -> None:
+        self._dtls = DtlsHandshake(certificate, seed=seed)
         self._timers = timers
         self._callbacks = callbacks
         self._timer: Timer | None = None

@@ -140,6 +140,12 @@ class ShardLink:
     """What went wrong here and is worth counting: ``dtls``, ``ice``, ``consent``, ``command``, ``callback``, …"""
     failed: EngineError | None = None
     on_transport_added: Callable[[], None] | None = None
+    seed: int | None = None
+    """Of simulations; None: unpredictable."""
+
+    def handshake_seed(self, transport: TransportId) -> int | None:
+        """Another one for each transport, of 64 bits."""
+        return None if self.seed is None else (self.seed << 32 | transport) % 2**64
 
     def require_alive(self) -> None:
         """Raises the ``EngineError`` that the shard failed with, if it did."""

@@ -66,7 +66,7 @@ class Transport:
         self._ssrcs: set[int] = set()
         self._deadline: Timer | None = None
         callbacks = HandshakeCallbacks(self._send_dtls, self._secured, self._dtls_failed, self._dtls_ended)
-        self._handshake = Handshake(link.certificate, link.timers, callbacks)
+        self._handshake = Handshake(link.certificate, link.timers, callbacks, link.handshake_seed(self.id))
         link.transports[self.id] = self
         router.transports[self.id] = self
         link.port.add_transport(self.id, router.id, self._ice.local.ufrag, self._ice.local.pwd)

@@ -98,7 +98,7 @@ class Peer:
         self.nacked = 0
         self.version = ""
         self._answer = answer
-        self._dtls = DtlsHandshake(self.certificate)
+        self._dtls = DtlsHandshake(self.certificate, seed=network.seed * 1_000 + number)
         self._send: Session | None = None
         self._receive: Session | None = None
         self._rtx_of: dict[int, int] = {}

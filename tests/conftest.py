@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.examples import load_profile
+from tests.support.noise import repeated
 from tests.support.server import RunningServer, running_server
 
 load_profile()
@@ -30,3 +31,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"skipped, but SFU_REQUIRE_BROWSER is set: {report.longrepr}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What had to be measured twice."""
+    for line in repeated:
+        terminalreporter.write_line(f"repeated: {line}")

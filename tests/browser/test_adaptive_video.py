@@ -13,6 +13,7 @@ import pytest
 from tests.browser.conftest import NewPerson
 from tests.browser.receiver import Receiver
 from tests.browser.sdk import publisher, watcher
+from tests.support.noise import steady
 from tests.support.peers import join
 from tests.support.relay import Relay
 from tests.support.server import RunningServer, running_server
@@ -71,27 +72,32 @@ async def test_a_narrow_network_softens_the_picture_and_a_wide_one_sharpens_it(
     receiver = Receiver(ada)
     await receiver.follow()
     await ada.page.evaluate("show(1280, 720)")
-    await receiver.shows(LARGE, since=0, frames=SETTLED_FRAMES, within_s=30)
 
-    narrowed = await receiver.now()
-    network.down.rate_bps = NARROW_BPS
-    softened = await receiver.shows(MEDIUM, SMALL, since=narrowed, frames=60, within_s=30)
-    gap_ms = await receiver.longest_gap_ms(narrowed + 1_000)
-    quality = await ada.page.evaluate("shown().quality")
+    async def there_and_back() -> None:
+        network.down.rate_bps = None
+        settled = await receiver.now()
+        await receiver.shows(LARGE, since=settled, frames=SETTLED_FRAMES, within_s=30)
+        narrowed = await receiver.now()
+        network.down.rate_bps = NARROW_BPS
+        softened = await receiver.shows(MEDIUM, SMALL, since=narrowed, frames=60, within_s=30)
+        gap_ms = await receiver.longest_gap_ms(narrowed + 1_000)
+        quality = await ada.page.evaluate("shown().quality")
 
-    widened = await receiver.now()
-    network.down.rate_bps = None
-    back_ms = await receiver.shows(LARGE, since=widened, within_s=30) - widened
+        widened = await receiver.now()
+        network.down.rate_bps = None
+        back_ms = await receiver.shows(LARGE, since=widened, within_s=30) - widened
 
-    print(await receiver.story())
-    report(
-        f"{codec} to {NARROW_BPS / 1e3:.0f} kbit/s: softer after {softened - narrowed:.0f} ms, longest gap "
-        f"{gap_ms:.0f} ms, sharp again after {back_ms:.0f} ms; dropped {network.down.overflowed}, "
-        f"longest wait {1e3 * network.down.longest_wait_s:.0f} ms"
-    )
-    assert quality == {"state": "reduced", "reason": "network"}
-    assert gap_ms <= LONGEST_FREEZE_MS
-    assert back_ms <= BACK_WITHIN_MS
+        print(await receiver.story())
+        report(
+            f"{codec} to {NARROW_BPS / 1e3:.0f} kbit/s: softer after {softened - narrowed:.0f} ms, longest gap "
+            f"{gap_ms:.0f} ms, sharp again after {back_ms:.0f} ms; dropped {network.down.overflowed}, "
+            f"longest wait {1e3 * network.down.longest_wait_s:.0f} ms"
+        )
+        assert quality == {"state": "reduced", "reason": "network"}
+        assert gap_ms <= LONGEST_FREEZE_MS, f"{codec}: no picture for {gap_ms:.0f} ms"
+        assert back_ms <= BACK_WITHIN_MS, f"{codec}: sharp again after {back_ms:.0f} ms"
+
+    await steady(there_and_back, f"{codec} from a wide network to a narrow one and back")
     await until(lambda: ada.page.evaluate("shown().quality.state"), "it is told", good=lambda state: state == "full")
 
 
@@ -106,26 +112,31 @@ async def test_a_tenth_of_all_packets_lost_stops_no_picture(
     await ada.page.evaluate("show(640, 360)")
     await receiver.shows(MEDIUM, since=0, frames=15)
 
-    lossy, heard = await receiver.now(), await receiver.sound()
     network.loss = 0.1
 
-    async def count() -> int:
-        return len(await receiver.frames(lossy))
+    async def ten_seconds() -> None:
+        lossy, heard = await receiver.now(), await receiver.sound()
 
-    await receiver.expect(count, "ten seconds", good=lambda seen: seen >= LOSSY_FRAMES, within_s=40)
-    frames = await receiver.frames(lossy)
-    gap_ms = await receiver.longest_gap_ms(lossy)
-    resent = await ada.total("inbound-rtp", "retransmittedPacketsReceived")
-    concealed = (await receiver.sound()).concealed_share(heard)
+        async def count() -> int:
+            return len(await receiver.frames(lossy))
 
-    report(
-        f"10 % loss each way: longest gap {gap_ms:.0f} ms, {resent} packets again, {concealed:.1%} of the sound made up"
-    )
-    print(await receiver.story())
-    assert {frame["height"] for frame in frames} <= {SMALL, MEDIUM}
-    assert gap_ms <= LONGEST_FREEZE_MS
-    assert resent > 0
-    assert concealed <= 0.2
+        await receiver.expect(count, "ten seconds", good=lambda seen: seen >= LOSSY_FRAMES, within_s=40)
+        frames = await receiver.frames(lossy)
+        gap_ms = await receiver.longest_gap_ms(lossy)
+        resent = await ada.total("inbound-rtp", "retransmittedPacketsReceived")
+        concealed = (await receiver.sound()).concealed_share(heard)
+
+        report(
+            f"10 % loss each way: longest gap {gap_ms:.0f} ms, {resent} packets again, "
+            f"{concealed:.1%} of the sound made up"
+        )
+        print(await receiver.story())
+        assert {frame["height"] for frame in frames} <= {SMALL, MEDIUM}
+        assert gap_ms <= LONGEST_FREEZE_MS, f"no picture for {gap_ms:.0f} ms"
+        assert resent > 0
+        assert concealed <= 0.2, f"{concealed:.1%} of the sound made up"
+
+    await steady(ten_seconds, "pictures and sound at 10 % loss")
 
 
 async def test_where_only_sound_fits_the_page_says_so_until_pictures_are_back(
@@ -143,35 +154,41 @@ async def test_where_only_sound_fits_the_page_says_so_until_pictures_are_back(
     await until(lambda: receiver.frames(0), "pictures", good=lambda frames: len(frames) >= SETTLED_FRAMES, within_s=30)
     notice = ada.page.locator("[data-notice=video-paused]")
     tile = ada.page.locator(".tile:not(.self)")
-    assert await notice.is_hidden()
 
-    network.down.rate_bps = AUDIO_ONLY_BPS
-    await notice.wait_for(state="visible", timeout=30_000)
-    told = await ada.page.locator("#live").inner_text()
-    await until(
-        lambda: tile.get_attribute("aria-label"), "the tile says it", good=lambda label: "Video paused" in label
-    )
-    # What waits in the queue passes first.
-    await until(
-        lambda: network.down.waiting_bytes, "the queue is drained", good=lambda waiting: waiting < DRAINED_BYTES
-    )
-    heard = await receiver.sound()
-    await until(receiver.sound, "ten seconds", good=lambda sound: sound.received >= heard.received + HEARD, within_s=60)
-    concealed = (await receiver.sound()).concealed_share(heard)
-    assert await notice.is_visible(), "video was not paused all the time"
+    async def there_and_back() -> None:
+        network.down.rate_bps = None
+        await notice.wait_for(state="hidden", timeout=30_000)
+        network.down.rate_bps = AUDIO_ONLY_BPS
+        await notice.wait_for(state="visible", timeout=30_000)
+        told = await ada.page.locator("#live").inner_text()
+        await until(
+            lambda: tile.get_attribute("aria-label"), "the tile says it", good=lambda label: "Video paused" in label
+        )
+        # What waits in the queue passes first.
+        await until(
+            lambda: network.down.waiting_bytes, "the queue is drained", good=lambda waiting: waiting < DRAINED_BYTES
+        )
+        heard = await receiver.sound()
+        await until(
+            receiver.sound, "ten seconds", good=lambda sound: sound.received >= heard.received + HEARD, within_s=60
+        )
+        concealed = (await receiver.sound()).concealed_share(heard)
+        assert await notice.is_visible(), "video was not paused all the time"
 
-    widened = await receiver.now()
-    network.down.rate_bps = None
-    await until(
-        lambda: receiver.frames(widened), "pictures are back", good=lambda frames: len(frames) >= 5, within_s=30
-    )
-    back_ms = (await receiver.frames(widened))[0]["at"] - widened
-    await notice.wait_for(state="hidden", timeout=10_000)
+        widened = await receiver.now()
+        network.down.rate_bps = None
+        await until(
+            lambda: receiver.frames(widened), "pictures are back", good=lambda frames: len(frames) >= 5, within_s=30
+        )
+        back_ms = (await receiver.frames(widened))[0]["at"] - widened
+        await notice.wait_for(state="hidden", timeout=10_000)
 
-    report(f"100 kbit/s: {concealed:.2%} of the sound made up, pictures back after {back_ms:.0f} ms")
-    assert "too slow for video" in told
-    assert concealed <= 0.02
-    assert back_ms <= BACK_WITHIN_MS
+        report(f"100 kbit/s: {concealed:.2%} of the sound made up, pictures back after {back_ms:.0f} ms")
+        assert "too slow for video" in told
+        assert concealed <= 0.02
+        assert back_ms <= BACK_WITHIN_MS
+
+    await steady(there_and_back, "from pictures to sound alone and back")
 
 
 async def test_a_receiver_without_transport_wide_feedback_gets_less_when_it_loses_and_goes_on(

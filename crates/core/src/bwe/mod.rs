@@ -167,6 +167,15 @@ pub enum FeedbackKind {
     Reports,
 }
 
+/// What was sent in the last second, seen by a receiver's own estimate (REMB).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Covered {
+    /// Payload of the streams that it names: that is what it counts.
+    pub payload_bps: u64,
+    /// All else on the wire: headers, and streams that it does not name, as audio often is.
+    pub beside_bps: u64,
+}
+
 /// The parts of the estimator's state that a snapshot shows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BweState {

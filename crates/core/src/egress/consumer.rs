@@ -16,7 +16,8 @@ use crate::rate::RateMeter;
 use crate::rewrite::{SequenceMap, Source};
 use crate::rtcp::ReportBlock;
 use crate::slab::Key;
-use crate::time::Micros;
+use crate::time::{Micros, Time};
+use crate::transport::bandwidth::DATAGRAM_OVERHEAD;
 use crate::transport::maps::{Outgoing, SendMap};
 
 /// In the middle.
@@ -218,6 +219,14 @@ impl Consumer {
     pub fn clock_rate_hz(&self) -> u32 {
         let usual = if self.kind == Kind::Audio { 48_000 } else { 90_000 };
         self.outgoing.map_or(usual, |outgoing| outgoing.clock_rate_hz)
+    }
+
+    /// What it was sent in the last second, retransmissions aside: its payload, and all of it on the wire.
+    pub fn sent_bps(&self, now: Time) -> (u64, u64) {
+        let ConsumerCounters { packets, payload_bytes, bytes, rate, .. } = &self.counters;
+        let bits = rate.bits_per_second(now) as f64 / (*bytes).max(1) as f64;
+        let wire_bytes = bytes + packets * u64::from(DATAGRAM_OVERHEAD);
+        ((bits * *payload_bytes as f64) as u64, (bits * wire_bytes as f64) as u64)
     }
 
     /// Source of the last packet sent, with what was sent.

@@ -150,7 +150,7 @@ impl Consumer {
         let earlier = self.repair.earlier(out.now, out_seq, rtt).ok_or(DropReason::NackTooSoon)?;
         let budget =
             (self.counters.rate.bytes_per_second(out.now) * BUDGET_PERCENT / 100).max(BUDGET_FLOOR_BYTES_PER_S);
-        let copies = self.copies(earlier, &origin, producers, link);
+        let copies = self.copies(out.now, earlier, &origin, producers, link);
         for copy in 0..copies {
             if self.repair.rate.bytes_per_second(out.now) >= budget {
                 if copy == 0 {
@@ -172,8 +172,8 @@ impl Consumer {
     }
 
     /// One, or more for what was lost again, or is of the newest keyframe, on a path that is not full.
-    fn copies(&self, earlier: u32, origin: &Origin, producers: &Slab<Producer>, link: &Link<'_>) -> u32 {
-        let is_full = link.bandwidth.as_ref().is_some_and(|bandwidth| bandwidth.estimator.state().congested);
+    fn copies(&self, now: Time, earlier: u32, origin: &Origin, producers: &Slab<Producer>, link: &Link<'_>) -> u32 {
+        let is_full = link.bandwidth.as_ref().is_some_and(|bandwidth| bandwidth.estimator.has_harm(now));
         if is_full || self.rtx_ssrc.is_none() {
             return 1;
         }

@@ -1,6 +1,6 @@
 //! What one client's network carries, and what that means for what we send: estimator, pacer, the probe that is being sent.
 
-use crate::bwe::{BweOptions, Estimator, FeedbackKind, ProbePlan, SentKind, SentPacket, Update};
+use crate::bwe::{BweOptions, Covered, Estimator, FeedbackKind, ProbePlan, SentKind, SentPacket, Update};
 use crate::egress::shed::Overload;
 use crate::pacer::Pacer;
 use crate::rate::earlier;
@@ -10,7 +10,7 @@ use crate::transport::maps::SendMap;
 use crate::transport::unprobed::Unprobed;
 
 /// IPv4 and UDP headers; IPv6 has 20 bytes more, which is little beside what estimates are good for.
-const DATAGRAM_OVERHEAD: u32 = 28;
+pub const DATAGRAM_OVERHEAD: u32 = 28;
 /// Before any feedback the first estimate is a guess; probes of up to six times as much go out in any case.
 const UNMEASURED_GAIN: u64 = 6;
 /// The estimator gives a probe up so long after it was planned.
@@ -97,8 +97,8 @@ impl Bandwidth {
         self.follow(now, update)
     }
 
-    pub fn on_remb(&mut self, now: Time, bps: u64) -> Option<Update> {
-        let update = self.estimator.on_remb(now, bps);
+    pub fn on_remb(&mut self, now: Time, bps: u64, covered: Covered) -> Option<Update> {
+        let update = self.estimator.on_remb(now, bps, covered);
         self.follow(now, update)
     }
 
@@ -126,7 +126,7 @@ impl Bandwidth {
     /// What to tell, and the pacer's rate, after the estimator's `update`.
     fn follow(&mut self, now: Time, update: Option<Update>) -> Option<Update> {
         let update = match &mut self.unprobed {
-            Some(unprobed) => unprobed.follow(now, &self.estimator.state(), self.max_bps),
+            Some(unprobed) => unprobed.follow(now, &self.estimator.state(), self.estimator.has_harm(now), self.max_bps),
             None => update,
         };
         self.pace(now);

@@ -1,7 +1,7 @@
 //! One SRTCP compound from a client: what its reports and requests mean for its producers and
 //! consumers.
 
-use crate::bwe::Update;
+use crate::bwe::{Covered, Update};
 use crate::command::Kind;
 use crate::drop::DropReason;
 use crate::egress::consumer::{Consumer, Reported};
@@ -9,7 +9,7 @@ use crate::ingress::clock::us_to_ntp;
 use crate::ingress::producer::Producer;
 use crate::ingress::receive::srtp_drop;
 use crate::outbox::Outbox;
-use crate::rtcp::{Compound, Nack, Packet, ReportBlock, SenderInfo};
+use crate::rtcp::{Compound, Nack, Packet, Remb, ReportBlock, SenderInfo};
 use crate::slab::{Key, Slab};
 use crate::time::{Micros, Time};
 use crate::transport::Transport;
@@ -67,8 +67,8 @@ impl Control<'_> {
                 self.estimate(out, |bandwidth| bandwidth.on_feedback(now, feedback));
             }
             Packet::Remb(remb) => {
-                let now = self.received;
-                self.estimate(out, |bandwidth| bandwidth.on_remb(now, remb.bitrate_bps));
+                let (now, covered) = (self.received, self.covered(remb));
+                self.estimate(out, |bandwidth| bandwidth.on_remb(now, remb.bitrate_bps, covered));
             }
             Packet::Sdes(_) | Packet::ExtendedReport(_) | Packet::Other(_) => {}
         }
@@ -81,6 +81,18 @@ impl Control<'_> {
             out.event(update.event(self.transport.id));
         }
         self.is_estimated_anew = true;
+    }
+
+    /// What is sent to the client, by what its own estimate speaks of.
+    fn covered(&self, remb: &Remb<'_>) -> Covered {
+        let mut covered = Covered::default();
+        for consumer in self.transport.consumers.iter().filter_map(|&key| self.consumers.get(key)) {
+            let (payload_bps, wire_bps) = consumer.sent_bps(self.received);
+            let named_bps = if remb.ssrcs().any(|ssrc| ssrc == consumer.ssrc) { payload_bps } else { 0 };
+            covered.payload_bps += named_bps;
+            covered.beside_bps += wire_bps.saturating_sub(named_bps);
+        }
+        covered
     }
 
     fn on_sender_info(&mut self, info: &SenderInfo) {

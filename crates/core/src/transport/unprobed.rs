@@ -12,10 +12,6 @@ use crate::time::{Micros, Time};
 const RAISE_EVERY: Micros = Micros::from_secs(5);
 /// The same after raises that did harm; each doubles it.
 const RAISE_SELDOM: Micros = Micros::from_secs(60);
-/// Loss that is harm where nothing but reception reports tells of it (GCC draft §6).
-const HIGH_LOSS: f32 = 0.10;
-/// A receiver's own estimate below this share of what is sent says that too much is.
-const REMB_SHARE: f64 = 0.9;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +42,8 @@ impl Unprobed {
     }
 
     /// Takes in what the estimator says now.
-    pub fn follow(&mut self, now: Time, state: &BweState, max_bps: u64) -> Option<Update> {
-        if has_harm(state) {
+    pub fn follow(&mut self, now: Time, state: &BweState, has_harm: bool, max_bps: u64) -> Option<Update> {
+        if has_harm {
             if self.raised {
                 self.raise_every = Micros(self.raise_every.0 * 2).min(RAISE_SELDOM);
             }
@@ -65,21 +61,12 @@ impl Unprobed {
             self.raised = true;
         }
         let estimate_bps = self.estimate_bps(state, max_bps) as f64;
-        self.updates.of(now, estimate_bps, has_harm(state), state.cause)
+        self.updates.of(now, estimate_bps, has_harm, state.cause)
     }
 
     /// When [`Unprobed::follow`] has something to do though nothing is said.
     pub fn due(&self) -> Option<Time> {
         self.allowed_bps.map(|_| self.raise_at)
-    }
-}
-
-fn has_harm(state: &BweState) -> bool {
-    match state.feedback {
-        None => false,
-        Some(FeedbackKind::TransportCc) => state.congested,
-        Some(FeedbackKind::Remb) => (state.estimate_bps as f64) < state.sent_bps as f64 * REMB_SHARE,
-        Some(FeedbackKind::Reports) => state.loss > HIGH_LOSS,
     }
 }
 
@@ -110,7 +97,7 @@ mod tests {
         let harm = BweState { congested: true, ..calm };
         let mut unprobed = Unprobed::new(Time(0));
         let mut told = |seconds: u64, state: &BweState| {
-            let update = unprobed.follow(Time(seconds * 1_000_000), state, MAX_BPS);
+            let update = unprobed.follow(Time(seconds * 1_000_000), state, state.congested, MAX_BPS);
             (update.map(|it| it.estimate_bps), unprobed.pacing_bps(500_000))
         };
         assert_eq!(told(1, &calm), (Some(MAX_BPS), None));
@@ -128,16 +115,16 @@ mod tests {
     }
 
     #[test]
-    fn harm_shows_in_a_receiver_s_own_estimate_and_in_the_loss_that_it_reports() {
+    fn after_harm_a_receiver_s_own_estimate_counts_or_what_its_loss_leaves() {
         let mut unprobed = Unprobed::new(Time(0));
         let mut now = Time(0);
-        let mut told = |state: &BweState| {
+        let mut told = |state: &BweState, has_harm| {
             now = now + Micros::from_secs(1);
-            unprobed.follow(now, state, MAX_BPS).map(|it| it.estimate_bps)
+            unprobed.follow(now, state, has_harm, MAX_BPS).map(|it| it.estimate_bps)
         };
-        assert_eq!(told(&state(FeedbackKind::Remb, 2_000_000)), Some(MAX_BPS));
-        assert_eq!(told(&state(FeedbackKind::Remb, 700_000)), Some(700_000));
+        assert_eq!(told(&state(FeedbackKind::Remb, 700_000), false), Some(MAX_BPS));
+        assert_eq!(told(&state(FeedbackKind::Remb, 700_000), true), Some(700_000));
         let lossy = BweState { loss: 0.25, ..state(FeedbackKind::Reports, 300_000) };
-        assert_eq!(told(&lossy), Some(1_312_500));
+        assert_eq!(told(&lossy, true), Some(1_312_500));
     }
 }

@@ -1,7 +1,7 @@
 //! What a subscriber may send: nothing of it panics, moves the estimate out of its bounds or makes the history grow.
 
 use proptest::prelude::*;
-use sfu_core::bwe::{BweOptions, Cause, Estimator, FeedbackKind, SentKind, SentPacket};
+use sfu_core::bwe::{BweOptions, Cause, Covered, Estimator, FeedbackKind, SentKind, SentPacket};
 use sfu_core::rtcp::{FeedbackFields, TransportFeedback, write_transport_feedback};
 use sfu_core::time::{Micros, Time};
 use sfu_core::wire::Writer;
@@ -83,11 +83,14 @@ fn what_the_publisher_lost_never_shows() {
 #[test]
 fn a_receiver_without_transport_wide_feedback_is_followed_by_remb_and_costs_no_history() {
     let mut estimator = Estimator::new(BweOptions::default(), Time(0));
-    let update = estimator.on_remb(Time(1_000_000), 2_000_000).expect("a change");
+    let update = estimator.on_remb(Time(1_000_000), 2_000_000, Covered::default()).expect("a change");
     assert_eq!((update.estimate_bps, update.cause), (2_000_000, Cause::Remb));
-    let update = estimator.on_remb(Time(1_050_000), 500_000).expect("falls are told at once");
+    let update = estimator.on_remb(Time(1_050_000), 500_000, Covered::default()).expect("falls are told at once");
     assert_eq!(update.estimate_bps, 500_000);
-    assert_eq!(estimator.on_remb(Time(2_000_000), u64::MAX).map(|update| update.estimate_bps), Some(20_000_000));
+    assert_eq!(
+        estimator.on_remb(Time(2_000_000), u64::MAX, Covered::default()).map(|update| update.estimate_bps),
+        Some(20_000_000)
+    );
     assert_eq!((estimator.memory_bytes(), estimator.state().feedback), (0, Some(FeedbackKind::Remb)));
 }
 
@@ -105,7 +108,7 @@ fn transport_wide_feedback_outweighs_remb_and_reports() {
     estimator.on_sent(sent(0, 0));
     let message = feedback(0, &[(0, 50_000)]);
     estimator.on_feedback(Time(100_000), &TransportFeedback::parse(&message[4..]).expect("our own"));
-    assert_eq!(estimator.on_remb(Time(200_000), 100_000), None);
+    assert_eq!(estimator.on_remb(Time(200_000), 100_000, Covered::default()), None);
     assert_eq!(estimator.on_receiver_report(Time(200_000), 200), None);
     assert_eq!(estimator.state().feedback, Some(FeedbackKind::TransportCc));
 }

@@ -286,6 +286,27 @@ fn a_stalled_control_plane_does_not_collapse_the_call() {
 }
 
 #[test]
+fn media_that_grows_while_the_control_plane_is_stalled_is_not_shed_where_the_network_carries_it() {
+    for (before, after) in [(250, 1_080), (100, 500), (500, 1_080)] {
+        // 72 to 360 kbit/s, and no more is desired; then 1 or 2 Mbit/s.
+        let mut call = Call::new(20_000_000, before);
+        let desired = Command::SetDesiredBitrate { transport: call.subscriber, bps: before as u64 * 1_000 };
+        call.net.apply(desired);
+        call.run(6_000);
+        assert!(call.stats().estimate_bps.is_some_and(|bps| bps < 600_000), "{:?}", call.stats());
+        (call.video.packets, call.filling) = (8, after);
+        let since = call.net.now;
+        call.run(5_000);
+        let sent = call.sent(VIDEO_SSRC, since);
+        assert_eq!((sent.len(), call.sheds()), (1_200, vec![]));
+        let pauses = sent.windows(2).map(|pair| pair[1].0.since(pair[0].0));
+        assert!(pauses.max() < Some(Micros::from_millis(100)), "no more than two frames");
+        assert_eq!(call.stats().pacer_bytes, 0);
+        call.check_video();
+    }
+}
+
+#[test]
 fn what_was_shed_comes_back_by_the_control_plane_s_word_or_when_the_network_carries_it() {
     for has_word in [true, false] {
         let mut call = Call::new(1_000_000, 1_080);

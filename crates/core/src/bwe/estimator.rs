@@ -31,6 +31,8 @@ const CLEARLY_MORE: f64 = 1.15;
 const MUCH_MORE: f64 = 1.2;
 /// The pacer empties its queue a little faster than the estimate while nothing waits in the network.
 const PACING_GAIN: f64 = 1.25;
+/// A network that was not found too narrow for so long may carry anything.
+const TRIED: Micros = Micros::from_secs(10);
 
 #[derive(Debug)]
 pub struct Estimator {
@@ -210,7 +212,7 @@ impl Estimator {
             max_bps,
             is_calm,
             noise_ms,
-            is_elastic: self.is_elastic(),
+            is_elastic: self.is_elastic() && !self.is_untried(now),
         }
     }
 
@@ -234,7 +236,7 @@ impl Estimator {
             return None;
         }
         self.feedback = Some(FeedbackKind::Remb);
-        self.fallback.on_remb(bps as f64);
+        self.fallback.on_remb(now, bps as f64, covered);
         self.set_rate(self.fallback.bps(), Cause::Remb);
         self.tell(now)
     }
@@ -256,6 +258,22 @@ impl Estimator {
     pub fn set_desired(&mut self, now: Time, bps: u64) {
         self.probes.set_desired(now, bps as f64);
         self.tick(now);
+    }
+
+    /// What is to be sent in any case while more of it waits than the estimate carries; `None`: nothing waits.
+    pub fn set_needed(&mut self, now: Time, bps: Option<u64>) {
+        if bps.is_none() && !self.probes.is_needed() {
+            return;
+        }
+        let is_urgent = self.is_untried(now);
+        self.probes.set_needed(now, bps.map(|bps| bps as f64), is_urgent);
+        self.tick(now);
+    }
+
+    /// The estimate is what was tried, not what the network was found to carry: nothing was too much lately.
+    pub fn is_untried(&self, now: Time) -> bool {
+        let is_calm = !self.aimd.is_congested() && !self.silence.is_silent();
+        self.has_transport_cc() && is_calm && self.aimd.since_reduced(now).is_none_or(|passed| passed >= TRIED)
     }
 
     /// A probe to be sent now, each once.

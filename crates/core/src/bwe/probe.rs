@@ -2,8 +2,9 @@
 //!
 //! At the start three and six times the first estimate, then twice what was found as long as more than 70 % of what was
 //! asked arrived. Later whenever the allocation wants more than the estimate: at once when its wish grows, every few
-//! seconds while it stays, and soon after a drop to find out whether that was a passing thing. Never while the network is
-//! congested, and never for more than is wanted.
+//! seconds while it stays, and soon after a drop to find out whether that was a passing thing. At once too when media
+//! waits because there is more of it than the estimate carries, whatever the allocation knows of that. Never while the
+//! network is congested, and never for more than is wanted or waits.
 //!
 //! A probe is 20 ms of its rate, more where there is jitter: at twice the link's capacity that is 20 ms of queue, for a moment.
 
@@ -82,6 +83,8 @@ pub struct Probes {
     next_id: u32,
     /// What the allocation would send; `None`: it never said.
     desired_bps: Option<f64>,
+    /// What is to be sent in any case, when that is more than the estimate.
+    needed_bps: Option<f64>,
     started: bool,
     /// Rates still to be probed, the first one last.
     planned: [Option<f64>; 2],
@@ -110,6 +113,7 @@ impl Default for Probes {
         Self {
             next_id: 0,
             desired_bps: None,
+            needed_bps: None,
             started: false,
             planned: [None; 2],
             ready: None,
@@ -247,8 +251,26 @@ impl Probes {
         }
     }
 
+    /// Media waits, and so much of it comes; `None`: none does.
+    /// `is_urgent`: nothing says that it does not fit.
+    pub fn set_needed(&mut self, now: Time, bps: Option<f64>, is_urgent: bool) {
+        let has_grown = bps.is_some_and(|bps| bps > self.needed_bps.unwrap_or(0.0) * 1.05);
+        if has_grown || bps.is_none() {
+            self.needed_bps = bps;
+        }
+        if has_grown && is_urgent && self.started && self.interval == INTERVAL {
+            let soon = if self.disturbs(now) { now + LEAST_INTERVAL } else { now };
+            self.next_at = Some(self.next_at.map_or(soon, |at| at.min(soon)));
+        }
+    }
+
+    pub fn is_needed(&self) -> bool {
+        self.needed_bps.is_some()
+    }
+
     fn goal_bps(&self, max_bps: f64) -> f64 {
-        self.desired_bps.map_or(GOAL_UNTOLD_BPS, |desired| desired * GOAL_ABOVE_DESIRED).min(max_bps)
+        let desired_bps = self.desired_bps.map_or(GOAL_UNTOLD_BPS, |desired| desired * GOAL_ABOVE_DESIRED);
+        self.needed_bps.map_or(desired_bps, |needed| desired_bps.max(needed * GOAL_ABOVE_DESIRED)).min(max_bps)
     }
 
     pub fn has_started(&self) -> bool {

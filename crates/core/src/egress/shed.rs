@@ -9,12 +9,16 @@ use crate::time::{Micros, Time};
 /// More must wait, for so long: a large keyframe alone is no reason.
 const BOUND: Micros = Micros::from_millis(250);
 const PATIENCE: Micros = Micros::from_millis(200);
+/// The same while nothing shows that the network does not carry it: probes find out meanwhile.
+const UNTRIED_PATIENCE: Micros = Micros::from_secs(1);
 /// With so much waiting, a switch to a lower encoding is not awaited: what there is stops now.
 const URGENT: Micros = Micros::from_millis(500);
 /// Between two steps, so that one shows before the next.
 const STEP: Micros = Micros::from_millis(250);
 /// What was stopped is tried again after this, at its lowest layer.
 const PAUSE: Micros = Micros::from_secs(2);
+/// So much waiting is more than what one frame leaves: the estimate may be too low.
+const NEED: Micros = Micros::from_millis(60);
 /// All is let go again after this, if the estimate then carries what was sent before.
 const RECOVERY: Micros = Micros::from_secs(5);
 
@@ -41,12 +45,26 @@ pub struct Overload {
 }
 
 impl Overload {
-    /// `wait`: of the pacer's queue. `demand_bps`: what is being sent.
+    /// What is to be found room for, because it waits or was left out; `None`: all there is goes out in time.
+    pub fn need_bps(&self, wait: Micros, estimate_bps: u64, demand_bps: impl FnOnce() -> u64) -> Option<u64> {
+        if wait > BOUND {
+            // What came in the last second says little of what comes now.
+            return Some(demand_bps().max(estimate_bps * 2));
+        }
+        if wait > NEED {
+            return Some(demand_bps());
+        }
+        Some(self.demand_bps).filter(|bps| *bps > 0)
+    }
+
+    /// `wait`: of the pacer's queue. `is_untried`: the estimate is low because no more was sent. `demand_bps`: what is
+    /// being sent.
     pub fn judge(
         &mut self,
         now: Time,
         wait: Micros,
         estimate_bps: u64,
+        is_untried: bool,
         demand_bps: impl FnOnce() -> u64,
     ) -> Option<Remedy> {
         if wait <= BOUND {
@@ -61,7 +79,8 @@ impl Overload {
         let since = *self.since.get_or_insert(now);
         let is_urgent = wait > URGENT;
         let is_step_due = self.stepped_at.is_none_or(|at| now.since(at) >= STEP);
-        if !is_step_due || now.since(since) < PATIENCE {
+        let patience = if is_untried { UNTRIED_PATIENCE } else { PATIENCE };
+        if !is_step_due || now.since(since) < patience {
             return None;
         }
         self.stepped_at = Some(now);
@@ -134,7 +153,7 @@ mod tests {
     use super::*;
 
     fn judge(overload: &mut Overload, ms: u64, wait_ms: u64, estimate_bps: u64) -> Option<Remedy> {
-        overload.judge(Time(ms * 1_000), Micros::from_millis(wait_ms), estimate_bps, || 2_000_000)
+        overload.judge(Time(ms * 1_000), Micros::from_millis(wait_ms), estimate_bps, false, || 2_000_000)
     }
 
     #[test]
@@ -146,6 +165,18 @@ mod tests {
         assert_eq!(judge(&mut overload, 350, 300, 500_000), Some(Remedy::Shed { is_urgent: false }));
         assert_eq!(judge(&mut overload, 400, 600, 500_000), None);
         assert_eq!(judge(&mut overload, 600, 600, 500_000), Some(Remedy::Shed { is_urgent: true }));
+    }
+
+    #[test]
+    fn where_nothing_was_ever_too_much_it_is_first_looked_for_room() {
+        let mut overload = Overload::default();
+        let wait = Micros::from_millis(300);
+        let mut judged = |ms: u64| overload.judge(Time(ms * 1_000), wait, 500_000, true, || 2_000_000);
+        assert_eq!([judged(0), judged(500), judged(999)], [None; 3]);
+        assert_eq!(judged(1_000), Some(Remedy::Shed { is_urgent: false }));
+        let need = |wait_ms| overload.need_bps(Micros::from_millis(wait_ms), 500_000, || 800_000);
+        assert_eq!([need(0), need(100), need(300)], [Some(2_000_000), Some(800_000), Some(1_000_000)]);
+        assert_eq!(Overload::default().need_bps(Micros(0), 500_000, || 800_000), None);
     }
 
     #[test]

@@ -65,9 +65,12 @@ impl Shard {
         let bandwidth = transport.bandwidth.as_deref_mut().filter(|bandwidth| bandwidth.is_measured())?;
         let rates = transport.consumers.iter().filter_map(|&key| consumers.get(key));
         let producers = &self.producers;
-        let demand_bps = || rates.map(|consumer| consumer.demand_bps(producers, now)).sum();
+        let demand_bps = || rates.clone().map(|consumer| consumer.demand_bps(producers, now)).sum();
         let (wait, estimate_bps) = (bandwidth.pacer.wait(), bandwidth.estimate_bps());
-        match bandwidth.overload.judge(now, wait, estimate_bps, demand_bps)? {
+        let need_bps = bandwidth.overload.need_bps(wait, estimate_bps, demand_bps);
+        bandwidth.estimator.set_needed(now, need_bps);
+        let is_untried = bandwidth.estimator.is_untried(now);
+        match bandwidth.overload.judge(now, wait, estimate_bps, is_untried, demand_bps)? {
             Remedy::Shed { is_urgent } => {
                 let candidates = transport.consumers.iter().filter_map(|&key| consumers.get(key));
                 let candidates = candidates.filter(|consumer| consumer.can_shed());

@@ -34,8 +34,12 @@ MEASURING_S = 5.0
 fit. Until then everybody's lowest layer is: a picture paused for want of a proof is worse than a short queue."""
 
 FIRST_MARGIN = 1.15
-FIRST_MOST_BPS = 1_000_000
-"""So much is tried at most, above the start of the estimate: a gallery of lowest layers, not a wall of 49."""
+FIRST_GAIN = 6
+"""So many times the start of the estimate is tried at most, as probes go so far in any case: one picture whose rate
+nobody knows yet, or a gallery of lowest layers, not a wall of 49."""
+
+HARMLESS_MOST_BPS = 1_000_000
+"""The estimate is held no higher than this for the sake of lowest layers (``HARMLESS_LOSS``)."""
 
 HARMLESS_LOSS = 0.3
 HARMLESS_QUEUE_US = 50_000
@@ -131,7 +135,8 @@ class Reception:
         self._audio_bps = FIRST_VOICE_BPS + OTHER_VOICE_BPS * (audible - 1) if audible else 0
         if not self._is_measured:
             lowest = self._audio_bps + sum(demand.rungs.costs[0] for demand in demands if demand.rungs.costs)
-            self._first_bps = max(self._start_bps, min(int(lowest * FIRST_MARGIN), FIRST_MOST_BPS))
+            most = min(self._start_bps * FIRST_GAIN, self._max_bps)
+            self._first_bps = max(self._start_bps, min(int(lowest * FIRST_MARGIN), most))
 
     def decide(self, now: float) -> None:
         """Asks the policy and does what it says."""
@@ -205,7 +210,7 @@ class Reception:
             stats = self.transport.stats()
             loss, queue_us = stats.get("loss") or 0.0, stats.get("queue_us") or 0  # a second old, or not there yet
             if loss < HARMLESS_LOSS and queue_us < HARMLESS_QUEUE_US:
-                least_bps = min(needed, FIRST_MOST_BPS, self._max_bps)
+                least_bps = min(needed, HARMLESS_MOST_BPS, self._max_bps)
         elif self._least_bps < known:
             return  # it does not need any support, and what it had costs nothing
         if least_bps != self._least_bps:

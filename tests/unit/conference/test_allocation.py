@@ -142,6 +142,14 @@ def test_before_the_first_estimate_a_little_is_sent_and_much_desired(room: Room)
     assert (bob.attendee.transport.id, 30_000, 300_000, 20_000_000) in map(tuple, room.shard.told("set_bandwidth"))
 
 
+def test_a_lone_picture_whose_rate_nobody_knows_yet_is_sent_at_once(room: Room) -> None:
+    room.join("Ann", publishes=Source.SCREEN)
+    bob = room.join("Bob", network_bps=None)
+    room.clock.advance(0.0)
+    assert bob.attendee.slots.find("7").consumer is not None
+    assert room.limits(bob) is not None
+
+
 def test_who_never_says_how_it_arrives_gets_everything_after_a_while(room: Room) -> None:
     room.join("Ann", publishes=Source.CAMERA)
     bob = room.join("Bob", network_bps=None)

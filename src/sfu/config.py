@@ -160,9 +160,7 @@ class LayersSection(Section):
         pattern=r"^$|^[^:\s]+:[^:\s]+$",
         description='a layer policy of your own, "module:object"; "" takes the built-in one',
     )
-    adaptive: bool = Field(
-        False, description="measure each receiver's network and choose layers by it; experimental, off by default"
-    )
+    adaptive: bool = Field(True, description="measure each receiver's network, and choose layers and pace by it")
     start_bps: int = Field(
         300_000, ge=30_000, le=1_000_000_000, description="estimate of a receiver's network before it is measured"
     )

@@ -23,7 +23,7 @@ class ConferenceOptions:
     audio_slots: int = 3
     video_slots_initial: int = 4
     video_slots_max: int = 49
-    adaptive: bool = False
+    adaptive: bool = True
     """Each receiver's network is measured, and it gets the layers that it carries; else everybody gets the best."""
     start_bps: int = 300_000
     """What a receiver's network is taken to carry until it has been measured, bits per second."""

@@ -80,7 +80,7 @@ class Peer:
         number: int,
         link: Link | None = None,
         *,
-        tells_arrivals: bool = False,
+        tells_arrivals: bool = True,
         **answer: Any,
     ) -> None:
         self.network = network

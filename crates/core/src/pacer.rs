@@ -80,6 +80,16 @@ impl Pacer {
         self.ns_per_byte = ns_per_byte;
     }
 
+    /// What was sent keeps the network busy for so long: nothing has to be there earlier.
+    pub fn owe(&mut self, now: Time, debt: Micros) {
+        self.drained_at = now.0 * 1_000 + (debt.0 * 1_000).min(MAX_DEBT_NS);
+    }
+
+    /// No media for so long.
+    pub fn hold(&mut self, now: Time, pause: Micros) {
+        self.drained_at = self.drained_at.max(now.0 * 1_000 + pause.0 * 1_000 + BURST_NS);
+    }
+
     pub fn push(&mut self, waiting: Waiting) {
         self.bytes += u64::from(waiting.bytes);
         self.queue.push_back(waiting);
@@ -206,6 +216,18 @@ mod tests {
             pacer.on_sent(now, 1_250);
         }
         assert_eq!(pacer.bytes(), 1_250 * MAX_PACKETS as u64);
+    }
+
+    #[test]
+    fn what_keeps_the_network_busy_and_a_pause_hold_media_back() {
+        let mut pacer = pacer();
+        let now = Time(1_000_000);
+        pacer.owe(now, Micros::from_millis(200));
+        assert!(!pacer.admits(now + Micros::from_millis(159)) && pacer.admits(now + Micros::from_millis(160)));
+        pacer.owe(now, Micros(0));
+        assert!(pacer.admits(now), "the network is found empty");
+        pacer.hold(now, Micros::from_millis(50));
+        assert!(!pacer.admits(now + Micros::from_millis(49)) && pacer.admits(now + Micros::from_millis(50)));
     }
 
     #[test]

@@ -85,6 +85,8 @@ pub struct Observed {
     pub is_limited: bool,
     /// A probe is under way or has just arrived.
     pub is_probed: bool,
+    /// What the link carries now, when that is much less than before.
+    pub fallen_to_bps: Option<f64>,
 }
 
 impl Observed {
@@ -113,6 +115,8 @@ pub struct Aimd {
     updated: Option<Time>,
     reduced: Option<Time>,
     is_congested: bool,
+    /// The link fell: the queue is known from what is on its way.
+    has_fallen: bool,
     contention: Contention,
     acked_bps: f64,
     /// Queue above the standing one.
@@ -128,6 +132,7 @@ impl Aimd {
             updated: None,
             reduced: None,
             is_congested: false,
+            has_fallen: false,
             contention: Contention::default(),
             acked_bps: start_bps,
             excess_ms: 0.0,
@@ -147,6 +152,14 @@ impl Aimd {
         }
         if self.contention.is_contended() {
             return self.contend(now, passed_s, observed);
+        }
+        if let Some(bps) = observed.fallen_to_bps.filter(|_| !self.contention.is_trial()) {
+            return self.fall(now, bps);
+        }
+        if self.has_fallen {
+            // What waited before says nothing of what is sent now.
+            self.clear(now, observed.queue_ms);
+            return Step::Held;
         }
         let packet_ms = PACKET_BITS * 1e3 / self.rate_bps.max(1.0);
         let confirmed_ms = if observed.is_probed {
@@ -210,8 +223,24 @@ impl Aimd {
     fn clear(&mut self, now: Time, queue_ms: f64) {
         let is_old = self.reduced.is_none_or(|reduced| now.since(reduced) >= MAX_CONGESTED);
         if queue_ms < CLEAR_QUEUE_MS || is_old {
-            self.is_congested = false;
+            (self.is_congested, self.has_fallen) = (false, false);
         }
+    }
+
+    /// The link carries this much less than before.
+    fn fall(&mut self, now: Time, bps: f64) -> Step {
+        let target = BETA * bps;
+        if self.has_fallen && target > self.rate_bps / 2.0 {
+            return Step::Held;
+        }
+        (self.is_congested, self.has_fallen, self.reduced) = (true, true, Some(now));
+        self.capacity.on_overuse(bps);
+        self.seen_bps = bps;
+        if target >= self.rate_bps {
+            return Step::Held;
+        }
+        self.rate_bps = target;
+        Step::Reduced
     }
 
     fn reduce(&mut self, now: Time, observed: &Observed) -> Step {
@@ -221,8 +250,7 @@ impl Aimd {
         if !has_settled && acked_bps > self.rate_bps / 2.0 {
             return Step::Held;
         }
-        self.is_congested = true;
-        self.reduced = Some(now);
+        (self.is_congested, self.has_fallen, self.reduced) = (true, false, Some(now));
         let beta = (1.0 - self.excess_ms / BETA_QUEUE_MS).clamp(BETA, MOST_BETA);
         let target = beta * acked_bps;
         let known = self.capacity.bps().map_or(f64::INFINITY, |capacity| beta * capacity);
@@ -254,6 +282,16 @@ impl Aimd {
         let packet_bits = frame_bits / (frame_bits / PACKET_BITS).ceil().max(1.0);
         let response_s = (rtt + DETECTION).0 as f64 / 1e6;
         (NEAR_GROWTH * packet_bits / response_s).max(LEAST_GROWTH_BPS)
+    }
+
+    /// What the link carried when it had fallen, until the queue that this made is gone.
+    pub fn fallen_to_bps(&self) -> Option<f64> {
+        (self.is_congested && self.has_fallen).then_some(self.seen_bps)
+    }
+
+    /// The queue that is drained, when it is known better than from the delay of what arrived.
+    pub fn set_excess_ms(&mut self, excess_ms: f64) {
+        self.excess_ms = excess_ms;
     }
 
     /// What may be sent now: the rate, less while a queue of our own making is being drained.
@@ -314,6 +352,7 @@ mod tests {
             rtt,
             is_limited: false,
             is_probed: false,
+            fallen_to_bps: None,
         }
     }
 
@@ -333,6 +372,21 @@ mod tests {
         assert!(aimd.target_bps() < 7e5 && aimd.target_bps() > 5e5, "{}", aimd.target_bps());
         aimd.update(Time(400_000), &observed(Usage::Under, 5.0, 1e6));
         assert!((aimd.target_bps() - aimd.rate_bps()).abs() < 1.0);
+    }
+
+    #[test]
+    fn a_link_that_fell_is_believed_before_its_queue_shows_and_the_queue_is_what_is_on_its_way() {
+        let mut aimd = Aimd::new(5e6);
+        let fallen = Observed { fallen_to_bps: Some(1e6), ..observed(Usage::Normal, 5.0, 4e6) };
+        assert_eq!(aimd.update(Time(0), &fallen), Step::Reduced);
+        assert!((aimd.rate_bps() - 8.5e5).abs() < 1.0 && aimd.fallen_to_bps() == Some(1e6));
+        aimd.set_excess_ms(230.0);
+        assert!((aimd.target_bps() - 4.25e5).abs() < 1.0, "{}", aimd.target_bps());
+        // What waited arrives: nothing new.
+        assert_eq!(aimd.update(Time(200_000), &observed(Usage::Over, 200.0, 1e6)), Step::Held);
+        assert!((aimd.rate_bps() - 8.5e5).abs() < 1.0);
+        aimd.update(Time(400_000), &observed(Usage::Normal, 5.0, 1e6));
+        assert!(!aimd.is_congested() && aimd.fallen_to_bps().is_none());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::acked_rate::AckedRate;
 use super::arrival_clock::ArrivalClock;
+use super::backlog::Backlog;
 use super::history::{History, News};
 use super::inter_arrival::InterArrival;
 use super::loss_based::LossBased;
@@ -31,6 +32,7 @@ pub struct Arrived {
     trendline: Trendline,
     detector: OveruseDetector,
     queue: QueueDelay,
+    backlog: Backlog,
     /// One after the newest number that feedback told of.
     told_end: u64,
     newest_arrival_us: Option<i64>,
@@ -63,11 +65,14 @@ impl Arrived {
         let offset_us = self.clock.on_reference(i64::from(feedback.reference_time) * REFERENCE_US);
         self.make_up_for_lost_feedback(base);
         self.lost = 0;
+        self.backlog.on_feedback_begin();
+        let base_us = self.queue.base_us();
         let (mut newest_arrival_us, mut newest_sent) = (i64::MIN, None);
         for (seq, (_, arrival_us)) in (base..sent.end).zip(feedback.arrivals()) {
             let arrival_us = arrival_us.map(|us| us.saturating_add(offset_us));
             match (self.history.tell(seq, arrival_us.is_some(), now), arrival_us) {
                 (Some(News::Received { sent, size, was_lost }), Some(arrival_us)) => {
+                    self.backlog.on_packet(sent, size, arrival_us, base_us);
                     self.on_received(sent, size, arrival_us);
                     probes.on_received(seq, size, arrival_us);
                     if was_lost {
@@ -90,7 +95,10 @@ impl Arrived {
         self.told_end = self.told_end.max(told);
         self.queue.on_feedback_end(now);
         if let Some(sent) = newest_sent {
-            self.rtt = Some(now.since(sent));
+            let rtt = now.since(sent);
+            self.rtt = Some(rtt);
+            let (oldest, in_flight_bytes) = self.history.in_flight(self.told_end, now);
+            self.backlog.on_feedback_end(now, rtt, oldest, in_flight_bytes);
         }
         if self.queue.ms() - self.queue.floor_ms() < SHORT_QUEUE_MS {
             self.short_until_us = self.newest_arrival_us.unwrap_or_default();
@@ -125,6 +133,7 @@ impl Arrived {
         self.trendline.reset();
         self.detector.reset();
         self.acked.reset();
+        self.backlog.reset();
         self.newest_arrival_us = None;
     }
 
@@ -140,6 +149,21 @@ impl Arrived {
     /// The least queue of the last three seconds: what stands whatever we do.
     pub fn floor_ms(&self) -> f64 {
         self.queue.floor_ms()
+    }
+
+    /// What the link fell to, when it carries much less than it did.
+    pub fn fallen_to_bps(&self) -> Option<f64> {
+        self.backlog.fallen_to(self.acked.bps()?, self.queue.noise_ms())
+    }
+
+    /// Whether it looks like that, but is not certain yet.
+    pub fn seems_fallen(&self) -> bool {
+        self.acked.bps().is_some_and(|before_bps| self.backlog.seems_fallen(before_bps, self.queue.noise_ms()))
+    }
+
+    /// How long what is on its way takes to arrive at this rate, beyond what an empty path takes.
+    pub fn ahead_ms(&self, bps: f64) -> f64 {
+        self.backlog.ahead_ms(bps)
     }
 
     /// Jitter.

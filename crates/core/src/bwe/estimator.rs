@@ -3,6 +3,7 @@
 use super::aimd::{Aimd, Observed, Step};
 use super::alr::ApplicationLimit;
 use super::arrivals::Arrived;
+use super::contention::Contention;
 use super::fallback::Fallback;
 use super::loss_based::{LossBased, Verdict};
 use super::probe::{Probes, Surroundings};
@@ -29,6 +30,10 @@ const CLEAN_LOSS: f64 = 0.005;
 const CLEARLY_MORE: f64 = 1.15;
 /// A rise by less than this is like any growth.
 const MUCH_MORE: f64 = 1.2;
+/// It seems that the link fell: the next feedback, 50 ms later as a rule, will tell, and media waits for that; once in a
+/// while only, so that a network that often looks like that does not stutter.
+const SUSPENSE: Micros = Micros::from_millis(50);
+const SUSPENSE_PAUSE: Micros = Micros::from_secs(1);
 /// The pacer empties its queue a little faster than the estimate while nothing waits in the network.
 const PACING_GAIN: f64 = 1.25;
 /// A network that was not found too narrow for so long may carry anything.
@@ -48,6 +53,7 @@ pub struct Estimator {
     feedback: Option<FeedbackKind>,
     rtt: Option<Micros>,
     cause: Cause,
+    suspected: Option<Time>,
 }
 
 impl Estimator {
@@ -67,6 +73,7 @@ impl Estimator {
             feedback: None,
             rtt: None,
             cause: Cause::Growth,
+            suspected: None,
         }
     }
 
@@ -111,6 +118,7 @@ impl Estimator {
         self.follow_probes(now);
         self.follow_delay(now);
         self.follow_loss(now);
+        self.suspect(now);
         self.tick(now);
         self.tell(now)
     }
@@ -126,9 +134,13 @@ impl Estimator {
             rtt: self.rtt(),
             is_limited: self.limit.is_limited(),
             is_probed: self.probes.disturbs(now) && !self.is_elastic(),
+            fallen_to_bps: self.arrived.fallen_to_bps().map(|bps| self.carried(bps)),
         };
         let (before_bps, was_congested) = (self.aimd.rate_bps(), self.aimd.is_congested());
         let step = self.aimd.update(now, &observed);
+        if let Some(ahead) = self.ahead() {
+            self.aimd.set_excess_ms(ahead.0 as f64 / 1e3);
+        }
         self.arrived.hold_base(self.aimd.contention().holds_base(now));
         match step {
             Step::Reduced => {
@@ -140,6 +152,25 @@ impl Estimator {
         }
         if was_congested && !self.aimd.is_congested() {
             self.probes.on_recovery(now);
+        }
+    }
+
+    /// After the link's rate fell: how long what is on its way keeps it busy. What is sent earlier waits in the network.
+    pub fn ahead(&self) -> Option<Micros> {
+        let bps = self.aimd.fallen_to_bps()?;
+        Some(Micros((self.arrived.ahead_ms(bps) * 1e3) as u64))
+    }
+
+    /// For how long media had better wait, because the feedback of this moment raises a suspicion.
+    pub fn suspense(&self, now: Time) -> Option<Micros> {
+        (self.suspected == Some(now)).then_some(SUSPENSE)
+    }
+
+    fn suspect(&mut self, now: Time) {
+        let may_suspect = self.suspected.is_none_or(|suspected| now.since(suspected) >= SUSPENSE_PAUSE);
+        let is_free = !self.aimd.is_congested() && self.aimd.contention() == Contention::Free;
+        if may_suspect && is_free && self.arrived.seems_fallen() {
+            self.suspected = Some(now);
         }
     }
 

@@ -184,6 +184,18 @@ impl History {
         Some(news)
     }
 
+    /// When the first packet from this number on was sent that is on its way, and the bytes of all of them.
+    pub fn in_flight(&mut self, from: u64, now: Time) -> (Option<Time>, u32) {
+        let (mut oldest, mut bytes) = (None, 0);
+        for seq in from.max(self.begin)..self.end {
+            let record = self.record_mut(seq).filter(|record| record.fate == Fate::InFlight);
+            let Some(&mut Record { sent_us, size, .. }) = record else { continue };
+            bytes += u32::from(size);
+            oldest = oldest.or_else(|| Some(now - Micros(u64::from((now.0 as u32).wrapping_sub(sent_us)))));
+        }
+        (oldest, bytes)
+    }
+
     /// Bytes under numbers that no feedback told of and, as later ones were told of, none will: that feedback was lost.
     pub fn untold_bytes(&mut self, seqs: Range<u64>) -> u32 {
         let known = seqs.start.max(self.begin)..seqs.end.min(self.end);

@@ -25,7 +25,7 @@
 //!
 //! The parts: [`estimator`] calls the others. What feedback says goes through [`arrivals`]: [`history`] (what the
 //! numbers stand for), [`arrival_clock`], [`acked_rate`], [`inter_arrival`] (bursts), [`trendline`] and [`overuse`] (does
-//! a queue grow), [`queue`] (how long is it). From that follow [`aimd`] with [`link_capacity`] and
+//! a queue grow), [`queue`] (how long is it), [`backlog`] (how much of it is not told yet). From that follow [`aimd`] with [`link_capacity`] and
 //! [`contention`] (the rate), [`loss_based`], [`probe`] and [`probe_cluster`], with [`alr`] (is all of it used); [`silence`] and [`fallback`] stand in when there is
 //! no feedback; [`updates`] chooses what to tell. Specifications: draft-ietf-rmcat-gcc-02 and
 //! draft-holmer-rmcat-transport-wide-cc-extensions-01; what deviates is in docs/assumptions.md.
@@ -38,6 +38,7 @@ pub mod aimd;
 pub mod alr;
 pub mod arrival_clock;
 pub mod arrivals;
+pub mod backlog;
 pub mod contention;
 pub mod estimator;
 pub mod fallback;

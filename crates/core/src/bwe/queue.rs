@@ -26,19 +26,19 @@ const NOISE_WEIGHT: f64 = 0.04;
 
 /// The least value of each of the last spans of time.
 #[derive(Clone, Copy, Debug)]
-struct Least<const N: usize> {
+pub(super) struct Least<const N: usize> {
     values: [i64; N],
     span: Micros,
     number: u64,
 }
 
 impl<const N: usize> Least<N> {
-    fn new(span: Micros) -> Self {
+    pub(super) fn new(span: Micros) -> Self {
         Self { values: [i64::MAX; N], span, number: 0 }
     }
 
     /// Takes a value in and returns the least. Spans that begin now start with `first`.
-    fn add(&mut self, now: Time, value: i64, first: i64) -> i64 {
+    pub(super) fn add(&mut self, now: Time, value: i64, first: i64) -> i64 {
         let number = (now.0 / self.span.0).max(self.number);
         for passed in self.number + 1..=number.min(self.number + N as u64) {
             if let Some(least) = self.values.get_mut((passed % N as u64) as usize) {
@@ -113,6 +113,11 @@ impl QueueDelay {
         self.rises = if rise_ms >= RISE_MS + allowed_ms { self.rises + 1 } else { 0 };
         let is_long = self.ms() - self.floor_ms >= LONG_MS;
         self.is_building = is_long && (rise_ms >= LEAP_MS + allowed_ms || self.rises >= 2);
+    }
+
+    /// The delay of an empty queue, microseconds, with an unknown constant.
+    pub fn base_us(&self) -> Option<i64> {
+        self.base.get()
     }
 
     /// As of the last feedback.

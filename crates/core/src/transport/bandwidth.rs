@@ -94,7 +94,13 @@ impl Bandwidth {
 
     pub fn on_feedback(&mut self, now: Time, feedback: &TransportFeedback<'_>) -> Option<Update> {
         let update = self.estimator.on_feedback(now, feedback);
-        self.follow(now, update)
+        let update = self.follow(now, update);
+        if let Some(ahead) = self.estimator.ahead() {
+            self.pacer.owe(now, ahead);
+        } else if let Some(suspense) = self.estimator.suspense(now) {
+            self.pacer.hold(now, suspense);
+        }
+        update
     }
 
     pub fn on_remb(&mut self, now: Time, bps: u64, covered: Covered) -> Option<Update> {

@@ -15,6 +15,8 @@ use crate::time::{Micros, Time};
 const BETA: f64 = 0.85;
 const MOST_BETA: f64 = 0.94;
 const BETA_QUEUE_MS: f64 = 700.0;
+/// Up to this length a queue is no reason to take from who sends much less than it may: that others made it is more likely.
+const BYSTANDER_QUEUE_MS: f64 = 60.0;
 /// What arrived lately is less than this share of what arrived before: the capacity fell.
 const FELL: f64 = 0.75;
 /// Growth per second while nothing is known of the link's capacity (draft: 8 %).
@@ -252,7 +254,9 @@ impl Aimd {
         }
         (self.is_congested, self.has_fallen, self.reduced) = (true, false, Some(now));
         let beta = (1.0 - self.excess_ms / BETA_QUEUE_MS).clamp(BETA, MOST_BETA);
-        let target = beta * acked_bps;
+        // Or it would lose at each such queue what its probes had found, and who sends the most would keep the most.
+        let is_bystander = observed.is_limited && self.excess_ms < BYSTANDER_QUEUE_MS;
+        let target = beta * if is_bystander { acked_bps.max(self.rate_bps) } else { acked_bps };
         let known = self.capacity.bps().map_or(f64::INFINITY, |capacity| beta * capacity);
         let target = if target > self.rate_bps { known } else { target };
         self.capacity.on_overuse(acked_bps);
@@ -396,6 +400,16 @@ mod tests {
         assert!((aimd.rate_bps() - 1e6).abs() < 1e-6, "two packets' time is no queue: {}", aimd.rate_bps());
         aimd.update(Time(0), &observed(Usage::Over, 35.0, 1e6));
         assert!((aimd.rate_bps() - 9.4e5).abs() < 1.0, "{}", aimd.rate_bps());
+    }
+
+    #[test]
+    fn a_short_queue_beside_who_sends_much_less_than_it_may_takes_little_from_it_and_a_long_one_all() {
+        let limited = |queue_ms| Observed { is_limited: true, ..observed(Usage::Over, queue_ms, 4e5) };
+        let mut aimd = Aimd::new(8e5);
+        aimd.update(Time(0), &limited(50.0));
+        assert!((aimd.rate_bps() - 0.93 * 8e5).abs() < 0.01 * 8e5, "{}", aimd.rate_bps());
+        aimd.update(Time(1_000_000), &limited(100.0));
+        assert!(aimd.rate_bps() < 4e5, "{}", aimd.rate_bps());
     }
 
     #[test]

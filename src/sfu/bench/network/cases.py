@@ -236,7 +236,7 @@ CASES: Sequence[Case] = (
         "4 <-> 1 Mbit/s, 20 s / 10 s",
         _square,
         (
-            Figure("longest freeze", "ms", lambda it: it.course.longest_freeze_ms, 500.0),
+            Figure("longest freeze", "ms", lambda it: it.course.longest_freeze_ms, 500.0, meanwhile=300.0),
             Figure("audio interruptions of 150 ms", "", lambda it: float(it.course.audio_interruptions), 0.0),
             Figure("longest audio gap", "ms", lambda it: it.course.longest_audio_gap_ms),
         ),

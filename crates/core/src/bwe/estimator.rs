@@ -315,6 +315,11 @@ impl Estimator {
         self.probes.take_plan()
     }
 
+    /// Whether [`Self::poll_probe`] has one.
+    pub fn has_probe(&self) -> bool {
+        self.probes.has_plan() || self.may_start()
+    }
+
     /// Something was sent for the first time.
     fn may_start(&self) -> bool {
         !self.probes.has_started() && !self.arrived.is_empty() && self.feedback != Some(FeedbackKind::Remb)

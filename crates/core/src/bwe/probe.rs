@@ -356,6 +356,10 @@ impl Probes {
         self.sending.is_some() || self.flying.iter().any(Option::is_some) || now < self.disturbs_until
     }
 
+    pub fn has_plan(&self) -> bool {
+        self.ready.is_some()
+    }
+
     pub fn take_plan(&mut self) -> Option<ProbePlan> {
         self.ready.take()
     }

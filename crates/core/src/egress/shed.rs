@@ -45,6 +45,11 @@ pub struct Overload {
 }
 
 impl Overload {
+    /// Something is left out.
+    pub fn is_relieved(&self) -> bool {
+        self.demand_bps > 0
+    }
+
     /// What is to be found room for, because it waits or was left out; `None`: all there is goes out in time.
     pub fn need_bps(&self, wait: Micros, estimate_bps: u64, demand_bps: impl FnOnce() -> u64) -> Option<u64> {
         if wait > BOUND {

@@ -77,11 +77,11 @@ impl Shard {
             consumers: &mut self.consumers,
             unix_offset_us: self.config.unix_offset_us,
             received: datagram.received,
-            is_estimated_anew: false,
+            wants_attention: false,
         };
         let mut asked = Vec::new();
         let result = control.on_rtcp(datagram.bytes, &mut asked, &mut out);
-        if control.is_estimated_anew {
+        if control.wants_attention {
             self.touch(key);
         }
         for asked in asked {

@@ -152,6 +152,12 @@ impl Bandwidth {
         earlier(earlier(self.estimator.next_timeout(), look), sending)
     }
 
+    /// Whether there is something to do before the time that was planned: thousands of reports a second mostly leave nothing.
+    pub fn wants_attention_before(&self, now: Time, planned: Option<Time>) -> bool {
+        let is_early = |due| due <= now || planned.is_none_or(|planned| due < planned);
+        self.wants_attention || self.overload.is_relieved() || self.estimator.has_probe() || self.due().is_some_and(is_early)
+    }
+
     /// Lets the estimator have its timers, and takes up the probe that it plans.
     pub fn on_timeout(&mut self, now: Time, map: &SendMap) -> Option<Update> {
         self.wants_attention = false;

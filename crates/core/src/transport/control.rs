@@ -24,8 +24,8 @@ pub struct Control<'a> {
     pub consumers: &'a mut Slab<Consumer>,
     pub unix_offset_us: i64,
     pub received: Time,
-    /// Something was said of the client's network: the estimator's timers may be others now.
-    pub is_estimated_anew: bool,
+    /// What was said of the client's network leaves something to be done, earlier than was planned.
+    pub wants_attention: bool,
 }
 
 impl Control<'_> {
@@ -80,7 +80,7 @@ impl Control<'_> {
         if let Some(update) = take(bandwidth) {
             out.event(update.event(self.transport.id));
         }
-        self.is_estimated_anew = true;
+        self.wants_attention |= bandwidth.wants_attention_before(self.received, self.transport.scheduled);
     }
 
     /// What is sent to the client, by what its own estimate speaks of.

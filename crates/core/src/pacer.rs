@@ -38,6 +38,7 @@ pub struct Waiting {
 
 /// See the module. Without a rate nothing waits.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct Pacer {
     /// Time that a byte takes at the pacing rate; 0: no rate.
     ns_per_byte: u64,

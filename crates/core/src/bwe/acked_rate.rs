@@ -16,6 +16,8 @@ pub struct AckedRate {
     /// Slice numbers since the receiver's epoch: of the first packet after a break, and of the newest.
     first: Option<i64>,
     newest: i64,
+    /// Of the slices of the window before the newest: asked for at each feedback.
+    in_window: u64,
 }
 
 /// Where a slice is kept.
@@ -25,7 +27,7 @@ fn place(slice: i64) -> usize {
 
 impl Default for AckedRate {
     fn default() -> Self {
-        Self { bytes: [0; SLICES], first: None, newest: 0 }
+        Self { bytes: [0; SLICES], first: None, newest: 0, in_window: 0 }
     }
 }
 
@@ -43,8 +45,16 @@ impl AckedRate {
         if self.newest - slice < SLICES as i64
             && let Some(sum) = self.bytes.get_mut(place(slice))
         {
-            *sum = sum.saturating_add(bytes);
+            let room = u32::MAX - *sum;
+            *sum += bytes.min(room);
+            if slice < self.newest && self.newest - slice <= WINDOW_SLICES {
+                self.in_window += u64::from(bytes.min(room));
+            }
         }
+    }
+
+    fn at(&self, slice: i64) -> u64 {
+        u64::from(self.bytes.get(place(slice)).copied().unwrap_or_default())
     }
 
     fn roll(&mut self, slice: i64) {
@@ -53,6 +63,7 @@ impl AckedRate {
             return;
         }
         for passed in self.newest + 1..=slice {
+            self.in_window = self.in_window + self.at(passed - 1) - self.at(passed - 1 - WINDOW_SLICES);
             if let Some(sum) = self.bytes.get_mut(place(passed)) {
                 *sum = 0;
             }
@@ -78,8 +89,7 @@ impl AckedRate {
             return None;
         }
         let window = self.newest - slices..self.newest;
-        let at = |slice: i64| self.bytes.get(place(slice)).copied().unwrap_or_default();
-        let sum: u64 = window.map(|slice| u64::from(at(slice))).sum();
+        let sum: u64 = if slices == WINDOW_SLICES { self.in_window } else { window.map(|slice| self.at(slice)).sum() };
         Some(sum as f64 * 8.0 * 1e6 / (slices * SLICE_US) as f64)
     }
 
@@ -106,6 +116,20 @@ mod tests {
             steady(epoch_ms, epoch_ms + 900, &mut rate);
             let bps = rate.bps().unwrap();
             assert!((bps - 1e6).abs() < 2e3, "{bps} at {epoch_ms}");
+        }
+    }
+
+    #[test]
+    fn the_window_is_the_sum_of_its_slices_whatever_comes_late_or_is_skipped() {
+        let mut rate = AckedRate::default();
+        let mut random = 7u64;
+        for step in 0..5_000i64 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (late_us, bytes) = ((random >> 40) as i64 % 900_000, (random >> 20) as u32 % 1_500);
+            let leap_us = if step % 400 == 399 { 700_000 } else { 0 };
+            rate.add(step * 9_000 + (step / 400) * 700_000 + leap_us - if step % 3 == 0 { late_us } else { 0 }, bytes);
+            let slices: u64 = (rate.newest - WINDOW_SLICES..rate.newest).map(|slice| rate.at(slice)).sum();
+            assert_eq!(rate.in_window, slices, "at step {step}");
         }
     }
 

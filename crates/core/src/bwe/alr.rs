@@ -15,7 +15,8 @@ const FULL_ABOVE: f64 = 0.88;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ApplicationLimit {
-    bytes: u64,
+    /// Of the bytes that were sent, those that are taken in.
+    counted: u64,
     since: Option<Time>,
     sent_bps: f64,
     share: f64,
@@ -23,13 +24,8 @@ pub struct ApplicationLimit {
 }
 
 impl ApplicationLimit {
-    #[inline]
-    pub fn on_sent(&mut self, bytes: u32) {
-        self.bytes += u64::from(bytes);
-    }
-
-    /// At each feedback and time-out.
-    pub fn update(&mut self, now: Time, estimate_bps: f64) {
+    /// At each feedback and time-out; `bytes`: all that were ever sent.
+    pub fn update(&mut self, now: Time, bytes: u64, estimate_bps: f64) {
         let Some(since) = self.since else {
             self.since = Some(now);
             return;
@@ -38,10 +34,10 @@ impl ApplicationLimit {
             return;
         }
         let passed_s = seconds(now, since);
-        let bps = self.bytes as f64 * 8.0 / passed_s;
+        let bps = (bytes - self.counted) as f64 * 8.0 / passed_s;
         let weight = 1.0 - (-passed_s / SMOOTHING_S).exp();
         self.sent_bps += weight * (bps - self.sent_bps);
-        (self.since, self.bytes) = (Some(now), 0);
+        (self.since, self.counted) = (Some(now), bytes);
         self.share = self.sent_bps / estimate_bps.max(1.0);
         self.is_limited = self.share < LIMITED_BELOW || (self.is_limited && self.share < FULL_ABOVE);
     }
@@ -65,11 +61,10 @@ mod tests {
     use super::*;
 
     /// Sends 1 Mbit/s for two seconds with feedback every 50 ms.
-    fn send(alr: &mut ApplicationLimit, from_ms: u64, bytes_per_ms: u32, estimate_bps: f64) -> bool {
+    fn send(alr: &mut ApplicationLimit, from_ms: u64, bytes_per_ms: u64, estimate_bps: f64) -> bool {
         for ms in from_ms..from_ms + 2_000 {
-            alr.on_sent(bytes_per_ms);
             if ms % 50 == 0 {
-                alr.update(Time(ms * 1_000), estimate_bps);
+                alr.update(Time(ms * 1_000), ms * bytes_per_ms, estimate_bps);
             }
         }
         alr.is_limited()

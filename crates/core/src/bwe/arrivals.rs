@@ -25,7 +25,6 @@ const REFERENCE_US: i64 = 64_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Arrived {
-    history: History,
     clock: ArrivalClock,
     acked: AckedRate,
     bursts: InterArrival,
@@ -43,34 +42,26 @@ pub struct Arrived {
 }
 
 impl Arrived {
-    #[inline]
-    pub fn on_sent(&mut self, seq: u64, size: u32, sent: Time) {
-        self.history.add(seq, size, sent);
-    }
-
-    pub fn forget(&mut self, number: u16) {
-        self.history.forget(number);
-    }
-
     /// `None`: it tells of nothing that was sent.
     pub fn on_feedback(
         &mut self,
         now: Time,
         feedback: &TransportFeedback<'_>,
+        history: &mut History,
         loss: &mut LossBased,
         probes: &mut Probes,
     ) -> Option<()> {
-        let base = self.history.unwrap_seq(feedback.base_seq)?;
-        let sent = self.history.seqs();
+        let base = history.unwrap_seq(feedback.base_seq)?;
+        let sent = history.seqs();
         let offset_us = self.clock.on_reference(i64::from(feedback.reference_time) * REFERENCE_US);
-        self.make_up_for_lost_feedback(base);
+        self.make_up_for_lost_feedback(base, history);
         self.lost = 0;
         self.backlog.on_feedback_begin();
         let base_us = self.queue.base_us();
         let (mut newest_arrival_us, mut newest_sent) = (i64::MIN, None);
         for (seq, (_, arrival_us)) in (base..sent.end).zip(feedback.arrivals()) {
             let arrival_us = arrival_us.map(|us| us.saturating_add(offset_us));
-            match (self.history.tell(seq, arrival_us.is_some(), now), arrival_us) {
+            match (history.tell(seq, arrival_us.is_some(), now), arrival_us) {
                 (Some(News::Received { sent, size, was_lost }), Some(arrival_us)) => {
                     self.backlog.on_packet(sent, size, arrival_us, base_us);
                     self.on_received(sent, size, arrival_us);
@@ -97,7 +88,7 @@ impl Arrived {
         if let Some(sent) = newest_sent {
             let rtt = now.since(sent);
             self.rtt = Some(rtt);
-            let (oldest, in_flight_bytes) = self.history.in_flight(self.told_end, now);
+            let (oldest, in_flight_bytes) = history.in_flight(self.told_end, now);
             self.backlog.on_feedback_end(now, rtt, oldest, in_flight_bytes);
         }
         if self.queue.ms() - self.queue.floor_ms() < SHORT_QUEUE_MS {
@@ -118,11 +109,11 @@ impl Arrived {
 
     /// Feedback is lost like any packet. What it would have told of most likely arrived: at about the time of what was
     /// told of last.
-    fn make_up_for_lost_feedback(&mut self, base: u64) {
+    fn make_up_for_lost_feedback(&mut self, base: u64, history: &mut History) {
         if base > self.told_end
             && let Some(arrival_us) = self.newest_arrival_us
         {
-            let untold = self.history.untold_bytes(self.told_end..base);
+            let untold = history.untold_bytes(self.told_end..base);
             self.acked.add(arrival_us, untold);
         }
     }
@@ -202,13 +193,5 @@ impl Arrived {
     /// From sending a packet to the feedback that it caused: the round trip and a little more.
     pub fn rtt(&self) -> Option<Micros> {
         self.rtt
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.history.is_empty()
-    }
-
-    pub fn memory_bytes(&self) -> usize {
-        self.history.memory_bytes()
     }
 }

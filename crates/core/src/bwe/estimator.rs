@@ -6,6 +6,8 @@ use super::arrivals::Arrived;
 use super::contention::Contention;
 use super::fallback::Fallback;
 use super::loss_based::{LossBased, Verdict};
+use super::outgoing::Outgoing;
+use super::overuse::Usage;
 use super::probe::{Probes, Surroundings};
 use super::probe_cluster::Outcome;
 use super::silence::Silence;
@@ -40,7 +42,10 @@ const PACING_GAIN: f64 = 1.25;
 const TRIED: Micros = Micros::from_secs(10);
 
 #[derive(Debug)]
+#[repr(C)]
 pub struct Estimator {
+    /// First, so that it begins a cache line.
+    outgoing: Outgoing,
     options: BweOptions,
     arrived: Arrived,
     limit: ApplicationLimit,
@@ -61,6 +66,7 @@ impl Estimator {
         let options = options.ordered();
         let start_bps = options.start_bps as f64;
         Self {
+            outgoing: Outgoing::default(),
             options,
             arrived: Arrived::default(),
             limit: ApplicationLimit::default(),
@@ -89,29 +95,38 @@ impl Estimator {
     }
 
     /// See the module's head.
-    #[inline]
     pub fn on_sent(&mut self, packet: SentPacket) {
-        self.arrived.on_sent(packet.seq, packet.size, packet.sent);
-        self.limit.on_sent(packet.size);
-        self.silence.on_sent(packet.sent);
+        self.on_sent_between_probes(packet.seq, packet.size, packet.sent);
         self.probes.on_sent(packet.seq, packet.size, packet.sent, packet.probe);
+    }
+
+    /// The same for a packet while [`Self::is_sending_probe`] is false: one cache line less, or three.
+    #[inline]
+    pub fn on_sent_between_probes(&mut self, seq: u64, size: u32, sent: Time) {
+        self.outgoing.on_sent(seq, size, sent);
+    }
+
+    /// From planning a probe until all of it was sent.
+    pub fn is_sending_probe(&self) -> bool {
+        self.probes.is_sending()
     }
 
     /// A packet is sent once more under its transport-wide number (the lower bits of it): what feedback tells of that number
     /// may be of either, and counts no more.
     pub fn forget(&mut self, number: u16) {
-        self.arrived.forget(number);
+        self.outgoing.history.forget(number);
     }
 
     pub fn on_feedback(&mut self, now: Time, feedback: &TransportFeedback<'_>) -> Option<Update> {
+        self.outgoing.unanswered = None;
         let restored_bps = self.silence.on_feedback();
         if restored_bps.is_some() {
             self.arrived.on_silence_end();
             self.loss.forget_before(now);
         }
-        self.arrived.on_feedback(now, feedback, &mut self.loss, &mut self.probes)?;
+        self.arrived.on_feedback(now, feedback, &mut self.outgoing.history, &mut self.loss, &mut self.probes)?;
         self.feedback = Some(FeedbackKind::TransportCc);
-        self.limit.update(now, self.aimd.rate_bps());
+        self.limit.update(now, self.outgoing.bytes, self.aimd.rate_bps());
         if let Some(bps) = restored_bps {
             self.set_rate(bps.max(self.aimd.rate_bps()), Cause::Timeout);
         }
@@ -124,13 +139,16 @@ impl Estimator {
     }
 
     fn follow_delay(&mut self, now: Time) {
+        let usage = self.arrived.usage();
+        // What a growing queue shows is asked for only while one grows.
+        let recent_bps = if usage == Usage::Over { self.arrived.recent_bps() } else { None };
         let observed = Observed {
-            usage: self.arrived.usage(),
+            usage,
             queue_ms: self.arrived.queue_ms(),
             floor_ms: self.arrived.floor_ms(),
             has_lost: self.arrived.lost() > 0 && self.loss.inherent() < CLEAN_LOSS,
             acked_bps: self.arrived.acked_bps().map(|bps| self.carried(bps)),
-            recent_bps: self.arrived.recent_bps().map(|bps| self.carried(bps)),
+            recent_bps: recent_bps.map(|bps| self.carried(bps)),
             rtt: self.rtt(),
             is_limited: self.limit.is_limited(),
             is_probed: self.probes.disturbs(now) && !self.is_elastic(),
@@ -278,7 +296,7 @@ impl Estimator {
             return None;
         }
         self.feedback.get_or_insert(FeedbackKind::Reports);
-        self.limit.update(now, self.aimd.rate_bps());
+        self.limit.update(now, self.outgoing.bytes, self.aimd.rate_bps());
         self.fallback.on_report(now, fraction_lost, self.limit.sent_bps());
         let cause = if self.fallback.is_reduced_by_loss() { Cause::Loss } else { Cause::Growth };
         self.set_rate(self.fallback.bps(), cause);
@@ -322,7 +340,7 @@ impl Estimator {
 
     /// Something was sent for the first time.
     fn may_start(&self) -> bool {
-        !self.probes.has_started() && !self.arrived.is_empty() && self.feedback != Some(FeedbackKind::Remb)
+        !self.probes.has_started() && !self.outgoing.history.is_empty() && self.feedback != Some(FeedbackKind::Remb)
     }
 
     fn start(&mut self, now: Time) {
@@ -335,8 +353,8 @@ impl Estimator {
     }
 
     pub fn next_timeout(&self) -> Option<Time> {
-        let silence = self.silence.deadline(self.rtt()).filter(|_| self.has_transport_cc());
-        let start = self.silence.unanswered().filter(|_| self.may_start());
+        let silence = self.silence.deadline(self.outgoing.unanswered, self.rtt()).filter(|_| self.has_transport_cc());
+        let start = self.outgoing.unanswered.filter(|_| self.may_start());
         earlier(earlier(silence, self.probes.next_timeout()), start)
     }
 
@@ -346,11 +364,11 @@ impl Estimator {
 
     pub fn on_timeout(&mut self, now: Time) -> Option<Update> {
         if self.has_transport_cc()
-            && let Some(bps) = self.silence.on_timeout(now, self.rtt(), self.aimd.rate_bps())
+            && let Some(bps) = self.silence.on_timeout(now, self.outgoing.unanswered, self.rtt(), self.aimd.rate_bps())
         {
             self.set_rate(bps, Cause::Timeout);
         }
-        self.limit.update(now, self.aimd.rate_bps());
+        self.limit.update(now, self.outgoing.bytes, self.aimd.rate_bps());
         self.follow_probes(now);
         if self.may_start() {
             self.start(now);
@@ -403,6 +421,6 @@ impl Estimator {
 
     /// Bytes that it holds on the heap.
     pub fn memory_bytes(&self) -> usize {
-        self.arrived.memory_bytes()
+        self.outgoing.history.memory_bytes()
     }
 }

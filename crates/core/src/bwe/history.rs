@@ -50,7 +50,7 @@ pub enum News {
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// Empty, or a power of two.
-    records: Vec<Record>,
+    records: Box<[Record]>,
     /// One after the newest number.
     end: u64,
     /// The oldest number that may have a record.
@@ -71,7 +71,7 @@ impl History {
 
     /// Bytes that it holds in memory.
     pub fn memory_bytes(&self) -> usize {
-        self.records.capacity() * size_of::<Record>()
+        self.records.len() * size_of::<Record>()
     }
 
     fn record_mut(&mut self, seq: u64) -> Option<&mut Record> {
@@ -116,7 +116,7 @@ impl History {
             (self.begin, self.end) = (seq, seq);
         }
         if self.records.is_empty() {
-            self.records = vec![Record::default(); FIRST_PLACES];
+            self.records = vec![Record::default(); FIRST_PLACES].into_boxed_slice();
         }
         while seq - self.begin >= self.records.len() as u64 {
             if self.records.len() < MAX_PLACES && self.is_awaited(self.begin, now) {
@@ -141,7 +141,7 @@ impl History {
     }
 
     fn grow(&mut self) {
-        let mut larger = vec![Record::default(); self.records.len() * 2];
+        let mut larger = vec![Record::default(); self.records.len() * 2].into_boxed_slice();
         let mask = larger.len() - 1;
         for seq in self.begin..self.end {
             if let (Some(record), Some(place)) = (self.record_mut(seq).copied(), larger.get_mut(seq as usize & mask)) {

@@ -46,6 +46,7 @@ pub mod history;
 pub mod inter_arrival;
 pub mod link_capacity;
 pub mod loss_based;
+mod outgoing;
 pub mod overuse;
 pub mod probe;
 pub mod probe_cluster;

@@ -133,7 +133,11 @@ impl Default for Probes {
 }
 
 impl Probes {
-    #[inline]
+    /// A probe is planned or on its way out.
+    pub fn is_sending(&self) -> bool {
+        self.sending.is_some()
+    }
+
     pub fn on_sent(&mut self, seq: u64, size: u32, sent: Time, probe: Option<ProbeId>) {
         if self.sending.is_some() {
             self.on_sent_while_probing(seq, size, sent, probe);

@@ -15,27 +15,14 @@ const RESTORED_SHARE: f64 = 0.9;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silence {
-    /// The first packet sent after the last feedback.
-    unanswered: Option<Time>,
     before_bps: Option<f64>,
     next_step: Time,
 }
 
 impl Silence {
-    #[inline]
-    pub fn on_sent(&mut self, sent: Time) {
-        if self.unanswered.is_none() {
-            self.unanswered = Some(sent);
-        }
-    }
-
-    /// The first packet sent after the last feedback.
-    pub fn unanswered(&self) -> Option<Time> {
-        self.unanswered
-    }
-
-    pub fn deadline(&self, rtt: Micros) -> Option<Time> {
-        let unanswered = self.unanswered?;
+    /// `unanswered`: when the first packet after the last feedback was sent.
+    pub fn deadline(&self, unanswered: Option<Time>, rtt: Micros) -> Option<Time> {
+        let unanswered = unanswered?;
         Some(if self.before_bps.is_some() {
             self.next_step
         } else {
@@ -44,8 +31,8 @@ impl Silence {
     }
 
     /// The rate from now on, when the deadline has passed.
-    pub fn on_timeout(&mut self, now: Time, rtt: Micros, rate_bps: f64) -> Option<f64> {
-        if self.deadline(rtt).is_none_or(|deadline| now < deadline) {
+    pub fn on_timeout(&mut self, now: Time, unanswered: Option<Time>, rtt: Micros, rate_bps: f64) -> Option<f64> {
+        if self.deadline(unanswered, rtt).is_none_or(|deadline| now < deadline) {
             return None;
         }
         let before_bps = *self.before_bps.get_or_insert(rate_bps);
@@ -55,7 +42,6 @@ impl Silence {
 
     /// The rate to go back to, when this feedback ends a silence.
     pub fn on_feedback(&mut self) -> Option<f64> {
-        self.unanswered = None;
         self.before_bps.take().map(|before| before * RESTORED_SHARE)
     }
 
@@ -73,14 +59,12 @@ mod tests {
     #[test]
     fn the_rate_falls_step_by_step_and_comes_back_with_the_feedback() {
         let mut silence = Silence::default();
-        assert_eq!(silence.deadline(RTT), None);
-        silence.on_sent(Time(1_000_000));
-        silence.on_sent(Time(1_010_000));
-        assert_eq!(silence.deadline(RTT), Some(Time(1_600_000)));
-        assert_eq!(silence.on_timeout(Time(1_500_000), RTT, 2e6), None);
+        let sent = Some(Time(1_000_000));
+        assert_eq!(silence.deadline(sent, RTT), Some(Time(1_600_000)));
+        assert_eq!(silence.on_timeout(Time(1_500_000), sent, RTT, 2e6), None);
         let mut rate = 2e6;
         for step in 0..4 {
-            rate = silence.on_timeout(Time(1_600_000 + step * STEP.0), RTT, rate).unwrap();
+            rate = silence.on_timeout(Time(1_600_000 + step * STEP.0), sent, RTT, rate).unwrap();
         }
         assert!(rate > 5e5 && rate < 7e5, "{rate}");
         assert!(silence.is_silent());
@@ -91,9 +75,8 @@ mod tests {
     #[test]
     fn who_sends_nothing_waits_for_nothing() {
         let mut silence = Silence::default();
-        silence.on_sent(Time(0));
         assert_eq!(silence.on_feedback(), None);
-        assert_eq!(silence.deadline(RTT), None);
-        assert_eq!(silence.on_timeout(Time(100_000_000), RTT, 1e6), None);
+        assert_eq!(silence.deadline(None, RTT), None);
+        assert_eq!(silence.on_timeout(Time(100_000_000), None, RTT, 1e6), None);
     }
 }

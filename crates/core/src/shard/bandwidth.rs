@@ -27,7 +27,7 @@ impl Shard {
     pub(super) fn set_desired_bitrate(&mut self, now: Time, id: TransportId, bps: u64) -> Outcome {
         let (key, transport) = self.transport(id)?;
         let bandwidth = transport.bandwidth.as_mut().ok_or("set_bandwidth comes first")?;
-        bandwidth.estimator.set_desired(now, bps);
+        bandwidth.set_desired(now, bps);
         self.touch(key);
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What one client's network carries, and what that means for what we send: estimator, pacer, the probe that is being sent.
 
+use std::mem::offset_of;
+
 use crate::bwe::{BweOptions, Covered, Estimator, FeedbackKind, ProbePlan, SentKind, SentPacket, Update};
 use crate::egress::shed::Overload;
 use crate::pacer::Pacer;
@@ -34,30 +36,38 @@ struct Probing {
 
 /// See the module. Made when the control plane sets a transport's bounds (`SetBandwidth`); without it media goes out as it
 /// comes.
+///
+/// What each packet touches is in two cache lines: the pacer and the flags, and the start of the estimator.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Bandwidth {
-    pub estimator: Estimator,
     pub pacer: Pacer,
-    pub overload: Overload,
-    probing: Option<Probing>,
     /// Something waits, or went out for the first time: the transport's timers are to be looked at.
     pub wants_attention: bool,
     is_started: bool,
+    /// What goes out is no probe, nor the first packet.
+    is_usual: bool,
+    pub estimator: Estimator,
+    pub overload: Overload,
+    probing: Option<Probing>,
     look_at: Time,
     /// No probe can be sent.
     unprobed: Option<Unprobed>,
     max_bps: u64,
 }
 
+const _: () = assert!(offset_of!(Bandwidth, estimator) == 64, "what each packet touches is in two cache lines");
+
 impl Bandwidth {
     pub fn new(now: Time) -> Self {
         Self {
-            estimator: Estimator::new(BweOptions::default(), now),
             pacer: Pacer::default(),
-            overload: Overload::default(),
-            probing: None,
             wants_attention: false,
             is_started: false,
+            is_usual: false,
+            estimator: Estimator::new(BweOptions::default(), now),
+            overload: Overload::default(),
+            probing: None,
             look_at: now,
             unprobed: None,
             max_bps: BweOptions::default().max_bps,
@@ -68,16 +78,18 @@ impl Bandwidth {
     #[inline]
     pub fn on_sent(&mut self, now: Time, seq: u64, len: usize, kind: SentKind) {
         let size = len as u32 + DATAGRAM_OVERHEAD;
-        let probe = self.probing.as_ref().map(|probing| probing.plan.id);
-        self.estimator.on_sent(SentPacket { seq, size, sent: now, kind, probe });
         self.pacer.on_sent(now, size);
-        if probe.is_some() || !self.is_started {
-            self.on_sent_specially(now, size);
+        if self.is_usual {
+            self.estimator.on_sent_between_probes(seq, size, now);
+        } else {
+            self.on_sent_specially(now, seq, size, kind);
         }
     }
 
     #[cold]
-    fn on_sent_specially(&mut self, now: Time, size: u32) {
+    fn on_sent_specially(&mut self, now: Time, seq: u64, size: u32, kind: SentKind) {
+        let probe = self.probing.as_ref().map(|probing| probing.plan.id);
+        self.estimator.on_sent(SentPacket { seq, size, sent: now, kind, probe });
         if !self.is_started {
             self.is_started = true;
             self.wants_attention = true;
@@ -90,6 +102,18 @@ impl Bandwidth {
                 self.end_probe(now);
             }
         }
+        self.look_for_probes();
+    }
+
+    /// After whatever may have begun or ended a probe.
+    fn look_for_probes(&mut self) {
+        self.is_usual = self.is_started && self.probing.is_none() && !self.estimator.is_sending_probe();
+    }
+
+    /// What the allocation would send if the network carried it.
+    pub fn set_desired(&mut self, now: Time, bps: u64) {
+        self.estimator.set_desired(now, bps);
+        self.look_for_probes();
     }
 
     pub fn on_feedback(&mut self, now: Time, feedback: &TransportFeedback<'_>) -> Option<Update> {
@@ -136,13 +160,16 @@ impl Bandwidth {
             None => update,
         };
         self.pace(now);
+        self.look_for_probes();
         update
     }
 
     /// What the network carries, as far as that is known.
     pub fn estimate_bps(&self) -> u64 {
-        let state = self.estimator.state();
-        self.unprobed.map_or(state.estimate_bps, |unprobed| unprobed.estimate_bps(&state, self.max_bps))
+        match &self.unprobed {
+            Some(unprobed) => unprobed.estimate_bps(&self.estimator.state(), self.max_bps),
+            None => self.estimator.estimate_bps(),
+        }
     }
 
     /// When there is something to do.
@@ -155,7 +182,10 @@ impl Bandwidth {
     /// Whether there is something to do before the time that was planned: thousands of reports a second mostly leave nothing.
     pub fn wants_attention_before(&self, now: Time, planned: Option<Time>) -> bool {
         let is_early = |due| due <= now || planned.is_none_or(|planned| due < planned);
-        self.wants_attention || self.overload.is_relieved() || self.estimator.has_probe() || self.due().is_some_and(is_early)
+        self.wants_attention
+            || self.overload.is_relieved()
+            || self.estimator.has_probe()
+            || self.due().is_some_and(is_early)
     }
 
     /// Lets the estimator have its timers, and takes up the probe that it plans.
@@ -178,6 +208,7 @@ impl Bandwidth {
         if has_numbers || self.feedback().is_some() {
             self.pace(now);
         }
+        self.look_for_probes();
         if self.unprobed.is_some() { self.follow(now, None) } else { update }
     }
 

@@ -51,8 +51,8 @@ LONGEST_CEILING_S = 600.0
 """How long a network that took something back is remembered: then it is tried once more with the usual margin. So many
 times as long each time that it takes something back again, until it has not for the longest time."""
 
-SWITCHES = 5
-SWITCH_S = 100.0
+SWITCHES = 8
+SWITCH_S = 150.0
 """However the estimate of a steady link swings, over some minutes it shows less than one switch a minute."""
 
 NEAR = 0.75

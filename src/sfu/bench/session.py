@@ -14,8 +14,9 @@ from sfu.dtls.srtp import SrtpProfile
 
 JOINS_AT_ONCE = 4
 """A storm of joins is a scenario of its own."""
-WARM_UP_S = 1.5
-"""After the last join: keyframes have been asked for and come, and each client's first second has been decrypted."""
+WARM_UP_S = 4.0
+"""After the last join: keyframes have been asked for and come, each client's first second has been decrypted, and what
+its network carries has been probed."""
 TICK_S = 0.2
 """How often progress is told."""
 

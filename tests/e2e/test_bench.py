@@ -10,7 +10,7 @@ from tests.support.noise import repeatable
 from tests.support.server import RunningServer
 from typer.testing import CliRunner
 
-from sfu.bench.fanout import Options, run
+from sfu.bench.fanout import Options, forwarding_alone, run
 from sfu.bench.target import usage_of
 from sfu.cli import app
 from sfu.dtls.srtp import SrtpProfile
@@ -101,6 +101,17 @@ def test_everybody_in_a_meeting_sees_and_hears_all_who_publish(tmp_path: Path) -
 def test_more_publishers_than_participants_are_refused() -> None:
     outcome = CliRunner().invoke(app, ["bench", "mesh", "--participants", "3", "--publishers", "4"])
     assert outcome.exit_code == 2
+
+
+def test_how_a_running_server_forwards_is_not_ours_to_say() -> None:
+    outcome = CliRunner().invoke(app, ["bench", "fanout", "--url", "http://127.0.0.1:1", "--no-adaptive"])
+    assert outcome.exit_code == 2
+    assert "--no-adaptive" in outcome.output
+
+
+async def test_a_server_for_forwarding_alone_is_told_not_to_adapt() -> None:
+    async with forwarding_alone(None) as target:
+        assert b"SFU_LAYERS__ADAPTIVE=false" in Path(f"/proc/{target.pid}/environ").read_bytes().split(b"\0")
 
 
 async def test_a_running_server_is_measured_without_its_cost(server: RunningServer) -> None:

@@ -72,6 +72,9 @@ def fanout(  # noqa: PLR0917 - options, all given by name
     floor: Annotated[
         bool, typer.Option(help="Measure before and after what a bare reflector and the cipher alone cost here.")
     ] = False,
+    adaptive: Annotated[
+        bool, typer.Option(help="The server that is started measures each subscriber's network and paces by it.")
+    ] = True,
     rounds: _Rounds = 1,
     as_json: _Json = False,
     out: _Out = None,
@@ -82,7 +85,11 @@ def fanout(  # noqa: PLR0917 - options, all given by name
     from sfu.bench import fanout as scenario
     from sfu.bench import floor as beside
 
-    options = scenario.Options(publishers, subscribers, video_kbps, audio, duration, profile, url, pin)
+    if url is not None and not adaptive:
+        _fail("--no-adaptive is for the server that is started here, not for that of --url", EXIT_WRONG_USE)
+    options = scenario.Options(
+        publishers, subscribers, video_kbps, audio, duration, profile, url, pin, adaptive=adaptive
+    )
     run = beside.run if floor else scenario.run
     _measure("fanout", lambda progress: run(options, progress), rounds, as_json=as_json, out=out, plot=plot)
 

@@ -6,12 +6,13 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sfu.bench.meter import Meter, Window, quantile
 from sfu.bench.session import JOINS_AT_ONCE, WARM_UP_S, Progress, Serve, publish, session, subscribe
-from sfu.bench.target import Usage
+from sfu.bench.target import Target, Usage, own_server
 from sfu.dtls.srtp import SrtpProfile
 
 
@@ -28,6 +29,8 @@ class Options:
     url: str | None = None
     pin: bool = True
     joins_at_once: int = JOINS_AT_ONCE
+    adaptive: bool = True
+    """Whether the server that is started measures each subscriber's network and paces by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ async def run(options: Options, progress: Progress, serve: Serve | None = None) 
 
     ``serve`` starts another server than ours on the processor that it is told.
     """
+    if serve is None and not options.adaptive:
+        serve = forwarding_alone
     async with session(options.profile, url=options.url, pin=options.pin, serve=serve) as (target, load):
         meetings = [f"bench-{secrets.token_hex(4)}-{number}" for number in range(options.publishers)]
         await publish(target, load, meetings, video_kbps=options.video_kbps, audio=options.audio, progress=progress)
@@ -99,6 +104,11 @@ async def run(options: Options, progress: Progress, serve: Serve | None = None) 
         window = await Meter(target, load).measure(options.duration_s, progress)
         expected = (options.subscribers, options.subscribers * (2 if options.audio else 1))
         return result_of(asdict(options), expected, window, (before_joins, target.usage()), (join_times_s, joins_s))
+
+
+def forwarding_alone(cpu: int | None) -> AbstractAsyncContextManager[Target]:
+    """Our own server, which neither measures networks nor paces."""
+    return own_server(cpu, {"SFU_LAYERS__ADAPTIVE": "false"})
 
 
 def result_of(

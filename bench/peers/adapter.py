@@ -62,6 +62,8 @@ class Peer(abc.ABC):
     """As in the report: ``janus tuned``."""
     audio: bool = True
     """False: it is measured, and compared with ours, by video alone."""
+    adaptive: bool = False
+    """Whether it estimates each subscriber's network: it is compared with ours doing so too, else forwarding alone."""
     install: str
     """How one gets it, in a line."""
     target_ratio: float | None = None

@@ -18,6 +18,8 @@ from sfu.bench.load import JoinError
 from sfu.bench.target import Target, TargetError
 
 OURS = "ours"
+OURS_ALONE = "ours, forwarding alone"
+"""Without estimating networks and pacing: what servers that do neither are compared with."""
 JUDGED_AT = 200
 """Subscribers for which targets are set."""
 
@@ -32,6 +34,8 @@ class Run:
     subscribers: int
     round: int
     audio: bool
+    adaptive: bool
+    """Of a peer: whether ours is to estimate each subscriber's network beside it."""
     result: Result | None
     failure: str | None = None
 
@@ -61,7 +65,7 @@ class Row:
     """That were measured."""
     cpu_us_per_packet: Spread | None
     ratio: Spread | None
-    """Of the server's CPU time per packet to ours, with the same media in the same round."""
+    """Of the server's CPU time per packet to that of ours with the same media and purpose in the same round."""
     target_ratio: float | None
     p50_ms: Spread | None
     p99_ms: Spread | None
@@ -84,20 +88,21 @@ def measure(
     peers: Sequence[Peer], options: Options, subscribers: Sequence[int], rounds: int, say: Say
 ) -> Iterator[Run]:
     """Ours and all of them, round by round. Every other round goes backwards, so that nobody is always the first."""
-    plan: list[tuple[Peer | None, bool]] = [(None, options.audio)]
-    if options.audio and not all(peer.audio for peer in peers):
-        plan.append((None, False))
-    plan += [(peer, options.audio and peer.audio) for peer in peers]
+    theirs = [(peer, options.audio and peer.audio, peer.adaptive) for peer in peers]
+    kinds = dict.fromkeys((audio, adaptive) for _, audio, adaptive in theirs) or {(options.audio, True): None}
+    plan: list[tuple[Peer | None, bool, bool]] = [*((None, *kind) for kind in sorted(kinds, reverse=True)), *theirs]
     for number in range(rounds):
         for count in subscribers:
-            for peer, audio in plan if number % 2 == 0 else reversed(plan):
-                say(f"round {number + 1} of {rounds}: {name_of(peer)}, {count} subscribers")
-                yield _measured(peer, replace(options, subscribers=count, audio=audio), number)
+            for peer, audio, adaptive in plan if number % 2 == 0 else reversed(plan):
+                say(f"round {number + 1} of {rounds}: {name_of(peer, adaptive)}, {count} subscribers")
+                yield _measured(peer, replace(options, subscribers=count, audio=audio, adaptive=adaptive), number)
 
 
-def name_of(peer: Peer | None) -> str:
+def name_of(peer: Peer | None, adaptive: bool) -> str:
     """In the report."""
-    return OURS if peer is None else peer.name
+    if peer is not None:
+        return peer.name
+    return OURS if adaptive else OURS_ALONE
 
 
 def rows(runs: Sequence[Run], peers: Sequence[Peer]) -> list[Row]:
@@ -127,7 +132,8 @@ def _measured(peer: Peer | None, options: Options, number: int) -> Run:
     finally:
         # A run keeps the load on its processor.
         os.sched_setaffinity(0, processors)
-    return Run(name_of(peer), options.subscribers, number, options.audio, result, failure)
+    name = name_of(peer, options.adaptive)
+    return Run(name, options.subscribers, number, options.audio, options.adaptive, result, failure)
 
 
 def _serve(peer: Peer) -> Callable[[int | None], AbstractAsyncContextManager[Target]]:
@@ -145,12 +151,13 @@ def _serve(peer: Peer) -> Callable[[int | None], AbstractAsyncContextManager[Tar
 
 def _row(runs: Sequence[Run], server: str, count: int, audio: bool, target: float | None) -> Row:
     mine = [run for run in runs if (run.server, run.subscribers, run.audio) == (server, count, audio)]
+    beside = name_of(None, mine[0].adaptive)
     results = [run.result for run in mine if run.result is not None]
     costs = {run.round: run.result.cpu_us_per_packet for run in mine if run.result is not None}
     ours = {
         run.round: run.result.cpu_us_per_packet
         for run in runs
-        if (run.server, run.subscribers, run.audio) == (OURS, count, audio) and run.result is not None
+        if (run.server, run.subscribers, run.audio) == (beside, count, audio) and run.result is not None
     }
     ratios = [cost / base for number, cost in costs.items() if cost and (base := ours.get(number))]
     lost = sum(result.lost for result in results)

@@ -43,6 +43,7 @@ class Mediasoup(Peer):
 
     def __init__(self, name: str, *, with_feedback: bool) -> None:
         self.name = name
+        self.adaptive = with_feedback
         self._with_feedback = with_feedback
 
     def is_installed(self) -> str | None:

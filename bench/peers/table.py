@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from bench.peers.comparison import OURS, Row, Spread
+from bench.peers.comparison import OURS, OURS_ALONE, Row, Spread
 
 
 def say(line: str) -> None:
@@ -48,7 +48,7 @@ def _cells(row: Row) -> list[str]:
         str(row.subscribers),
         row.server + ("" if row.audio else ", video only"),
         spread(row.cpu_us_per_packet, 2),
-        "1" if row.server == OURS else spread(row.ratio, 2),
+        "1" if row.server in (OURS, OURS_ALONE) else spread(row.ratio, 2),
         target,
         median(row.p50_ms, 2),
         median(row.p99_ms, 2),

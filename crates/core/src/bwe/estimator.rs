@@ -1,5 +1,7 @@
 //! The parts of the estimation put together: what each call of the module's head does.
 
+mod without_feedback;
+
 use super::aimd::{Aimd, Observed, Step};
 use super::alr::ApplicationLimit;
 use super::arrivals::Arrived;
@@ -12,7 +14,7 @@ use super::probe::{Probes, Surroundings};
 use super::probe_cluster::Outcome;
 use super::silence::Silence;
 use super::updates::Updates;
-use super::{BweOptions, BweState, Cause, Covered, FeedbackKind, ProbePlan, SentPacket, Update};
+use super::{BweOptions, BweState, Cause, FeedbackKind, ProbePlan, SentPacket, Update};
 use crate::rate::earlier;
 use crate::rtcp::TransportFeedback;
 use crate::time::{Micros, Time};
@@ -279,30 +281,6 @@ impl Estimator {
         self.rtt.max(self.arrived.rtt()).unwrap_or(FIRST_RTT)
     }
 
-    /// Only for receivers without transport-wide feedback.
-    pub fn on_remb(&mut self, now: Time, bps: u64, covered: Covered) -> Option<Update> {
-        if self.feedback == Some(FeedbackKind::TransportCc) {
-            return None;
-        }
-        self.feedback = Some(FeedbackKind::Remb);
-        self.fallback.on_remb(now, bps as f64, covered);
-        self.set_rate(self.fallback.bps(), Cause::Remb);
-        self.tell(now)
-    }
-
-    /// Only for receivers without transport-wide feedback. `fraction_lost`: of 256, as in the report.
-    pub fn on_receiver_report(&mut self, now: Time, fraction_lost: u8) -> Option<Update> {
-        if self.feedback == Some(FeedbackKind::TransportCc) {
-            return None;
-        }
-        self.feedback.get_or_insert(FeedbackKind::Reports);
-        self.limit.update(now, self.outgoing.bytes, self.aimd.rate_bps());
-        self.fallback.on_report(now, fraction_lost, self.limit.sent_bps());
-        let cause = if self.fallback.is_reduced_by_loss() { Cause::Loss } else { Cause::Growth };
-        self.set_rate(self.fallback.bps(), cause);
-        self.tell(now)
-    }
-
     /// What the allocation would send if the network carried it; zero: nothing.
     pub fn set_desired(&mut self, now: Time, bps: u64) {
         self.probes.set_desired(now, bps as f64);
@@ -379,15 +357,6 @@ impl Estimator {
 
     fn tell(&mut self, now: Time) -> Option<Update> {
         self.updates.of(now, self.estimate_bps() as f64, self.aimd.is_congested(), self.cause)
-    }
-
-    /// What is sent is evidently too much.
-    pub fn has_harm(&self, now: Time) -> bool {
-        match self.feedback {
-            None => false,
-            Some(FeedbackKind::TransportCc) => self.aimd.is_congested(),
-            Some(FeedbackKind::Remb | FeedbackKind::Reports) => self.fallback.has_harm(now),
-        }
     }
 
     pub fn feedback(&self) -> Option<FeedbackKind> {

@@ -17,12 +17,16 @@ import msgpack
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpreceiver import NackGenerator
+from aiortc.rtp import RtpPacket
 from aiortc.sdp import candidate_from_sdp
 from av import AudioFrame, VideoFrame
 from tests.support.pattern import psnr_db, read_counter
 from tests.support.waiting import until
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+
+ASK_AGAIN_S = 0.1
 
 Rewrite = Callable[[str], str]
 """Changes the server's SDP on its way to the peer: a relay puts itself into the candidates."""
@@ -62,6 +66,24 @@ class Seen:
         return max(later - earlier for earlier, later in pairwise(times))
 
 
+class PatientNacks(NackGenerator):
+    """Has what is missing asked for again until it comes, as browsers do.
+
+    By itself aiortc repeats a request only when another packet is lost: by then the picture stood for a while.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked_at = 0.0
+
+    def add(self, packet: RtpPacket) -> bool:
+        now = time.monotonic()
+        is_due = super().add(packet) or (bool(self.missing) and now - self._asked_at >= ASK_AGAIN_S)
+        if is_due:
+            self._asked_at = now
+        return is_due
+
+
 class Peer:
     """An aiortc connection that watches what it receives, by mid."""
 
@@ -76,6 +98,9 @@ class Peer:
     def _watch(self, track: MediaStreamTrack) -> None:
         mid = next(item.mid for item in self.pc.getTransceivers() if item.receiver.track is track)
         seen = self.seen[mid] = Seen(track.kind, reads_pattern=self.reads_pattern)
+        if track.kind == "video":
+            receiver = next(item.receiver for item in self.pc.getTransceivers() if item.mid == mid)
+            receiver._RTCRtpReceiver__nack_generator = PatientNacks()
         self._watchers.append(asyncio.create_task(_drain(track, seen)))
 
     @property

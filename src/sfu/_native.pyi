@@ -273,15 +273,18 @@ def measure_floor(
     audio: bool,
     duration_s: float,
     profile: str,
+    sealed: bool,
     server_cpu: int | None,
     load_cpu: int | None,
 ) -> dict[str, Any]:
-    """What it costs at least to send a publisher's datagrams on: a bare reflector, and the cipher alone.
+    """What it costs at least to send a publisher's datagrams on: a reflector, bare or (``sealed``) one that protects
+    each datagram just before sending it, and the cipher alone.
 
     Blocks, with the interpreter released, for the duration and a second or two. OSError when the sockets or threads
     cannot be had.
 
-    {"expected", "packets", "bytes", "messages", "late_us", "cpu_us": float (the reflector's thread),
+    {"expected", "packets" (that came, and were readable with their subscriber's keys where ``sealed``), "bytes",
+     "messages", "late_us", "cpu_us": float (the reflector's thread),
      "aead_us_per_packet": float, "latency_us": {"p50", "p90", "p99", "p99_9", "max"}}
     """
 

@@ -71,13 +71,15 @@ def test_the_floor_is_measured_beside_the_server_and_lies_below_it(tmp_path: Pat
     assert "server / floor" in outcome.output
     result = json.loads(out.read_text())
     floor = result["floor"]
-    # Two measurements of a second: 5 packets 30 times and 50 of audio, to 20.
-    assert floor["packets"] == pytest.approx(2 * 200 * 20, rel=0.15)
+    # Two measurements of a second of two reflectors: 5 packets 30 times and 50 of audio, to 20.
+    assert floor["packets"] == pytest.approx(4 * 200 * 20, rel=0.15)
     assert floor["lost"] == 0
     assert 0 < floor["aead_us_per_packet"] < 20
     assert 0 < floor["bare_us_per_packet"] < 100
     assert floor["us_per_packet"] == pytest.approx(floor["bare_us_per_packet"] + floor["aead_us_per_packet"])
     assert result["cost_to_floor"] == pytest.approx(result["cpu_us_per_packet"] / floor["us_per_packet"])
+    assert floor["aead_us_per_packet"] < floor["sealed_us_per_packet"] < 100
+    assert result["cost_to_sealed"] == pytest.approx(result["cpu_us_per_packet"] / floor["sealed_us_per_packet"])
 
 
 @repeatable

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use sfu_core::rtp::RtpHeader;
-use sfu_core::srtp::{MAX_OVERHEAD, SrtpEgress, SrtpProfile};
+use sfu_core::srtp::{MAX_OVERHEAD, SrtpEgress, SrtpError, SrtpIngress, SrtpProfile};
 use sfu_core::time::Time;
 use sfu_io::sys::thread_cpu_time;
 
@@ -28,7 +28,7 @@ struct Packet {
 pub fn ns_per_packet(profile: SrtpProfile, subscribers: usize, source: Source) -> io::Result<f64> {
     let bursts = bursts(source);
     let contexts: Vec<SrtpEgress> =
-        (0..subscribers).map(|number| context(profile, number)).collect::<io::Result<_>>()?;
+        (0..subscribers).map(|number| egress(profile, number)).collect::<io::Result<_>>()?;
     // Once, not counted: buffers and keys are touched for the first time.
     let mut arena = arena(&bursts, subscribers);
     protect_all(&bursts, &contexts, &mut arena)?;
@@ -61,11 +61,27 @@ fn bursts(mut source: Source) -> Vec<Vec<Packet>> {
     bursts
 }
 
-fn context(profile: SrtpProfile, number: usize) -> io::Result<SrtpEgress> {
-    let secret: Vec<u8> =
-        number.to_be_bytes().into_iter().cycle().take(profile.key_len() + profile.salt_len()).collect();
-    let (key, salt) = secret.split_at(profile.key_len());
-    SrtpEgress::new(profile, key, salt).map_err(|error| io::Error::other(format!("SRTP: {error:?}")))
+/// Protects for the subscriber with this number.
+pub(crate) fn egress(profile: SrtpProfile, number: usize) -> io::Result<SrtpEgress> {
+    let (key, salt) = secret(profile, number);
+    SrtpEgress::new(profile, &key, &salt).map_err(refused)
+}
+
+/// What the subscriber with this number reads it with.
+pub(crate) fn ingress(profile: SrtpProfile, number: usize) -> io::Result<SrtpIngress> {
+    let (key, salt) = secret(profile, number);
+    SrtpIngress::new(profile, &key, &salt).map_err(refused)
+}
+
+/// Key and salt.
+fn secret(profile: SrtpProfile, number: usize) -> (Vec<u8>, Vec<u8>) {
+    let mut bytes = number.to_be_bytes().into_iter().cycle();
+    let key = bytes.by_ref().take(profile.key_len()).collect();
+    (key, bytes.take(profile.salt_len()).collect())
+}
+
+pub(crate) fn refused(error: SrtpError) -> io::Error {
+    io::Error::other(format!("SRTP: {error:?}"))
 }
 
 /// Room for the longest burst, once for each subscriber.
@@ -86,9 +102,7 @@ fn protect_all(bursts: &[Vec<Packet>], contexts: &[SrtpEgress], arena: &mut [u8]
                 rest = after;
                 let (plain, _) = space.split_at_mut(len);
                 plain.copy_from_slice(&packet.plain);
-                context
-                    .protect_rtp(space, len, packet.seq)
-                    .map_err(|error| io::Error::other(format!("SRTP: {error:?}")))?;
+                context.protect_rtp(space, len, packet.seq).map_err(refused)?;
                 packets += 1;
             }
         }
@@ -118,7 +132,7 @@ mod tests {
     #[test]
     fn every_packet_is_protected_for_every_subscriber() {
         for profile in [SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmHmacSha1_80] {
-            let contexts: Vec<_> = (0..3).map(|number| context(profile, number).unwrap()).collect();
+            let contexts: Vec<_> = (0..3).map(|number| egress(profile, number).unwrap()).collect();
             let bursts = bursts(source());
             assert_eq!(protect_all(&bursts, &contexts, &mut arena(&bursts, 3)).unwrap(), 60);
         }
@@ -130,7 +144,7 @@ mod tests {
         let protected = |number| {
             let mut packet = plain.plain.clone();
             packet.resize(plain.plain.len() + MAX_OVERHEAD, 0);
-            let context = context(SrtpProfile::AeadAes128Gcm, number).unwrap();
+            let context = egress(SrtpProfile::AeadAes128Gcm, number).unwrap();
             context.protect_rtp(&mut packet, plain.plain.len(), plain.seq).unwrap();
             packet
         };

@@ -15,8 +15,8 @@ const MAX_SUBSCRIBERS: usize = 10_000;
 const MAX_DURATION_S: f64 = 600.0;
 
 #[pyfunction]
-#[pyo3(signature = (subscribers, video_kbps, audio, duration_s, profile, server_cpu, load_cpu))]
-#[allow(clippy::too_many_arguments)] // Seven numbers that say what to measure.
+#[pyo3(signature = (subscribers, video_kbps, audio, duration_s, profile, sealed, server_cpu, load_cpu))]
+#[allow(clippy::too_many_arguments)] // Eight values that say what to measure.
 pub fn measure_floor<'py>(
     py: Python<'py>,
     subscribers: usize,
@@ -24,6 +24,7 @@ pub fn measure_floor<'py>(
     audio: bool,
     duration_s: f64,
     profile: &str,
+    sealed: bool,
     server_cpu: Option<usize>,
     load_cpu: Option<usize>,
 ) -> PyResult<Bound<'py, PyDict>> {
@@ -38,7 +39,7 @@ pub fn measure_floor<'py>(
     }
     let duration = Duration::from_secs_f64(duration_s);
     let profile = convert::profile(profile)?;
-    let options = Options { subscribers, video_kbps, audio, duration, profile, server_cpu, load_cpu };
+    let options = Options { subscribers, video_kbps, audio, duration, profile, sealed, server_cpu, load_cpu };
     dictionary(py, &py.detach(|| measure(&options))?)
 }
 

@@ -70,7 +70,9 @@ class Result:
     floor: dict[str, Any] | None = None
     """See ``sfu.bench.floor.Floor``; None when it was not measured."""
     cost_to_floor: float | None = None
-    """The server's cost per packet divided by the floor's."""
+    """The server's cost per packet divided by the floor's: bare reflector and cipher alone."""
+    cost_to_sealed: float | None = None
+    """The same divided by the encrypting reflector's."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

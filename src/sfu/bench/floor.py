@@ -1,6 +1,7 @@
-"""The floor under a server's cost, measured beside it: a bare reflector of the same datagrams, and the cipher alone.
+"""The floor under a server's cost, measured beside it: reflectors of the same datagrams, bare and encrypting, and the
+cipher alone.
 
-``crates/loadgen/src/floor.rs`` says what the reflector does. Cost above the floor is the server's to answer for.
+``crates/loadgen/src/floor.rs`` says what the reflectors do. Cost above the floor is the server's to answer for.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sfu.bench import fanout, session
 from sfu.dtls.srtp import SrtpProfile
 
 DURATION_S = 5.0
-"""Of the reflector, each time."""
+"""Of each reflector, each time."""
 
 
 class FloorError(Exception):
@@ -29,13 +30,19 @@ class Floor:
     bare_us_per_packet: float
     """Receiving, and ``sendmmsg`` with a segmentation train for each destination."""
     aead_us_per_packet: float
+    """Protecting alone, over and over."""
     us_per_packet: float
     """Both together."""
+    sealed_us_per_packet: float
+    """As the bare reflector, and each datagram protected just before it is sent."""
     packets: int
     lost: int
+    """These two are of both reflectors."""
     latency_us: dict[str, int]
+    sealed_latency_us: dict[str, int]
     each_us_per_packet: tuple[float, ...] = ()
     """``us_per_packet`` of each measurement: how far they differ is how little the ratio can be trusted."""
+    each_sealed_us_per_packet: tuple[float, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -50,33 +57,49 @@ def measure(
     duration_s: float,
     profile: SrtpProfile,
     processors: tuple[int | None, int | None],
+    sealed_first: bool = False,
 ) -> Floor:
-    """Blocks for the duration and a second or two: call it in a thread. ``processors``: the server's, the load's.
+    """Blocks for twice the duration and two or three seconds: call it in a thread. ``processors``: the server's, the
+    load's.
 
     FloorError when sockets or threads cannot be had, or nothing arrived.
     """
-    try:
-        counted = measure_floor(subscribers, video_kbps, audio, duration_s, profile, *processors)
-    except OSError as error:
-        raise FloorError(f"the floor: {error}") from error
-    packets = counted["packets"]
-    if not packets:
-        raise FloorError("the floor: nothing of what the reflector sent arrived")
-    bare, aead = counted["cpu_us"] / packets, counted["aead_us_per_packet"]
-    return Floor(bare, aead, bare + aead, packets, counted["expected"] - packets, counted["latency_us"])
+
+    def reflect(sealed: bool) -> dict[str, Any]:
+        try:
+            counted = measure_floor(subscribers, video_kbps, audio, duration_s, profile, sealed, *processors)
+        except OSError as error:
+            raise FloorError(f"the floor: {error}") from error
+        if not counted["packets"]:
+            raise FloorError("the floor: nothing of what the reflector sent arrived")
+        return counted
+
+    of = {sealed: reflect(sealed) for sealed in (sealed_first, not sealed_first)}
+    bare, sealed = (of[is_sealed]["cpu_us"] / of[is_sealed]["packets"] for is_sealed in (False, True))
+    aead = sum(counted["aead_us_per_packet"] for counted in of.values()) / len(of)
+    packets = sum(counted["packets"] for counted in of.values())
+    lost = sum(counted["expected"] for counted in of.values()) - packets
+    return Floor(bare, aead, bare + aead, sealed, packets, lost, of[False]["latency_us"], of[True]["latency_us"])
 
 
 def mean(floors: Sequence[Floor]) -> Floor:
     """Of costs and latencies; packets and losses are added up."""
     count = len(floors)
+
+    def latency(each: Sequence[dict[str, int]]) -> dict[str, int]:
+        return {name: sum(one[name] for one in each) // count for name in each[0]}
+
     return Floor(
         bare_us_per_packet=sum(floor.bare_us_per_packet for floor in floors) / count,
         aead_us_per_packet=sum(floor.aead_us_per_packet for floor in floors) / count,
         us_per_packet=sum(floor.us_per_packet for floor in floors) / count,
+        sealed_us_per_packet=sum(floor.sealed_us_per_packet for floor in floors) / count,
         packets=sum(floor.packets for floor in floors),
         lost=sum(floor.lost for floor in floors),
-        latency_us={name: sum(floor.latency_us[name] for floor in floors) // count for name in floors[0].latency_us},
+        latency_us=latency([floor.latency_us for floor in floors]),
+        sealed_latency_us=latency([floor.sealed_latency_us for floor in floors]),
         each_us_per_packet=tuple(floor.us_per_packet for floor in floors),
+        each_sealed_us_per_packet=tuple(floor.sealed_us_per_packet for floor in floors),
     )
 
 
@@ -89,7 +112,7 @@ async def run(options: fanout.Options, progress: session.Progress, serve: sessio
     # Asked for before `fanout.run` keeps this process on the load's.
     processors = session.processors() if options.pin else (None, None)
 
-    async def once() -> Floor:
+    async def once(sealed_first: bool) -> Floor:
         progress("measuring the floor", 0, 1)
         return await asyncio.to_thread(
             measure,
@@ -99,10 +122,17 @@ async def run(options: fanout.Options, progress: session.Progress, serve: sessio
             duration_s=min(DURATION_S, options.duration_s),
             profile=options.profile,
             processors=processors,
+            sealed_first=sealed_first,
         )
 
-    before = await once()
+    # The encrypting reflector next to the server both times: bare, sealed, server, sealed, bare.
+    before = await once(sealed_first=False)
     result = await fanout.run(options, progress, serve)
-    floor = mean((before, await once()))
+    floor = mean((before, await once(sealed_first=True)))
     cost = result.cpu_us_per_packet
-    return replace(result, floor=floor.as_dict(), cost_to_floor=None if cost is None else cost / floor.us_per_packet)
+    return replace(
+        result,
+        floor=floor.as_dict(),
+        cost_to_floor=None if cost is None else cost / floor.us_per_packet,
+        cost_to_sealed=None if cost is None else cost / floor.sealed_us_per_packet,
+    )

@@ -6,7 +6,17 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-_BULK = frozenset({"options", "latency_counts", "series", "steps", "errors", "each_us_per_packet"})
+_BULK = frozenset(
+    {
+        "options",
+        "latency_counts",
+        "series",
+        "steps",
+        "errors",
+        "each_us_per_packet",
+        "each_sealed_us_per_packet",
+    }
+)
 """Lists and settings: taken from the middle round, and left out of ``rounds``."""
 
 Numbers = dict[str, float]

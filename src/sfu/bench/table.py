@@ -118,14 +118,24 @@ def _floor_rows(result: dict[str, Any]) -> Rows:
     if floor is None:
         return []
     parts = f"{floor['us_per_packet']:.2f} = {floor['bare_us_per_packet']:.2f} + {floor['aead_us_per_packet']:.2f}"
-    latency = floor["latency_us"]
-    before_and_after = " / ".join(f"{cost:.2f}" for cost in floor["each_us_per_packet"])
     return [
         ("floor us per packet = reflector + cipher", parts),
-        ("floor before / after", before_and_after),
+        ("floor before / after", _costs(floor["each_us_per_packet"])),
         ("server / floor", number(result["cost_to_floor"], 2)),
-        ("floor latency ms p50 / p99", f"{latency['p50'] / 1e3:.2f} / {latency['p99'] / 1e3:.2f}"),
+        ("floor latency ms p50 / p99", _latencies(floor["latency_us"])),
+        ("encrypting reflector us per packet", number(floor["sealed_us_per_packet"], 2)),
+        ("encrypting reflector before / after", _costs(floor["each_sealed_us_per_packet"])),
+        ("server / encrypting reflector", number(result["cost_to_sealed"], 2)),
+        ("encrypting reflector latency ms p50 / p99", _latencies(floor["sealed_latency_us"])),
     ]
+
+
+def _costs(each: Sequence[float]) -> str:
+    return " / ".join(f"{cost:.2f}" for cost in each)
+
+
+def _latencies(latency: dict[str, float]) -> str:
+    return f"{latency['p50'] / 1e3:.2f} / {latency['p99'] / 1e3:.2f}"
 
 
 _ROWS = {"fanout": fanout_rows, "mesh": fanout_rows, "ramp": ramp_rows, "joins": joins_rows, "isolate": isolate_rows}

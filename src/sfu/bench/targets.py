@@ -159,6 +159,10 @@ ROWS: dict[str, Row] = {
         (
             Check(_COST, "cpu_us_per_packet", _AT_MOST, 1.8),
             Check("server / floor (bare reflector + cipher)", "cost_to_floor", _AT_MOST, 1.3),
+            Check("server / encrypting reflector", "cost_to_sealed", _REPORTED, 0),
+            Check("bare reflector us", "floor.bare_us_per_packet", _REPORTED, 0),
+            Check("cipher alone us", "floor.aead_us_per_packet", _REPORTED, 0, 1, 3),
+            Check("encrypting reflector us", "floor.sealed_us_per_packet", _REPORTED, 0),
         ),
     ),
     "adaptive-200": Row(

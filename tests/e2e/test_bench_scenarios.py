@@ -24,7 +24,8 @@ def bench(tmp_path: Path, *options: str) -> tuple[dict[str, Any], str]:
 @repeatable
 def test_a_short_ramp_ends_at_the_number_of_subscribers_that_is_allowed(tmp_path: Path) -> None:
     options = ["--publishers", "2", "--start", "6", "--most", "12", "--step", "1", "--video-kbps", "300"]
-    result, plot = bench(tmp_path, "ramp", *options)
+    # How late packets may be is for quiet machines.
+    result, plot = bench(tmp_path, "ramp", *options, "--max-p99-ms", "1000")
     assert result["steps"][0]["subscribers"] == 6
     assert result["capacity_subscribers"] == 12
     assert result["limit"] == "subscribers"

@@ -129,6 +129,9 @@ def ramp(  # noqa: PLR0917 - options, all given by name
     video_kbps: _VideoKbps = 1500,
     audio: _Audio = True,
     step: Annotated[float, typer.Option(min=0.5, max=600, metavar="SECONDS", help="How long each load lasts.")] = 3.0,
+    max_p99: Annotated[
+        float, typer.Option("--max-p99-ms", min=0.1, max=10_000, metavar="MS", help="Added latency that is too much.")
+    ] = 20.0,
     srtp: _Srtp = Srtp.GCM,
     url: _Url = None,
     pin: _Pin = True,
@@ -137,11 +140,11 @@ def ramp(  # noqa: PLR0917 - options, all given by name
     out: _Out = None,
     plot: _Plot = None,
 ) -> None:
-    """Add subscribers until loss passes 0.1 % or p99 latency 20 ms: what one core forwards."""
+    """Add subscribers until loss passes 0.1 % or p99 latency its limit: what one core forwards."""
     profile = _prepare(url, srtp)
     from sfu.bench.ramp import Options, run
 
-    options = Options(publishers, start, most, video_kbps, audio, step, profile, url, pin)
+    options = Options(publishers, start, most, video_kbps, audio, step, profile, url, pin, round(max_p99 * 1_000))
     _measure("ramp", lambda progress: run(options, progress), rounds, as_json=as_json, out=out, plot=plot)
 
 

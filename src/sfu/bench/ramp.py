@@ -23,8 +23,6 @@ GROWTH = 1.5
 CLOSE = 1.06
 """The search ends when the smallest load that fails is so many times the largest that holds."""
 LOSS_LIMIT = 0.001
-P99_LIMIT_US = 20_000
-
 
 _HEADROOM = 1.05
 """Beyond what a whole processor should bear, so that the limit is met and not only approached."""
@@ -58,6 +56,7 @@ class Options:
     profile: SrtpProfile
     url: str | None = None
     pin: bool = True
+    max_p99_us: int = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +145,16 @@ async def run(options: Options, progress: Progress) -> Result:
             present = wanted
             await asyncio.sleep(WARM_UP_S)
             window = await meter.measure(options.step_s, progress, f"{wanted} subscribers")
-            steps.append(step(wanted, window))
-            search.note(holds=steps[-1].limit is None, narrowly=_is_narrow(steps[-1]), cpu_share=steps[-1].cpu_share)
+            steps.append(step(wanted, window, options.max_p99_us))
+            search.note(
+                holds=steps[-1].limit is None,
+                narrowly=_is_narrow(steps[-1], options.max_p99_us),
+                cpu_share=steps[-1].cpu_share,
+            )
     return result(options, steps)
 
 
-def step(subscribers: int, window: Window) -> Step:
+def step(subscribers: int, window: Window, max_p99_us: int) -> Step:
     """Judges a window."""
     return Step(
         subscribers=subscribers,
@@ -162,20 +165,20 @@ def step(subscribers: int, window: Window) -> Step:
         cpu_share=window.cpu_share,
         generator_cpu_share=window.generator_cpu_share,
         generator_late_us=window.counted["late_us"],
-        limit=_limit_passed(window),
+        limit=_limit_passed(window, max_p99_us),
     )
 
 
-def _is_narrow(step: Step) -> bool:
+def _is_narrow(step: Step, max_p99_us: int) -> bool:
     """Also a failure of a server that had processor time to spare: something else disturbed it."""
     if step.cpu_share is not None and step.cpu_share < _FULL:
         return True
-    return step.loss_share <= LOSS_LIMIT * _NARROW and step.latency_us["p99"] <= P99_LIMIT_US * _NARROW
+    return step.loss_share <= LOSS_LIMIT * _NARROW and step.latency_us["p99"] <= max_p99_us * _NARROW
 
 
-def _limit_passed(window: Window) -> Limit | None:
+def _limit_passed(window: Window, max_p99_us: int) -> Limit | None:
     loss = window.loss_share > LOSS_LIMIT
-    if not loss and window.counted["latency_us"]["p99"] <= P99_LIMIT_US:
+    if not loss and window.counted["latency_us"]["p99"] <= max_p99_us:
         return None
     if window.generator_cpu_share >= GENERATOR_SATURATED:
         return Limit.GENERATOR

@@ -27,9 +27,8 @@ QUEUE_BYTES = 32_000
 LARGE, MEDIUM, SMALL = 720, 360, 180
 SETTLED_FRAMES = 80
 """More than five seconds: congestion sooner after a probe had raised the estimate would speak against probes."""
-BACK_WITHIN_MS = 10_000
-"""On a machine with processor to spare it takes three to five seconds: a probe every two, a second of evidence. A probe
-that comes while pages wait for a processor is taken for a full network, and the next one has to tell."""
+BACK_WITHIN_MS = 5_000
+"""As in the simulator: a probe every two seconds, one to two of evidence, a keyframe. Two to four were measured."""
 LONGEST_FREEZE_MS = 1_000
 """Half of it on a machine with processor to spare: elsewhere a picture may be paused for a moment on the way down."""
 AUDIO_ONLY_BPS = 100_000

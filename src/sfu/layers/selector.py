@@ -8,7 +8,7 @@ It spends the estimate by ``plan``. What makes it calm is what it remembers of e
   estimate at that moment (or nearly what was sent, when it fell by little) is the ``ceiling``: above it, the lowest
   estimate of the last two windows of ``WINDOW_S`` must be ``CAREFUL`` above; for lowest layers (back from audio alone)
   the estimate of the moment is enough, with the same margin. So an estimate that swings by a tenth makes at most the
-  first mistake.
+  first mistake. One that has been ``BETTER`` than the ceiling for ``BETTER_S`` need not wait for the windows.
 * The ceiling is forgotten when the network has shown to be a better one, or after ``CEILING_S``, ever longer.
 * From the first mistake on every switch spends from an allowance of ``SWITCHES`` that grows by one in ``SWITCH_S``.
   When it is used up, more is given with ``CAREFUL`` alone. A network that has shown to be a better one has all of it
@@ -40,7 +40,12 @@ RELIEF = 0.95
 estimate that creeps down costs one switch and not five."""
 
 BETTER = 1.3
-"""Both windows so much above the ceiling: the network is another one, or what took from it is gone."""
+"""Both windows so much above the ceiling: the network is another one, or what took from it is gone. No swing by a tenth
+shows that."""
+
+BETTER_S = 0.9
+"""For so long the estimate must be so much above before more is tried; the next tick of a second decides. What was taken
+back is not forgotten by that."""
 
 WINDOW_S = 2.5
 """Signal's rule: allocate against the lowest target of the last two such windows."""
@@ -87,6 +92,8 @@ class Memory:
     ceiling_bps: int | None = None
     ceiling_since: float = float("-inf")
     ceiling_s: float = CEILING_S
+    better_since: float | None = None
+    """From then on the estimate has been ``BETTER`` than the ceiling."""
     switches_left: float = SWITCHES
     switched_at: float = float("-inf")
     short_since: float | None = None
@@ -106,10 +113,14 @@ class Memory:
         if now - self.window_since >= WINDOW_S:
             long_ago = now - self.window_since >= 2 * WINDOW_S
             self.last_window_bps = self.estimate_bps if long_ago else self.window_bps
-            self.window_bps = self.estimate_bps
+            self.window_bps = estimate_bps
             self.window_since = now
         self.window_bps = min(self.window_bps, estimate_bps)
         self.estimate_bps = estimate_bps
+        if self.ceiling_bps is None or estimate_bps <= BETTER * self.ceiling_bps:
+            self.better_since = None
+        elif self.better_since is None:
+            self.better_since = now
 
     @property
     def lowest_bps(self) -> int:
@@ -134,7 +145,7 @@ class Memory:
         used_bps = self.audio_bps + self.filling.used_bps
         is_near = self.estimate_bps >= NEAR * used_bps
         self.ceiling_bps = max(self.estimate_bps, int(FAILED * used_bps)) if is_near else self.estimate_bps
-        self.ceiling_since, self.short_since = now, None
+        self.ceiling_since, self.short_since, self.better_since = now, None, None
 
     def forget_ceiling(self, now: float) -> None:
         """Forgets it when the time has come."""
@@ -153,6 +164,9 @@ class Memory:
         """Another picture is shown than before."""
         self.switches_left, self.switched_at = self._allowance(now) - 1, now
 
+    def _is_better(self, now: float) -> bool:
+        return self.better_since is not None and now - self.better_since >= BETTER_S
+
     def _allowance(self, now: float) -> float:
         return min(SWITCHES, self.switches_left + max(0.0, now - self.switched_at) / SWITCH_S)
 
@@ -163,7 +177,8 @@ class Memory:
             return UNLIMITED, UNLIMITED
         raises = int(self.lowest_bps / CAREFUL)
         if self.may_switch(now):
-            carried = estimate if self.ceiling_bps is None else min(estimate, self.ceiling_bps)
+            ceiling = None if self._is_better(now) else self.ceiling_bps
+            carried = estimate if ceiling is None else min(estimate, ceiling)
             raises = max(raises, int(carried / MARGIN))
         return max(raises, int(estimate / CAREFUL)), raises
 

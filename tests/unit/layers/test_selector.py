@@ -6,7 +6,19 @@ import pytest
 from tests.support.layers import camera, demand
 
 from sfu.layers import Allocation, Demand, Ladder, Priority, Reason, StandardPolicy, Subscriber
-from sfu.layers.selector import CEILING_GROWTH, CEILING_S, DIP_S, MARGIN, RESHUFFLE_S, SWITCH_S, SWITCHES, WINDOW_S
+from sfu.layers.selector import (
+    BETTER,
+    BETTER_S,
+    CAREFUL,
+    CEILING_GROWTH,
+    CEILING_S,
+    DIP_S,
+    MARGIN,
+    RESHUFFLE_S,
+    SWITCH_S,
+    SWITCHES,
+    WINDOW_S,
+)
 
 AUDIO_BPS = 100_000
 
@@ -99,11 +111,26 @@ def test_less_is_given_at_once_and_says_why() -> None:
 def test_after_a_loss_more_comes_back_only_when_two_windows_carried_it() -> None:
     link = Link(demand())
     link.hold(3_000_000, 10)
-    link.hold(700_000, 10)
-    link.hold(3_000_000, WINDOW_S - 0.5)
-    assert link.layers == [(1, 2)]
-    link.hold(3_000_000, WINDOW_S + 1)
+    link.hold(1_400_000, 10)
+    assert link.layers == [(2, 1)]
+    careful = CAREFUL * 1_610_000
+    link.hold(careful, WINDOW_S - 0.5)
+    assert link.layers == [(2, 1)]
+    link.hold(careful, WINDOW_S + 1)
     assert link.layers == [(2, 2)]
+
+
+def test_a_network_that_is_much_better_for_a_moment_need_not_be_so_for_two_windows() -> None:
+    link = Link(demand())
+    link.hold(3_000_000, 10)
+    link.hold(700_000, 10)
+    for _ in range(3):
+        link.hold(3_000_000, BETTER_S - 0.5)
+        assert link.layers == [(1, 2)]
+        link.estimate(BETTER * 700_000)
+    link.hold(3_000_000, BETTER_S + 0.5)
+    assert link.layers == [(2, 2)]
+    assert BETTER_S < WINDOW_S
 
 
 def test_without_a_loss_more_comes_as_soon_as_the_estimate_carries_it() -> None:

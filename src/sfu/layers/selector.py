@@ -44,8 +44,8 @@ BETTER = 1.3
 shows that."""
 
 BETTER_S = 0.9
-"""For so long the estimate must be so much above before more is tried; the next tick of a second decides. What was taken
-back is not forgotten by that."""
+"""For so long the estimate must be so much above before more is tried; the next tick of a second decides. What was
+taken back is not forgotten by that."""
 
 WINDOW_S = 2.5
 """Signal's rule: allocate against the lowest target of the last two such windows."""

@@ -22,7 +22,7 @@ from sfu.conference.events import (
 from sfu.conference.layout import Receiver
 from sfu.conference.names import new_participant_id
 from sfu.conference.negotiation import Negotiation
-from sfu.conference.offering import Offering
+from sfu.conference.offering import Asked, Offering
 from sfu.conference.participant import Participant
 from sfu.conference.reception import Reception, Tile
 from sfu.conference.slot import Slot, SlotTable
@@ -220,15 +220,15 @@ class Attendee(Participant):
         if source.kind is not Kind.VIDEO:
             return
 
-        def tell(_: Producer, active: int) -> None:
-            self.notify(EncodingsChanged(producer.mid, source.value, _by_rid(producer, active)))
+        def tell(_: Producer, asked: Asked) -> None:
+            self.notify(EncodingsChanged(producer.mid, source.value, *_by_rid(producer, asked)))
 
         self._offerings[source] = self.meeting.allocator.offer(producer, tell)
 
     def _encodings(self) -> tuple[EncodingsView, ...]:
         """Of sources that should not send everything."""
         return tuple(
-            EncodingsView(offering.producer.mid, source.value, _by_rid(offering.producer, offering.active))
+            EncodingsView(offering.producer.mid, source.value, *_by_rid(offering.producer, offering.asked))
             for source, offering in self._offerings.items()
             if not offering.producer.closed and not offering.is_whole
         )
@@ -276,5 +276,7 @@ class Attendee(Participant):
             raise RemoteError("conflict", "the media transport is closed", "join the meeting again", status=409)
 
 
-def _by_rid(producer: Producer, active: int) -> dict[str, bool]:
-    return {item.rid or "": bool(active >> index & 1) for index, item in enumerate(producer.encodings)}
+def _by_rid(producer: Producer, asked: Asked) -> tuple[dict[str, bool], dict[str, int]]:
+    rids = [item.rid or "" for item in producer.encodings]
+    layers = {} if asked.spatial_layers is None else dict.fromkeys(rids, asked.spatial_layers)
+    return {rid: bool(asked.active >> index & 1) for index, rid in enumerate(rids)}, layers

@@ -75,11 +75,14 @@ class QualityChanged:
 
 @dataclass(frozen=True, slots=True)
 class EncodingsChanged:
-    """Which encodings of its own source the attendee should send, by rid; "" where there is but one without."""
+    """Which encodings of its own source the attendee should send, by rid ("" where there is but one without), and how
+    many spatial layers where not all are wanted.
+    """
 
     mid: str
     source: str
     active: dict[str, bool]
+    spatial_layers: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sfu.layers import Economy, EncodingReport, Ladder, LadderMeter
-from sfu.layers.economy import wanted_encodings
-from sfu.layers.measure import ALL_LAYERS
+from sfu.layers.economy import wanted_encodings, wanted_layers
+from sfu.layers.measure import ALL_LAYERS, SPATIAL_LAYERS
 from sfu.media.producer import Producer
 
 COMING_S = 3.0
@@ -15,19 +16,33 @@ COMING_S = 3.0
 
 _NO_LAYERS = (0,) * ALL_LAYERS
 
-TellEncodings = Callable[[Producer, int], None]
-"""Tells the publisher which encodings to send: bits, the lowest quality in bit 0."""
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a publisher should send: bits of encodings, the lowest quality in bit 0, and how many spatial layers of the
+    only one; None: all that it has.
+    """
+
+    active: int
+    spatial_layers: int | None = None
+
+
+TellEncodings = Callable[[Producer, Asked], None]
+"""Tells the publisher."""
 
 
 class Offering:
-    """``tell`` is None for a publisher that cannot be told, whose encodings are never switched off."""
+    """``tell`` is None for a publisher that cannot be told, whose encodings are never switched off.
+
+    What is switched is an encoding, or, where there is but one, each of its spatial layers.
+    """
 
     def __init__(self, producer: Producer, tell: TellEncodings | None, now: float) -> None:
         self.producer = producer
         self._tell = tell
         self._count = len(producer.encodings)
         self._meter = LadderMeter(self._count)
-        self._economy = Economy(self._count)
+        self._economy = Economy(self._count if self._count > 1 else SPATIAL_LAYERS)
         self._expected_since = [now] * self._count
         self._meter.update(now, [EncodingReport(sent=True)] * self._count)
 
@@ -37,14 +52,22 @@ class Offering:
         return self._meter.ladder
 
     @property
-    def active(self) -> int:
-        """Bits of the encodings that its client should send."""
-        return self._economy.active
+    def asked(self) -> Asked:
+        """What its client should send."""
+        active = self._economy.active
+        if self._count > 1:
+            return Asked(active)
+        return Asked(int(active > 0), self._layers_asked)
 
     @property
     def is_whole(self) -> bool:
-        """Whether that is all of them."""
-        return self._economy.active == (1 << self._count) - 1
+        """Whether that is all of it."""
+        return self._economy.is_whole
+
+    @property
+    def _layers_asked(self) -> int | None:
+        is_limited = self._count == 1 and self._economy.active and not self._economy.is_whole
+        return self._economy.active.bit_length() if is_limited else None
 
     def tick(self, now: float) -> bool:
         """Reads what was counted and sees what is needed. True: there is a new ladder."""
@@ -54,29 +77,38 @@ class Offering:
         before = self._meter.ladder
         reports = self._reports(now)
         after = self._meter.update(now, reports)
-        late = sum(1 << i for i, report in enumerate(reports) if not report.sent and not report.withheld)
+        late = sum(self._bits(i) for i, report in enumerate(reports) if not report.sent and not report.withheld)
         # What should come and does not costs nothing, and comes as soon as its sender can.
         self._want(now, self._wanted() | late)
         return after is not before
 
     def want(self, now: float, spatial: int) -> None:
         """A consumer has another target: if that is off it goes on at once. Called for every one of thousands."""
-        wanted = wanted_encodings((spatial,), self._count)
+        wanted = self._needed((spatial,))
         if wanted & ~self._economy.active:
             self._want(now, wanted | self._economy.active)
 
     def _wanted(self) -> int:
         targets = (c.preferred_layers.spatial for c in self.producer.consumers if not c.paused)
-        return wanted_encodings(targets, self._count)
+        return self._needed(targets)
+
+    def _needed(self, targets: Iterable[int]) -> int:
+        if self._count > 1:
+            return wanted_encodings(targets, self._count)
+        return wanted_layers(targets, self._meter.top_spatial)
+
+    def _bits(self, index: int) -> int:
+        """Of one encoding."""
+        return 1 << index if self._count > 1 else (1 << SPATIAL_LAYERS) - 1
 
     def _want(self, now: float, wanted: int) -> None:
         before = self._economy.active
         if self._tell is None or not self._economy.update(now, wanted):
             return
         for index in range(self._count):
-            if self._economy.active & ~before & 1 << index:
+            if self._economy.active & self._bits(index) and not before & self._bits(index):
                 self._expected_since[index] = now
-        self._tell(self.producer, self._economy.active)
+        self._tell(self.producer, self.asked)
 
     def _reports(self, now: float) -> list[EncodingReport]:
         counted = self.producer.stats().get("encodings", ())
@@ -84,13 +116,14 @@ class Offering:
             _report(
                 counted[index] if index < len(counted) else {},
                 expected=now - self._expected_since[index] < COMING_S,
-                withheld=not self._economy.active >> index & 1,
+                withheld=not self._economy.active & self._bits(index),
+                layers_asked=self._layers_asked,
             )
             for index in range(self._count)
         ]
 
 
-def _report(stats: Mapping[str, Any], *, expected: bool, withheld: bool) -> EncodingReport:
+def _report(stats: Mapping[str, Any], *, expected: bool, withheld: bool, layers_asked: int | None) -> EncodingReport:
     """``stats``: ``EncodingStats`` in stats.rs."""
     return EncodingReport(
         sent=bool(stats.get("active")) or (expected and not withheld),
@@ -100,4 +133,5 @@ def _report(stats: Mapping[str, Any], *, expected: bool, withheld: bool) -> Enco
         height=stats.get("height"),
         fps=stats.get("frame_rate"),
         withheld=withheld,
+        layers_asked=layers_asked,
     )

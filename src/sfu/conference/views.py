@@ -71,6 +71,8 @@ class EncodingsView:
     mid: str
     source: str
     active: dict[str, bool]
+    spatial_layers: dict[str, int]
+    """How many of an encoding that has several; those that are not in it: all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ Coordinate = tuple[int, int]
 class EncodingReport:
     """One encoding, as the data plane sees it. ``rates_bps``: what a consumer that is limited to a layer gets, at
     ``spatial * 4 + temporal``; 0 where there is no layer. ``withheld``: it is off because nobody wanted it.
+    ``layers_asked``: how many spatial layers are wanted, those above are withheld; None: all.
     """
 
     sent: bool
@@ -49,6 +50,7 @@ class EncodingReport:
     height: int | None = None
     fps: float | None = None
     withheld: bool = False
+    layers_asked: int | None = None
 
 
 @dataclass(slots=True)
@@ -67,6 +69,11 @@ class LadderMeter:
         self._fps: dict[int, float] = {}
         self.ladder = Ladder(())
 
+    @property
+    def top_spatial(self) -> int:
+        """The highest spatial layer on the ladder; where nothing is, the highest that could be."""
+        return max((layer.spatial for layer in self.ladder.layers), default=SPATIAL_LAYERS - 1)
+
     def update(self, now: float, reports: Sequence[EncodingReport]) -> Ladder:
         """The ladder from now on; the same object while nothing material changed."""
         layers: list[Layer] = []
@@ -74,6 +81,8 @@ class LadderMeter:
         for index, report in enumerate(reports):
             if report.sent:
                 self._measure(now, index, report)
+            if report.layers_asked is not None:
+                self._hold(now, report.layers_asked)
             if report.sent or report.withheld:
                 layers += self._layers(now, index, report)
             else:
@@ -84,7 +93,7 @@ class LadderMeter:
         return self.ladder
 
     def _measure(self, now: float, index: int, report: EncodingReport) -> None:
-        if report.width and report.height:
+        if report.width and report.height and self._shows_top(now, report):
             self._pixels[index] = report.width * report.height
         if report.fps:
             self._fps[index] = report.fps
@@ -98,6 +107,20 @@ class LadderMeter:
                 self._known[coordinate] = _Known(rate, now)
             else:
                 known.rate_bps += (RISE if rate > known.rate_bps else FALL) * (rate - known.rate_bps)
+                known.seen_at = now
+
+    def _shows_top(self, now: float, report: EncodingReport) -> bool:
+        """Whether the size that is reported, of the highest layer that comes, is that of the highest of the ladder."""
+        if self._count > 1:
+            return True
+        fresh = (spatial for (spatial, _), known in self._known.items() if now - known.seen_at <= HOLD_S)
+        coming = (place // TEMPORAL_LAYERS for place, rate in enumerate(report.rates_bps) if rate > 0)
+        return report.layers_asked is None and max(coming, default=0) >= max(fresh, default=0)
+
+    def _hold(self, now: float, layers_asked: int) -> None:
+        """What is withheld is there, and has its time to come back when it is no more."""
+        for (spatial, _), known in self._known.items():
+            if spatial >= layers_asked:
                 known.seen_at = now
 
     def _layers(self, now: float, index: int, report: EncodingReport) -> list[Layer]:

@@ -18,6 +18,7 @@ from sfu.conference.reception import ANSWER_S
 from sfu.errors import RemoteError
 from sfu.layers import Allocation
 from sfu.layers.economy import OFF_AFTER_S
+from sfu.layers.model import NO_LIMIT
 
 RATES = (150_000, 500_000, 1_500_000)
 SIZES = ((320, 180), (640, 360), (1280, 720))
@@ -36,6 +37,12 @@ def encoding(bps: int, size: tuple[int, int], *, active: bool = True) -> dict[st
     }
 
 
+def scalable_encoding(layers: int) -> dict[str, Any]:
+    rates = [0] * 16
+    rates[: 4 * layers : 4] = RATES[:layers]
+    return encoding(0, SIZES[layers - 1]) | {"layer_bitrates_bps": rates}
+
+
 class Room:
     """A meeting over a recording shard that reports what cameras send."""
 
@@ -47,6 +54,8 @@ class Room:
         self.conference = Conference(self.world.engine, self.clock, options, **how)
         self.meeting = asyncio.run(self.conference.create_meeting("Stand-up"))
         self.sent: dict[int, list[bool]] = {}
+        self.layers: dict[int, int] = {}
+        """Spatial layers of who has several in one encoding."""
 
     @property
     def shard(self) -> RecordingShard:
@@ -70,6 +79,8 @@ class Room:
                 self.shard.producers[producer.id] = {
                     "encodings": [encoding(bps, size, active=on) for bps, size, on in encodings]
                 }
+                if layers := self.layers.get(producer.id):
+                    self.shard.producers[producer.id] = {"encodings": [scalable_encoding(layers)]}
             self.world.advance(0.1)
             self.clock.advance(0.1)
 
@@ -290,6 +301,39 @@ def test_encodings_that_nobody_wants_are_switched_off_and_on_again_at_once(pair:
     room.clock.advance(0.0)
     assert ann.heard(EncodingsChanged)[-1].active == {"q": True, "h": False, "f": True}
     assert room.limits(bob) == (2, 2), "at the rate that it had"
+
+
+@pytest.fixture
+def scalable(make_room: Callable[..., Room]) -> tuple[Room, Client, Client]:
+    """Ann sends a screen as one stream of three spatial layers, and Bob can see it."""
+    room = make_room()
+    ann, bob = room.join("Ann", publishes=Source.SCREEN), room.join("Bob")
+    [stream] = [producer for producer in room.producers() if len(producer.encodings) == 1 and producer.consumers]
+    room.layers[stream.id] = 3
+    room.advance(2)
+    return room, ann, bob
+
+
+def test_spatial_layers_that_nobody_wants_are_switched_off_and_on_again_at_once(
+    scalable: tuple[Room, Client, Client],
+) -> None:
+    room, ann, bob = scalable
+    [stream] = room.layers
+    bob.attendee.set_layers("7", 1, NO_LIMIT)
+    room.advance(OFF_AFTER_S - 0.5)
+    assert ann.heard(EncodingsChanged) == []
+    room.advance(2)
+    told = ann.heard(EncodingsChanged)[-1]
+    assert (told.source, told.active, told.spatial_layers) == ("screen", {"": True}, {"": 2})
+    room.layers[stream] = 2
+    room.advance(10)
+    [view] = ann.attendee.attach(ann.events.append).encodings
+    assert (view.active, view.spatial_layers) == ({"": True}, {"": 2})
+    bob.attendee.set_layers("7", NO_LIMIT, NO_LIMIT)
+    room.clock.advance(0.0)
+    told = ann.heard(EncodingsChanged)[-1]
+    assert (told.active, told.spatial_layers) == ({"": True}, {})
+    assert room.limits(bob) == (2, 0), "it was still on offer"
 
 
 def test_a_new_socket_hears_what_to_send_and_what_it_gets(pair: tuple[Room, Client, Client]) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sfu.layers.economy import OFF_AFTER_S, Economy, wanted_encodings
+from sfu.layers.economy import OFF_AFTER_S, Economy, wanted_encodings, wanted_layers
 
 
 def test_what_is_wanted_is_every_target_and_the_lowest_to_fall_back_to() -> None:
@@ -10,6 +10,15 @@ def test_what_is_wanted_is_every_target_and_the_lowest_to_fall_back_to() -> None
     assert wanted_encodings([2], 3) == 0b101
     assert wanted_encodings([255], 3) == 0b101
     assert wanted_encodings([3], 1) == 0b001, "spatial layers of SVC are in one encoding"
+
+
+def test_of_one_stream_the_layers_up_to_the_highest_target_are_wanted() -> None:
+    assert wanted_layers([], 2) == 0b0000
+    assert wanted_layers([0], 2) == 0b0001
+    assert wanted_layers([1, 0], 2) == 0b0011
+    assert wanted_layers([0, 2], 2) == 0b1111, "who has the highest that there is would have a higher one"
+    assert wanted_layers([255], 2) == 0b1111
+    assert wanted_layers([0], 0) == 0b1111
 
 
 def test_an_encoding_goes_off_when_nobody_wanted_it_for_so_long() -> None:

@@ -101,3 +101,37 @@ def test_a_source_that_ends_offers_nothing() -> None:
     meter = LadderMeter(1)
     meter.update(0.0, [sent(100_000)])
     assert not meter.update(5.0, [OFF]).layers
+
+
+def scalable(*spatial_bps: int, size: tuple[int, int], asked: int | None = None) -> EncodingReport:
+    """One temporal layer in each of so many spatial ones; ``size``: of the highest."""
+    cumulative = [0] * 16
+    cumulative[: 4 * len(spatial_bps) : 4] = spatial_bps
+    return EncodingReport(True, tuple(cumulative), *size, 30.0, layers_asked=asked)
+
+
+WHOLE = scalable(100_000, 300_000, 900_000, size=(1280, 720))
+
+
+def test_layers_that_are_withheld_stay_on_offer_as_they_were() -> None:
+    meter = LadderMeter(1)
+    meter.update(0.0, [WHOLE])
+    before = meter.ladder
+    for second in range(1, 4 * int(HOLD_S)):
+        meter.update(float(second), [scalable(100_000, size=(320, 180), asked=1)])
+    assert meter.ladder is before
+    assert [layer.pixels for layer in before.layers] == [320 * 180, 640 * 360, 1280 * 720]
+    assert meter.top_spatial == 2
+
+
+def test_layers_that_are_withheld_no_more_have_their_time_to_come_back() -> None:
+    meter = LadderMeter(1)
+    meter.update(0.0, [WHOLE])
+    before = meter.ladder
+    alone = scalable(100_000, size=(320, 180))
+    meter.update(10.0, [scalable(100_000, size=(320, 180), asked=1)])
+    assert meter.update(10.0 + HOLD_S, [alone]) is before
+    meter.update(10.5 + HOLD_S, [alone])
+    assert shape(meter) == [(0, 0)], "its publisher has them no more"
+    meter.update(11.5 + HOLD_S, [alone])
+    assert [layer.pixels for layer in meter.ladder.layers] == [320 * 180]

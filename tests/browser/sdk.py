@@ -9,13 +9,13 @@ from tests.browser.person import Person
 from tests.support.server import RunningServer
 from tests.support.waiting import until
 
-PUBLISH = """async ({ id, name, codec, width, height, fps }) => {
+PUBLISH = """async ({ id, name, codec, scalabilityMode, width, height, fps }) => {
   const { Meeting } = await import("/web/sdk/sfu.js");
   globalThis.meeting = new Meeting({ id, name, maxVideo: 0 });
   const video = { width, height, frameRate: fps };
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video });
   await meeting.publish("microphone", stream.getAudioTracks()[0]);
-  await meeting.publish("camera", stream.getVideoTracks()[0], { codec });
+  await meeting.publish("camera", stream.getVideoTracks()[0], { codec, scalabilityMode });
   await meeting.join();
 }"""
 
@@ -48,13 +48,15 @@ async def publisher(
     meeting_id: str,
     *,
     codec: str | None = None,
+    mode: str | None = None,
     size: tuple[int, int] = (640, 360),
     fps: int = 20,
 ) -> Person:
-    """Somebody who sends microphone and camera and sees nobody."""
+    """Somebody who sends microphone and camera and sees nobody. ``mode``: of scalability, with a codec."""
     person = await new_person("Publisher")
     await person.page.goto(f"{server.url}/healthz")  # any address of the server will do: what counts is the origin
-    options = {"id": meeting_id, "name": person.name, "codec": codec, "width": size[0], "height": size[1], "fps": fps}
+    options = {"id": meeting_id, "name": person.name, "codec": codec, "scalabilityMode": mode}
+    options |= {"width": size[0], "height": size[1], "fps": fps}
     await person.page.evaluate(PUBLISH, options)
     return person
 

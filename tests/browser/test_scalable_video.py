@@ -11,7 +11,7 @@ import pytest
 from tests.browser.conftest import NewPerson
 from tests.browser.person import Person
 from tests.browser.receiver import Receiver
-from tests.browser.sdk import scalable_publisher, watcher
+from tests.browser.sdk import publisher, scalable_publisher, watcher
 from tests.support.server import RunningServer
 from tests.support.waiting import until
 
@@ -71,3 +71,112 @@ async def test_every_layer_of_a_scalable_stream_can_be_had(
     # Of the packets most were left out. A few are lost by a browser that does not get its processor.
     lost, received = [await ada.total("inbound-rtp", counter) for counter in ("packetsLost", "packetsReceived")]
     assert lost <= LOST_SHARE * received
+
+
+BACK_WITHIN_MS = 3_000
+"""0.2 s were measured: a message each way, an encoder that starts with other sizes, and its keyframe."""
+
+SENDER = """() => {
+  const senders = __probe.connection().getSenders().filter(({ track }) => track?.kind === "video");
+  return senders[0].getParameters().encodings.map(({ rid, active, scalabilityMode, scaleResolutionDownBy }) => (
+    { rid: rid ?? "", active, mode: scalabilityMode, scale: scaleResolutionDownBy }));
+}"""
+
+
+@pytest.mark.parametrize(("codec", "mode", "lowered"), [("VP9", "L3T3_KEY", "L2T3_KEY"), ("AV1", "L3T3", "L2T3")])
+async def test_sizes_that_nobody_watches_are_not_sent_until_somebody_does(
+    new_person: NewPerson, server: RunningServer, codec: str, mode: str, lowered: str, report: Callable[[str], None]
+) -> None:
+    meeting_id = await server.create_meeting()
+    sender = await publisher(new_person, server, meeting_id, codec=codec, mode=mode, size=(960, 540), fps=FPS)
+    ada, grace = [await watcher(new_person, server, meeting_id) for _ in range(2)]
+    await ada.page.evaluate("show(960, 540)")
+    await grace.page.evaluate("show(480, 270)")
+    receiver = Receiver(ada)
+    await receiver.follow()
+    await receiver.shows(540, since=0, frames=FPS, within_s=40)
+    await until(lambda: decoded(grace), "half the size", good=lambda now: now[0] == 270, within_s=20)
+    assert await sender.page.evaluate(SENDER) == [{"rid": "", "active": True, "mode": mode, "scale": 1}]
+
+    await ada.page.evaluate("show(240, 135)")
+    halved = {"rid": "", "active": True, "mode": lowered, "scale": 2}
+    await until(
+        lambda: sender.page.evaluate(SENDER), "the largest is off", good=lambda now: now == [halved], within_s=20
+    )
+    await until(lambda: decoded(ada), "a quarter of the size", good=lambda now: abs(now[0] - 135) <= 1, within_s=20)
+    await until(
+        lambda: decoded(grace), "still half", good=lambda now: now[0] == 270 and now[1] > 0.7 * FPS, within_s=20
+    )
+
+    wanted = await receiver.now()
+    await ada.page.evaluate("show(960, 540)")
+    back_ms = await receiver.shows(540, since=wanted) - wanted
+    report(f"{codec} {mode}: the full size is back after {back_ms:.0f} ms")
+    assert back_ms <= BACK_WITHIN_MS
+    assert await sender.page.evaluate(SENDER) == [{"rid": "", "active": True, "mode": mode, "scale": 1}]
+
+
+REFUSED = """async (tries) => {
+  const { Meeting } = await import("/web/sdk/sfu.js");
+  const stream = await navigator.mediaDevices.getUserMedia({ video: true });
+  const refused = [];
+  for (const options of tries) {
+    const meeting = globalThis.meeting ?? new Meeting({ id: "nowhere", name: "Ada" });
+    const error = await meeting.publish("camera", stream.getVideoTracks()[0], options).then(() => null, (it) => it);
+    const published = meeting.published("camera");
+    refused.push(error && { code: error.code, text: error.message, hint: error.hint, published });
+  }
+  return refused;
+}"""
+
+
+async def test_what_a_browser_cannot_send_is_refused_with_what_it_can(
+    new_person: NewPerson, server: RunningServer
+) -> None:
+    ada = await new_person("Ada")
+    await ada.page.goto(f"{server.url}/healthz")
+    tries = [
+        {"codec": "H264", "scalabilityMode": "L3T3"},
+        {"codec": "VP9", "scalabilityMode": "S3T3"},
+        {"codec": "MPEG-1"},
+        {"scalabilityMode": "L3T3_KEY"},
+        {"codec": "VP9", "scalabilityMode": "L2T2_KEY"},
+    ]
+    h264, side_by_side, unknown, nameless, accepted = await ada.page.evaluate(REFUSED, tries)
+    assert (h264["code"], h264["text"]) == ("unsupported_scalability", "H264 cannot be sent as L3T3.")
+    assert "L1T3" in h264["hint"]
+    assert "L2" not in h264["hint"]
+    assert side_by_side["code"] == "unsupported_scalability"
+    assert "L3T3_KEY" in side_by_side["hint"]
+    assert unknown["code"] == "unsupported_codec"
+    assert "VP9" in unknown["hint"]
+    assert nameless["code"] == "unsupported_scalability"
+    assert accepted is None
+    assert all(refused["published"] is None for refused in (h264, side_by_side, unknown, nameless))
+
+
+async def test_a_screen_may_become_one_stream_at_any_time_and_a_simulcast_camera_may_not(
+    new_person: NewPerson, server: RunningServer
+) -> None:
+    meeting_id = await server.create_meeting()
+    sender = await publisher(new_person, server, meeting_id, size=(960, 540), fps=FPS)
+    scalable = {"codec": "AV1", "scalabilityMode": "L2T2_KEY"}
+    [refused] = await sender.page.evaluate(REFUSED, [scalable])
+    assert refused["code"] == "conflict"
+    assert "before join" in refused["hint"]
+
+    await sender.page.evaluate(
+        """async (options) => {
+          const { track } = meeting.published("camera");
+          await meeting.publish("screen", track.clone(), options);
+        }""",
+        scalable,
+    )
+
+    async def modes() -> set[str]:
+        sent = [entry for entry in await sender.stats("outbound-rtp") if entry["kind"] == "video"]
+        return {
+            entry.get("scalabilityMode", "") for entry in sent if entry.get("framesEncoded") and not entry.get("rid")
+        }
+
+    await until(modes, "the screen is sent so", good=lambda seen: seen == {"L2T2_KEY"}, within_s=20)

@@ -5,6 +5,9 @@
  * Event: `state` (detail: `RTCPeerConnection.connectionState`).
  */
 import { configure, hint } from "./encodings.js";
+import { SfuError } from "./errors.js";
+import { spatialLayers } from "./scalability.js";
+import { withoutSimulcast } from "./sdp.js";
 
 export class Connection extends EventTarget {
   #pc;
@@ -12,10 +15,12 @@ export class Connection extends EventTarget {
   #queue = Promise.resolve();
   /** @type {Map<string, MediaStreamTrack|null>} what each source should be sending, whether or not it can yet */
   #tracks = new Map();
-  /** @type {Map<string, string>} the codec that somebody chose for a source */
-  #codecs = new Map();
-  /** @type {Map<string, Record<string, boolean>>} which encodings of a source the server wants; absent: all */
+  /** @type {Map<string, {codec?: string, scalabilityMode?: string}>} what somebody chose for a source */
+  #choices = new Map();
+  /** @type {Map<string, import("./encodings.js").Wanted>} what of a source the server wants; absent: all */
   #wanted = new Map();
+  /** @type {boolean|null} whether the camera is one stream; null before the first offer. It stays what it is. */
+  #isCameraOne = null;
 
   /**
    * @param {RTCIceServer[]} iceServers
@@ -47,37 +52,53 @@ export class Connection extends EventTarget {
    * Puts a track on a source's m-line, or takes it off with null. Before the first answer it is remembered.
    * @param {string} source
    * @param {MediaStreamTrack|null} track
-   * @param {{codec?: string|null}} [options]
+   * @param {Choices} [choices]
+   * @typedef {{codec?: string|null, scalabilityMode?: string|null}} Choices of how it is encoded
    */
-  send(source, track, { codec = null } = {}) {
+  send(source, track, choices = {}) {
     this.#tracks.set(source, track);
     if (track) hint(source, track);
-    if (codec) this.#codecs.set(source, codec);
-    else this.#codecs.delete(source);
+    const { codec, scalabilityMode } = choices;
+    if (codec) this.#choices.set(source, { codec, scalabilityMode: scalabilityMode ?? undefined });
+    else this.#choices.delete(source);
     return this.#inOrder(() => this.#attach(source));
   }
 
   /**
-   * The server wants these encodings of a source, by rid; those that are not named are wanted.
+   * Looks whether a source can be encoded so on the m-line that it has.
    * @param {string} source
-   * @param {Record<string, boolean>} active
+   * @param {Choices} choices
+   * @throws {SfuError} `conflict`: layers of several sizes for a camera that is simulcast already
    */
-  want(source, active) {
-    this.#wanted.set(source, { ...active });
-    return this.#inOrder(() => this.#configure(source));
+  require(source, { scalabilityMode }) {
+    if (source !== "camera" || this.#isCameraOne !== false || spatialLayers(scalabilityMode) === 1) return;
+    throw new SfuError("conflict", `The camera is simulcast in this meeting, it cannot become ${scalabilityMode}.`, {
+      hint: "publish it so before join()",
+    });
+  }
+
+  /**
+   * The server wants these encodings of a source, and of them these layers; those that are not named are wanted.
+   * @param {{source: string, active: Record<string, boolean>, spatial_layers?: Record<string, number>}} message
+   */
+  want(message) {
+    this.#wanted.set(message.source, wantedBy(message));
+    return this.#inOrder(() => this.#configure(message.source));
   }
 
   /** The whole state of a `welcome`: of sources that are not in the list everything is wanted. */
   wantOnly(list) {
     const changed = new Set([...this.#wanted.keys(), ...list.map(({ source }) => source)]);
-    this.#wanted = new Map(list.map(({ source, active }) => [source, { ...active }]));
+    this.#wanted = new Map(list.map((message) => [message.source, wantedBy(message)]));
     return this.#inOrder(async () => {
       for (const source of changed) await this.#configure(source);
     });
   }
 
   async #accept(sdp) {
-    await this.#pc.setRemoteDescription({ type: "offer", sdp });
+    this.#isCameraOne ??= spatialLayers(this.#choices.get("camera")?.scalabilityMode) > 1;
+    const offer = this.#isCameraOne ? withoutSimulcast(sdp, this.#ingress.camera) : sdp;
+    await this.#pc.setRemoteDescription({ type: "offer", sdp: offer });
     for (const source of Object.keys(this.#ingress)) {
       const transceiver = this.#transceiver(this.#ingress[source]);
       if (transceiver && !transceiver.stopped) transceiver.direction = "sendonly";
@@ -85,22 +106,22 @@ export class Connection extends EventTarget {
     for (const source of this.#tracks.keys()) await this.#attach(source);
     await this.#pc.setLocalDescription(await this.#pc.createAnswer());
     // Codecs can be chosen from now on, since they are agreed.
-    for (const source of this.#codecs.keys()) await this.#configure(source);
+    for (const source of this.#choices.keys()) await this.#configure(source);
     return this.#pc.localDescription.sdp;
   }
 
   async #attach(source) {
     const sender = this.#sender(source);
     const track = this.#tracks.get(source) ?? null;
-    if (!sender || sender.track === track || this.#pc.signalingState === "closed") return;
-    await sender.replaceTrack(track);
+    if (!sender || this.#pc.signalingState === "closed") return;
+    if (sender.track !== track) await sender.replaceTrack(track);
     await this.#configure(source);
   }
 
   async #configure(source) {
     const sender = this.#sender(source);
     if (!sender?.track || this.#pc.signalingState === "closed") return;
-    await configure(source, sender, { codec: this.#codecs.get(source), wanted: this.#wanted.get(source) });
+    await configure(source, sender, { ...this.#choices.get(source), wanted: this.#wanted.get(source) });
   }
 
   /** One change at a time: an answer, a replaced track and new parameters must not overlap. */
@@ -132,4 +153,8 @@ export class Connection extends EventTarget {
   #sender(source) {
     return this.#transceiver(this.#ingress[source])?.sender ?? null;
   }
+}
+
+function wantedBy({ active, spatial_layers: layers }) {
+  return { active: { ...active }, layers: { ...layers } };
 }

@@ -2,6 +2,7 @@
  * What each source is encoded as: tables. The simulcast encodings themselves come from the SFU's offer
  * (`a=simulcast:recv q;h;f`); here they get their sizes and ceilings.
  */
+import { limited } from "./scalability.js";
 
 /**
  * How many simulcast encodings libwebrtc really sends, by captured pixels (its `kSimulcastFormats`). It
@@ -81,12 +82,15 @@ export function cameraEncodings(width, height) {
  * @param {RTCRtpSender} sender with the track that it sends, or is going to send
  * @param {object} [choices]
  * @param {string} [choices.codec] "VP9"; by default what the two sides agreed on first
- * @param {Record<string, boolean>} [choices.wanted] by rid, "" without rids: false where nobody receives it
+ * @param {string} [choices.scalabilityMode] "L3T3_KEY"; by default three frame rates
+ * @param {Wanted} [choices.wanted] by default everything
+ * @typedef {{active?: Record<string, boolean>, layers?: Record<string, number>}} Wanted by rid, "" without rids:
+ *   `active`: false where nobody receives it; `layers`: how many spatial layers, where not all are wanted
  */
-export async function configure(source, sender, { codec, wanted = {} } = {}) {
+export async function configure(source, sender, choices = {}) {
   const parameters = sender.getParameters();
   if (!parameters.encodings?.length) return;
-  const changes = encodingsFor(source, parameters, sender.track, { codec, wanted });
+  const changes = encodingsFor(source, parameters, sender.track, choices);
   if (await tryChange(sender, changes, PROFILES[source].degradation)) return;
   // A codec, or a browser, without temporal layers.
   const plain = changes.map(({ scalabilityMode, ...rest }) => rest);
@@ -108,15 +112,22 @@ async function tryChange(sender, changes, degradation) {
 }
 
 /** @returns {RTCRtpEncodingParameters[]} what to change of each encoding */
-function encodingsFor(source, { encodings, codecs = [] }, track, { codec, wanted }) {
+function encodingsFor(source, { encodings, codecs = [] }, track, { codec, scalabilityMode = SCALABILITY, wanted = {} }) {
   const { width = 1280, height = 720 } = track?.getSettings() ?? {};
   const rids = source === "camera" ? cameraEncodings(width, height) : {};
   const chosen = codec && codecs.find(({ mimeType }) => mimeType.toLowerCase() === `video/${codec}`.toLowerCase());
-  return encodings.map(({ rid }) => {
+  return encodings.map(({ rid = "" }) => {
     const fields = { active: true, ...(rids[rid] ?? PROFILES[source].single) };
-    fields.active &&= wanted[rid ?? ""] !== false;
+    fields.active &&= wanted.active?.[rid] !== false;
     if (kindOf(source) !== "video") return fields;
-    // A choice that is taken back leaves the field out.
-    return { ...fields, scalabilityMode: SCALABILITY, codec: chosen || undefined };
+    const { rate, ...layers } = limited(scalabilityMode, wanted.layers?.[rid]);
+    return {
+      ...fields,
+      scalabilityMode: layers.scalabilityMode,
+      scaleResolutionDownBy: layers.scaleResolutionDownBy * (fields.scaleResolutionDownBy ?? 1),
+      ...(fields.maxBitrate && { maxBitrate: Math.round(rate * fields.maxBitrate) }),
+      // A choice that is taken back leaves the field out.
+      codec: chosen || undefined,
+    };
   });
 }

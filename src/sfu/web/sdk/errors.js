@@ -9,6 +9,7 @@
  * | `timeout`       | no reply in time                                            |
  * | `bad_reply`     | the server's answer is not what the protocol says           |
  * | `closed`        | the meeting was left, or ended, before the call finished    |
+ * | `unsupported_codec`, `unsupported_scalability` | this browser cannot send a video so; `hint` names what it can |
  */
 export class SfuError extends Error {
   /**

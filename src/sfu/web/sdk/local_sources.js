@@ -2,7 +2,8 @@
  * What this participant wants to publish, whether or not the server knows it yet: after a reconnection
  * the difference to the server's view is what has to be said again.
  *
- * @typedef {{track: MediaStreamTrack, muted: boolean, codec: string|null, onEnded: () => void}} Entry
+ * @typedef {{codec?: string|null, scalabilityMode?: string|null}} Choices of how it is encoded
+ * @typedef {{track: MediaStreamTrack, muted: boolean, choices: Choices, onEnded: () => void}} Entry
  */
 export class LocalSources {
   /** @type {Map<string, Entry>} */
@@ -14,12 +15,12 @@ export class LocalSources {
     this.#ended = ended;
   }
 
-  set(source, track, muted, codec = null) {
+  set(source, track, muted, choices = {}) {
     this.delete(source);
     const onEnded = () => this.#ended(source);
     track.addEventListener("ended", onEnded);
     track.enabled = !muted;
-    this.#entries.set(source, { track, muted, codec, onEnded });
+    this.#entries.set(source, { track, muted, choices, onEnded });
   }
 
   /** @returns {boolean} whether it was there */

@@ -5,11 +5,13 @@
  *
  * States: `idle -> joining -> connected <-> reconnecting -> closed`.
  */
+import { kindOf } from "./encodings.js";
 import { SfuError } from "./errors.js";
 import { Api } from "./http.js";
 import { Incoming } from "./incoming.js";
 import { LocalSources } from "./local_sources.js";
 import { Roster } from "./roster.js";
+import { check } from "./scalability.js";
 import { Sessions } from "./sessions.js";
 import { MAX_VIDEO_SLOTS } from "./slots.js";
 import { StatsSummary } from "./stats.js";
@@ -98,12 +100,17 @@ export class Meeting extends EventTarget {
    * `join`. The caller keeps the track; when it ends, the source is unpublished and `source-ended` follows.
    * @param {"microphone"|"camera"|"screen"|"screen_audio"} source
    * @param {MediaStreamTrack} track
-   * @param {{muted?: boolean, codec?: "VP8"|"VP9"|"H264"|"AV1"}} [options] `codec`: of a video, where the browser
-   *   has it; by default what browser and server agree on first
+   * @param {{muted?: boolean, codec?: "VP8"|"VP9"|"H264"|"AV1", scalabilityMode?: string}} [options] of a video.
+   *   `codec`: by default what browser and server agree on first. `scalabilityMode`, with a codec: "L3T3_KEY" sends
+   *   VP9 or AV1 as one stream of three sizes and frame rates; a camera is to be published so before `join`
+   * @throws {SfuError} `unsupported_codec`, `unsupported_scalability`, `conflict`: it is not sent so
    */
-  async publish(source, track, { muted = false, codec = null } = {}) {
-    this.#sources.set(source, track, muted, codec);
-    await this.#session?.connection.send(source, track, { codec });
+  async publish(source, track, { muted = false, codec = null, scalabilityMode = null } = {}) {
+    const choices = kindOf(source) === "video" ? { codec, scalabilityMode } : {};
+    if (choices.codec || choices.scalabilityMode) await check(codec, scalabilityMode);
+    this.#session?.connection.require(source, choices);
+    this.#sources.set(source, track, muted, choices);
+    await this.#session?.connection.send(source, track, choices);
     await this.#tell("publish", { source, muted });
   }
 
@@ -188,7 +195,7 @@ export class Meeting extends EventTarget {
     const { joined, connection } = session;
     this.title = joined.meeting.title ?? "";
     this.#incoming.begin(connection, joined.slots);
-    for (const [source, { track, codec }] of this.#sources.entries()) connection.send(source, track, { codec });
+    for (const [source, { track, choices }] of this.#sources.entries()) connection.send(source, track, choices);
     session.addEventListener("state", ({ detail }) => this.#onSessionState(detail));
     session.addEventListener("welcome", ({ detail }) => this.#onWelcome(detail));
     session.addEventListener("notification", ({ detail }) => this.#onNotification(detail));
@@ -223,7 +230,7 @@ export class Meeting extends EventTarget {
         this.#slotsChanged();
       },
       quality: () => this.#emit("quality", this.#incoming.judge(message)),
-      encodings: () => this.#session?.connection.want(message.source, message.active),
+      encodings: () => this.#session?.connection.want(message),
       meeting_ended: () => this.#close(message.reason),
     };
     handlers[message.type]?.();

@@ -7,7 +7,7 @@
 import { configure, hint } from "./encodings.js";
 import { SfuError } from "./errors.js";
 import { spatialLayers } from "./scalability.js";
-import { withoutSimulcast } from "./sdp.js";
+import { withSilence, withoutSimulcast } from "./sdp.js";
 
 export class Connection extends EventTarget {
   #pc;
@@ -21,6 +21,10 @@ export class Connection extends EventTarget {
   #wanted = new Map();
   /** @type {boolean|null} whether the camera is one stream; null before the first offer. It stays what it is. */
   #isCameraOne = null;
+  /** @type {Set<string>} sources that send next to nothing in silence */
+  #silent = new Set();
+  /** The newest offer, as it came. */
+  #offer = null;
 
   /**
    * @param {RTCIceServer[]} iceServers
@@ -53,15 +57,18 @@ export class Connection extends EventTarget {
    * @param {string} source
    * @param {MediaStreamTrack|null} track
    * @param {Choices} [choices]
-   * @typedef {{codec?: string|null, scalabilityMode?: string|null}} Choices of how it is encoded
+   * @typedef {{codec?: string|null, scalabilityMode?: string|null, dtx?: boolean}} Choices of how it is encoded
    */
   send(source, track, choices = {}) {
     this.#tracks.set(source, track);
     if (track) hint(source, track);
-    const { codec, scalabilityMode } = choices;
+    const { codec, scalabilityMode, dtx = false } = choices;
     if (codec) this.#choices.set(source, { codec, scalabilityMode: scalabilityMode ?? undefined });
     else this.#choices.delete(source);
-    return this.#inOrder(() => this.#attach(source));
+    return this.#inOrder(async () => {
+      if (track && dtx !== this.#silent.has(source)) await this.#keepSilent(source, dtx);
+      await this.#attach(source);
+    });
   }
 
   /**
@@ -95,9 +102,18 @@ export class Connection extends EventTarget {
     });
   }
 
+  /** The offer says it, so an offer that is accepted already is accepted anew: nothing in the answer is. */
+  async #keepSilent(source, dtx) {
+    if (dtx) this.#silent.add(source);
+    else this.#silent.delete(source);
+    if (this.#offer !== null && this.#pc.signalingState === "stable") await this.#accept(this.#offer);
+  }
+
   async #accept(sdp) {
+    this.#offer = sdp;
     this.#isCameraOne ??= spatialLayers(this.#choices.get("camera")?.scalabilityMode) > 1;
-    const offer = this.#isCameraOne ? withoutSimulcast(sdp, this.#ingress.camera) : sdp;
+    let offer = this.#isCameraOne ? withoutSimulcast(sdp, this.#ingress.camera) : sdp;
+    for (const source of this.#silent) offer = withSilence(offer, this.#ingress[source]);
     await this.#pc.setRemoteDescription({ type: "offer", sdp: offer });
     for (const source of Object.keys(this.#ingress)) {
       const transceiver = this.#transceiver(this.#ingress[source]);

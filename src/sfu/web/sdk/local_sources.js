@@ -2,7 +2,7 @@
  * What this participant wants to publish, whether or not the server knows it yet: after a reconnection
  * the difference to the server's view is what has to be said again.
  *
- * @typedef {{codec?: string|null, scalabilityMode?: string|null}} Choices of how it is encoded
+ * @typedef {{codec?: string|null, scalabilityMode?: string|null, dtx?: boolean}} Choices of how it is encoded
  * @typedef {{track: MediaStreamTrack, muted: boolean, choices: Choices, onEnded: () => void}} Entry
  */
 export class LocalSources {

@@ -100,13 +100,14 @@ export class Meeting extends EventTarget {
    * `join`. The caller keeps the track; when it ends, the source is unpublished and `source-ended` follows.
    * @param {"microphone"|"camera"|"screen"|"screen_audio"} source
    * @param {MediaStreamTrack} track
-   * @param {{muted?: boolean, codec?: "VP8"|"VP9"|"H264"|"AV1", scalabilityMode?: string}} [options] of a video.
-   *   `codec`: by default what browser and server agree on first. `scalabilityMode`, with a codec: "L3T3_KEY" sends
-   *   VP9 or AV1 as one stream of three sizes and frame rates; a camera is to be published so before `join`
+   * @param {{muted?: boolean, codec?: "VP8"|"VP9"|"H264"|"AV1", scalabilityMode?: string, dtx?: boolean}} [options]
+   *   of a video `codec`: by default what browser and server agree on first; and `scalabilityMode`, with a codec:
+   *   "L3T3_KEY" sends VP9 or AV1 as one stream of three sizes and frame rates, a camera is to be published so before
+   *   `join`. Of a sound `dtx`: send next to nothing in silence
    * @throws {SfuError} `unsupported_codec`, `unsupported_scalability`, `conflict`: it is not sent so
    */
-  async publish(source, track, { muted = false, codec = null, scalabilityMode = null } = {}) {
-    const choices = kindOf(source) === "video" ? { codec, scalabilityMode } : {};
+  async publish(source, track, { muted = false, codec = null, scalabilityMode = null, dtx = false } = {}) {
+    const choices = kindOf(source) === "video" ? { codec, scalabilityMode } : { dtx };
     if (choices.codec || choices.scalabilityMode) await check(codec, scalabilityMode);
     this.#session?.connection.require(source, choices);
     this.#sources.set(source, track, muted, choices);

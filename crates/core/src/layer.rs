@@ -20,6 +20,9 @@ pub struct LayerGate {
     tid: u8,
     sid: u8,
     frame_ts: Option<u32>,
+    /// The last picture of the lowest temporal layer offered the next spatial layer a place; so may this one.
+    was_offered: bool,
+    may_open: bool,
     /// All layers of this picture that came so far let any temporal layer pass after it (VP9 U).
     may_rise: bool,
     /// Highest spatial layer of this picture so far, and of pictures lately.
@@ -71,6 +74,8 @@ impl LayerGate {
             tid: limit.temporal,
             sid: limit.spatial,
             frame_ts: None,
+            was_offered: false,
+            may_open: false,
             may_rise: false,
             picture_sid: 0,
             seen_sid: 0,
@@ -123,7 +128,7 @@ impl LayerGate {
         if self.frame_ts != Some(rtp_ts) {
             self.frame_ts = Some(rtp_ts);
             self.begin_frame(marks);
-            self.remember(rtp_ts, marks.tid, marks.tid <= self.tid);
+            self.remember(rtp_ts, marks.tid <= self.tid);
         } else if marks.sid > self.picture_sid && marks.starts_layer_frame {
             self.begin_upper_frame(rtp_ts, marks);
         }
@@ -152,10 +157,11 @@ impl LayerGate {
         }
     }
 
-    fn remember(&mut self, rtp_ts: u32, tid: u8, passes: bool) {
+    fn remember(&mut self, rtp_ts: u32, passes: bool) {
         // A marker in front of a layer that enters would end the picture too early: a receiver drops what comes behind
-        // it. Without one it waits for the next picture, which costs a frame's time while a layer is wanted.
-        let awaits_layer = tid == 0 && self.limit.spatial.min(self.seen_sid) > self.sid;
+        // it. But libwebrtc decodes no picture that none ends, nor what refers to it, so one is left out only where the
+        // sender has just offered the layer a place, and not while a keyframe is awaited.
+        let awaits_layer = self.may_open && self.limit.spatial.min(self.seen_sid) > self.sid;
         self.ends_at = if awaits_layer { OPEN } else { self.sid };
         let newest = self.decisions.get(usize::from(self.newest_decision));
         if newest.is_none_or(|newest| newest.rtp_ts != rtp_ts || newest.passed_layers == 0) {
@@ -170,9 +176,12 @@ impl LayerGate {
     /// A frame of a higher spatial layer begins in the same picture.
     fn begin_upper_frame(&mut self, rtp_ts: u32, marks: &FrameMarks) {
         let is_next = marks.sid == self.sid.saturating_add(1) && marks.sid <= self.limit.spatial;
-        if is_next && marks.opens_layer && self.ends_at == OPEN {
-            self.sid = marks.sid;
-            self.remember(rtp_ts, marks.tid, true);
+        if is_next && marks.opens_layer {
+            self.was_offered |= marks.tid == 0;
+            if self.ends_at == OPEN {
+                self.sid = marks.sid;
+                self.remember(rtp_ts, true);
+            }
         }
         self.picture_sid = marks.sid;
         self.rise(marks);
@@ -212,6 +221,7 @@ impl LayerGate {
         }
         self.note_spatial_layers();
         self.picture_sid = marks.sid;
+        self.may_open = marks.tid == 0 && std::mem::take(&mut self.was_offered);
         self.may_rise = marks.sid == 0;
         self.rise(marks);
     }
@@ -282,12 +292,29 @@ mod tests {
         gate.set_limit(limit(2, 255));
         assert!(passes(&mut gate, 2, &layer(0, false)));
         assert!(!passes(&mut gate, 2, &layer(1, false)) && !passes(&mut gate, 2, &layer(2, true)));
-        assert!(passes(&mut gate, 3, &layer(0, false)) && passes(&mut gate, 3, &layer(1, true)));
-        assert!(!passes(&mut gate, 3, &layer(2, false)));
-        assert!(gate.admits_late(3, &layer(1, true), 255, 0));
+        assert!(passes(&mut gate, 3, &layer(0, false)) && !passes(&mut gate, 3, &layer(1, true)), "the first offer");
+        assert!(passes(&mut gate, 4, &layer(0, false)) && passes(&mut gate, 4, &layer(1, true)));
+        assert!(!passes(&mut gate, 4, &layer(2, false)));
+        assert!(gate.admits_late(4, &layer(1, true), 255, 0));
         let middle = FrameMarks { starts_layer_frame: false, ..layer(2, true) };
-        assert!(passes(&mut gate, 4, &layer(0, false)) && !passes(&mut gate, 4, &middle), "its start is missing");
+        assert!(passes(&mut gate, 5, &layer(0, false)) && !passes(&mut gate, 5, &middle), "its start is missing");
         assert_eq!(gate.spatial(), 1);
+    }
+
+    #[test]
+    fn while_a_keyframe_is_awaited_every_picture_has_its_end() {
+        let mut gate = LayerGate::new(limit(0, 255));
+        let layer = |sid| FrameMarks { sid, starts_layer_frame: true, ends_layer_frame: true, ..marks(0, false) };
+        let ends = |gate: &mut LayerGate, ts| {
+            let ends = gate.judge(ts, &layer(0)) == Verdict::Forward { set_marker: true };
+            ends && gate.judge(ts, &layer(1)) == Verdict::Drop
+        };
+        assert!(ends(&mut gate, 1));
+        gate.set_limit(limit(1, 255));
+        assert!((2..9).all(|ts| ends(&mut gate, ts)));
+        let key = FrameMarks { starts_keyframe: true, ..layer(0) };
+        assert_eq!(gate.judge(9, &key), Verdict::Forward { set_marker: false });
+        assert_eq!(gate.judge(9, &layer(1)), Verdict::Forward { set_marker: true });
     }
 
     #[test]

@@ -113,8 +113,9 @@ struct World {
     position: usize,
     last_t0: u32,
     last_t1: u32,
-    /// Pictures of the lowest temporal layer.
+    /// Pictures of the lowest temporal layer, and those in which the upper layers refer to their own picture alone.
     base: BTreeSet<u32>,
+    reopened: BTreeSet<u32>,
     lost: Vec<(u32, Vec<u8>)>,
     plis: usize,
 }
@@ -128,9 +129,23 @@ impl World {
         let producer = net.produce(1, publisher, Kind::Video, "v", support::media::single(SSRC));
         net.consume(CONSUMER.0, subscriber, Kind::Video, producer);
         let (lost, plis) = (Vec::new(), 0);
-        let (position, last_t0, last_t1, base) = (0, 0, 0, BTreeSet::new());
+        let (position, last_t0, last_t1, base, reopened) = (0, 0, 0, BTreeSet::new(), BTreeSet::new());
         let (seq, picture) = (65_400, 70);
-        Self { net, stream, publisher, subscriber, seq, picture, position, last_t0, last_t1, base, lost, plis }
+        Self {
+            net,
+            stream,
+            publisher,
+            subscriber,
+            seq,
+            picture,
+            position,
+            last_t0,
+            last_t1,
+            base,
+            reopened,
+            lost,
+            plis,
+        }
     }
 
     fn run(&mut self, op: &Op) {
@@ -175,6 +190,9 @@ impl World {
             0 => {
                 self.last_t0 = self.picture;
                 self.base.insert(self.picture);
+                if reopens || is_keyframe {
+                    self.reopened.insert(self.picture);
+                }
             }
             1 => self.last_t1 = self.picture,
             _ => {}
@@ -263,8 +281,12 @@ impl World {
         assert!(offsets.len() <= 1, "distances between pictures changed: {offsets:?}");
         for pair in pictures.windows(2) {
             let picture = pair[0].0;
-            // In a picture of the base layer the next spatial layer may yet have entered.
-            let may_be_open = self.base.contains(&picture) && !frames.contains_key(&(picture, LAYERS - 1));
+            // Where the sender has just offered it a place the next spatial layer may yet have entered. The last offer
+            // that came counts: a picture behind it may be lost, and of a keyframe its beginning.
+            let mut before = self.base.range(..picture).rev().take(2);
+            let was_offered = before.any(|before| self.reopened.contains(before));
+            let may_be_open = was_offered && self.base.contains(&picture);
+            let may_be_open = may_be_open && !frames.contains_key(&(picture, LAYERS - 1));
             assert!(picture == pair[1].0 || pair[0].1 || may_be_open, "no marker at the end of picture {picture}");
         }
         for (frame, (packets, references)) in &frames {
@@ -383,7 +405,7 @@ fn a_layer_that_refers_to_its_own_picture_enters_without_a_keyframe() {
         world.run(&Op::Layers { spatial: 2, temporal: 2 });
         // The request for a keyframe is on its way; the sender offers a place before.
         world.plis = world.net.clients[&world.publisher].plis().len();
-        for _ in 0..4 {
+        for _ in 0..8 {
             world.run(&Op::Picture { is_keyframe: false, reopens: true, lost: 0 });
         }
         assert_eq!(reached(&world), Some((2, 2)), "{:?}", world.stream);

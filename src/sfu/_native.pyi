@@ -320,8 +320,8 @@ class NetSim(_Commands):
     def poll_handshake(self) -> tuple[int, bytes] | None:
         """(client, DTLS datagram of the server)"""
     def publish_audio(self, client: int, mid: str, numbers: dict[str, int], ssrc: int) -> None:
-        """Opus. ``numbers``: payload types ``opus``, ``vp8``, ``vp8_rtx``; extension ids ``mid``, ``rid``,
-        ``repaired_rid``, ``transport_cc``, ``audio_level``.
+        """Opus. ``numbers``: payload types ``opus``, ``video``, ``video_rtx``; extension ids ``mid``, ``rid``,
+        ``repaired_rid``, ``transport_cc``, ``audio_level``, ``dependency_descriptor``.
         """
     def publish_video(
         self,
@@ -332,6 +332,20 @@ class NetSim(_Commands):
     ) -> int:
         """VP8; its number among the client's cameras. An encoding: (rid, ssrc, rtx_ssrc, width, height, bit/s, frames a
         second, temporal layers: 1 or 3).
+        """
+    def publish_scalable(
+        self,
+        client: int,
+        mid: str,
+        numbers: dict[str, int],
+        mode: str,
+        ssrcs: tuple[int, int],
+        layers: Sequence[tuple[int, int, int]],
+        frame_rate: float,
+    ) -> int:
+        """One stream with up to three spatial layers and three temporal ones, L3T3 with three: ``vp9``, ``vp9_key``
+        (K-SVC) or ``av1``; its number among the client's cameras. ``ssrcs``: media, retransmissions. A layer: (width,
+        height, bit/s of it alone).
         """
     def set_encoding_active(self, client: int, video: int, encoding: int, active: bool) -> None: ...
     def expect(self, client: int, streams: Sequence[tuple[int, int | None]], transport_cc: int) -> None:

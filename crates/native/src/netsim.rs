@@ -10,7 +10,10 @@ use sfu_netsim::bottleneck::TcpOptions;
 use sfu_netsim::codel::CodelOptions;
 use sfu_netsim::link::LinkOptions;
 use sfu_netsim::loss::LossModel;
-use sfu_netsim::publisher::{EncoderOptions, EncodingOptions, Numbers};
+use sfu_netsim::publisher::{
+    CodingOptions, EncoderOptions, EncodingOptions, Mode, Numbers, ScalableOptions, SpatialLayer, StreamNames,
+    Vp8Options,
+};
 use sfu_netsim::queue::{Discipline, QueueOptions};
 use sfu_netsim::random::Random;
 use sfu_netsim::tcp::Algorithm;
@@ -25,6 +28,8 @@ use crate::error::value_error;
 const START: Time = Time(1_000_000);
 /// (rid, SSRC, SSRC of retransmissions, width, height, bit/s, frames a second, temporal layers)
 type PyVideoEncoding = (Option<String>, u32, u32, u16, u16, u64, f64, u8);
+/// (width, height, bit/s)
+type PySpatialLayer = (u16, u16, u64);
 
 /// A link as Python describes it, times in microseconds from the beginning.
 #[derive(FromPyObject)]
@@ -83,26 +88,28 @@ fn tcp((algorithm, start, stop, return_delay): PyTcp) -> PyResult<TcpOptions> {
 #[pyo3(from_item_all)]
 struct PyNumbers {
     opus: u8,
-    vp8: u8,
-    vp8_rtx: u8,
+    video: u8,
+    video_rtx: u8,
     mid: u8,
     rid: u8,
     repaired_rid: u8,
     transport_cc: u8,
     audio_level: u8,
+    dependency_descriptor: u8,
 }
 
 impl From<PyNumbers> for Numbers {
     fn from(it: PyNumbers) -> Self {
         Self {
             opus_pt: it.opus,
-            vp8_pt: it.vp8,
-            vp8_rtx_pt: it.vp8_rtx,
+            video_pt: it.video,
+            video_rtx_pt: it.video_rtx,
             mid: it.mid,
             rid: it.rid,
             repaired_rid: it.repaired_rid,
             transport_cc: it.transport_cc,
             audio_level: it.audio_level,
+            dependency_descriptor: it.dependency_descriptor,
         }
     }
 }
@@ -113,7 +120,29 @@ fn video_encoding(encoding: PyVideoEncoding) -> PyResult<EncodingOptions> {
         return Err(value_error("1 or 3 temporal layers, 1 to 120 frames a second"));
     }
     let encoder = EncoderOptions { bps, frame_rate, temporal_layers };
-    Ok(EncodingOptions { ssrc, rtx_ssrc, rid, width, height, encoder })
+    let coding = CodingOptions::Vp8(Vp8Options { width, height, encoder });
+    Ok(EncodingOptions { names: StreamNames { ssrc, rtx_ssrc, rid }, coding })
+}
+
+fn scalable_encoding(
+    mode: &str,
+    (ssrc, rtx_ssrc): (u32, u32),
+    layers: &[PySpatialLayer],
+    frame_rate: f64,
+) -> PyResult<EncodingOptions> {
+    let mode = match mode {
+        "vp9" => Mode::Vp9 { is_keyed: false },
+        "vp9_key" => Mode::Vp9 { is_keyed: true },
+        "av1" => Mode::Av1,
+        other => return Err(value_error(format!("mode is {other:?}, accepted are vp9, vp9_key, av1"))),
+    };
+    let are_sizes = layers.iter().all(|&(width, height, _)| width > 0 && height > 0);
+    if !(1..=3).contains(&layers.len()) || !are_sizes || !(1.0..=120.0).contains(&frame_rate) {
+        return Err(value_error("1 to 3 spatial layers of some size, 1 to 120 frames a second"));
+    }
+    let layers = layers.iter().map(|&(width, height, bps)| SpatialLayer { width, height, bps }).collect();
+    let coding = CodingOptions::Scalable(ScalableOptions { mode, frame_rate, layers });
+    Ok(EncodingOptions { names: StreamNames { ssrc, rtx_ssrc, rid: None }, coding })
 }
 
 #[pyclass(module = "sfu._native", extends = Commands, frozen)]
@@ -213,7 +242,22 @@ impl NetSim {
         encodings: Vec<PyVideoEncoding>,
     ) -> PyResult<usize> {
         let encodings = encodings.into_iter().map(video_encoding).collect::<PyResult<Vec<_>>>()?;
-        Self::with_client(&slf, client, |client, now| client.publish_video(mid, numbers.into(), encodings, now))
+        Self::with_client(&slf, client, |client, now| client.publish_video(&mid, numbers.into(), encodings, now))
+    }
+
+    #[allow(clippy::too_many_arguments)] // what the stub describes
+    fn publish_scalable(
+        slf: PyRef<'_, Self>,
+        client: usize,
+        mid: String,
+        numbers: PyNumbers,
+        mode: &str,
+        ssrcs: (u32, u32),
+        layers: Vec<PySpatialLayer>,
+        frame_rate: f64,
+    ) -> PyResult<usize> {
+        let encodings = vec![scalable_encoding(mode, ssrcs, &layers, frame_rate)?];
+        Self::with_client(&slf, client, |client, now| client.publish_video(&mid, numbers.into(), encodings, now))
     }
 
     fn set_encoding_active(

@@ -1,5 +1,6 @@
 //! How large the frames of a real-time encoder are: temporal layers, keyframes, noise, and a rate that it keeps.
 
+use super::sizes::{Sizes, noise};
 use crate::random::Random;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,11 +28,6 @@ pub struct Frame {
 const THREE_LAYERS: [(u8, f64); 4] = [(0, 1.6), (2, 0.8), (1, 0.8), (2, 0.8)];
 /// A keyframe takes so many mean frames; the encoder's buffer allows no more.
 const KEYFRAME_MEANS: (f64, f64) = (5.0, 8.0);
-/// Deviation of a frame's size from its mean, of the natural logarithm.
-const SPREAD: f64 = 0.2;
-/// Share by which frames shrink while the encoder has spent too much.
-const REPAYMENT: f64 = 0.25;
-const MIN_FRAME: usize = 60;
 
 #[derive(Clone, Debug)]
 pub struct Encoder {
@@ -42,14 +38,14 @@ pub struct Encoder {
     place: usize,
     last_base: u32,
     last_middle: u32,
-    /// Bytes spent above the rate.
-    debt: f64,
+    sizes: Sizes,
     is_keyframe_wanted: bool,
 }
 
 impl Encoder {
     pub fn new(options: EncoderOptions, random: Random) -> Self {
-        Self { options, random, number: 0, place: 0, last_base: 0, last_middle: 0, debt: 0.0, is_keyframe_wanted: true }
+        let sizes = Sizes::new(options.bps, options.frame_rate);
+        Self { options, random, number: 0, place: 0, last_base: 0, last_middle: 0, sizes, is_keyframe_wanted: true }
     }
 
     pub fn options(&self) -> EncoderOptions {
@@ -81,19 +77,12 @@ impl Encoder {
     }
 
     fn size(&mut self, is_keyframe: bool, weight: f64) -> usize {
-        let mean = self.options.bps as f64 / 8.0 / self.options.frame_rate;
-        // A log-normal variable has the mean 1 when it is shifted by half its variance.
-        let noise = (SPREAD * self.random.normal() - SPREAD * SPREAD / 2.0).exp();
-        let wanted = if is_keyframe {
-            mean * self.random.between(KEYFRAME_MEANS.0, KEYFRAME_MEANS.1)
+        let noise = noise(&mut self.random);
+        if is_keyframe {
+            self.sizes.keyframe(self.random.between(KEYFRAME_MEANS.0, KEYFRAME_MEANS.1))
         } else {
-            let repayment = (self.debt / (4.0 * mean)).clamp(-REPAYMENT, REPAYMENT);
-            mean * weight * noise * (1.0 - repayment)
-        };
-        let bytes = (wanted as usize).max(MIN_FRAME);
-        let share = if is_keyframe { 1.0 } else { weight };
-        self.debt += bytes as f64 - mean * share;
-        bytes
+            self.sizes.delta(weight, noise)
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Packets to frames: a frame is whole when all from its first packet to the marker have come.
+//! Packets to frames: a frame is whole when all from its first packet to its last have come: to the marker, or the end
+//! that a spatial layer's frame has of its own.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,8 @@ pub struct AssembledFrame {
     pub mark: Mark,
     pub complete: Time,
     pub was_retransmitted: bool,
+    /// Its last packet has the marker.
+    pub ends_picture: bool,
 }
 
 #[derive(Debug, Default)]
@@ -61,8 +64,9 @@ impl Assembler {
             slot.is_used = true;
             was_retransmitted |= slot.was_retransmitted;
         }
-        let mark = self.slots.get(&last_seq)?.mark?;
-        Some(AssembledFrame { first_seq, last_seq, rtp_ts, mark, complete: now, was_retransmitted })
+        let last = self.slots.get(&last_seq)?;
+        let (mark, ends_picture) = (last.mark?, last.marker);
+        Some(AssembledFrame { first_seq, last_seq, rtp_ts, mark, complete: now, was_retransmitted, ends_picture })
     }
 
     fn find_first(&self, from: u64) -> Option<u64> {
@@ -81,7 +85,7 @@ impl Assembler {
         let mut seq = from;
         loop {
             let slot = self.slots.get(&seq).filter(|slot| slot.rtp_ts == rtp_ts && slot.mark.is_some())?;
-            if slot.marker {
+            if slot.marker || slot.mark.is_some_and(|mark| mark.is_layer && mark.packet + 1 == mark.packets) {
                 return Some(seq);
             }
             seq += 1;
@@ -102,7 +106,7 @@ mod tests {
 
     fn mark(frame: u32, packet: u16, packets: u16) -> Mark {
         let depends_on = frame.checked_sub(1);
-        Mark { publisher: 1, encoding: 0, tid: 0, frame, depends_on, packet, packets, captured_us: 0 }
+        Mark { frame, depends_on, packet, packets, ..Mark::of_picture(1, 0, Time(0)) }
     }
 
     #[test]
@@ -114,6 +118,17 @@ mod tests {
         assert_eq!((frame.first_seq, frame.last_seq, frame.complete), (10, 12, Time(3)));
         assert!(frame.was_retransmitted);
         assert_eq!(assembler.on_packet(Time(4), 11, 90, false, Some(mark(4, 1, 3)), false), None, "a duplicate");
+    }
+
+    #[test]
+    fn frames_of_spatial_layers_end_without_a_marker() {
+        let mut assembler = Assembler::default();
+        let layer = |packet| Mark { is_layer: true, ..mark(4, packet, 2) };
+        assert_eq!(assembler.on_packet(Time(1), 10, 90, false, Some(layer(0)), false), None);
+        let frame = assembler.on_packet(Time(2), 11, 90, false, Some(layer(1)), false).expect("whole");
+        assert!(!frame.ends_picture && frame.last_seq == 11);
+        let upper = Mark { encoding: 1, is_layer: true, ..mark(4, 0, 1) };
+        assert!(assembler.on_packet(Time(3), 12, 90, true, Some(upper), false).expect("whole").ends_picture);
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use sfu_core::time::{Micros, Time};
 
-use super::assembler::{AssembledFrame, Assembler};
+use super::assembler::Assembler;
 use super::freeze::{FreezeCounts, FreezeObserver};
 use super::nack::NackList;
+use super::pictures::{Picture, Pictures};
 use super::playout::Playout;
 use super::reception::Reception;
 use crate::mark::Mark;
@@ -39,15 +40,16 @@ pub struct VideoStream {
     pub reception: Reception,
     nacks: NackList,
     assembler: Assembler,
+    pictures: Pictures,
     playout: Playout,
     observer: FreezeObserver,
-    /// Whole frames with the time they are to be shown, by first number.
-    waiting: BTreeMap<u64, (AssembledFrame, Time)>,
+    /// Whole pictures with the time they are to be shown, by first number.
+    waiting: BTreeMap<u64, (Picture, Time)>,
     decoded: HashSet<FrameId>,
     decoded_order: VecDeque<FrameId>,
     last_decoded: Option<u64>,
     recent: VecDeque<(Time, Mark)>,
-    /// The first frame in order that can be decoded, and when it is to be shown.
+    /// The first picture in order that can be decoded, and when it is to be shown.
     next: Option<(u64, Time)>,
     last_packet: Option<Time>,
     /// Since when nothing could be decoded.
@@ -70,6 +72,7 @@ impl VideoStream {
             reception: Reception::default(),
             nacks: NackList::new(start),
             assembler: Assembler::default(),
+            pictures: Pictures::default(),
             playout: Playout::default(),
             observer: FreezeObserver::default(),
             waiting: BTreeMap::new(),
@@ -108,19 +111,25 @@ impl VideoStream {
         let VideoPacket { rtp_ts, marker, mark, was_retransmitted, .. } = *packet;
         if let Some(frame) = self.assembler.on_packet(now, ext_seq, rtp_ts, marker, mark, was_retransmitted)
             && self.last_decoded.is_none_or(|last| frame.first_seq > last)
+            && let Some(picture) = self.pictures.on_frame(frame)
         {
-            let show = self.playout.schedule(now, frame.rtp_ts, frame.was_retransmitted);
-            self.waiting.insert(frame.first_seq, (frame, show));
+            let show = self.playout.schedule(now, frame.rtp_ts, picture.was_retransmitted());
+            self.waiting.insert(picture.first_seq(), (picture, show));
             self.next = self.find_next();
         }
     }
 
     fn find_next(&self) -> Option<(u64, Time)> {
-        let can_decode = |frame: &AssembledFrame| match frame.mark.depends_on {
-            None => true,
-            Some(reference) => self.decoded.contains(&(frame.mark.publisher, frame.mark.encoding, reference)),
+        let has = |mark: &Mark, sid, frame| self.decoded.contains(&(mark.publisher, sid, frame));
+        let is_in = |picture: &Picture, sid| picture.frames.iter().any(|frame| frame.mark.encoding == sid);
+        let can_decode = |picture: &Picture| {
+            picture.frames.iter().all(|frame| {
+                let (mark, sid) = (&frame.mark, frame.mark.encoding);
+                let has_former = mark.depends_on.is_none_or(|reference| has(mark, sid, reference));
+                has_former && (!mark.needs_lower || sid.checked_sub(1).is_some_and(|lower| is_in(picture, lower)))
+            })
         };
-        self.waiting.iter().find(|(_, (frame, _))| can_decode(frame)).map(|(&seq, &(_, show))| (seq, show))
+        self.waiting.iter().find(|(_, (picture, _))| can_decode(picture)).map(|(&seq, &(_, show))| (seq, show))
     }
 
     pub fn next_timeout(&self) -> Option<Time> {
@@ -152,13 +161,25 @@ impl VideoStream {
     }
 
     fn show(&mut self, now: Time, seq: u64, due: Time) {
-        let Some((frame, _)) = self.waiting.remove(&seq) else { return };
+        let Some((picture, _)) = self.waiting.remove(&seq) else { return };
         // Older ones cannot be decoded any more.
         self.waiting = self.waiting.split_off(&seq);
-        self.nacks.forget_before(frame.last_seq);
-        self.last_decoded = Some(frame.last_seq);
+        self.nacks.forget_before(picture.last_seq());
+        self.pictures.forget_before(picture.last_seq());
+        self.last_decoded = Some(picture.last_seq());
         self.standing_since = now;
-        let id = (frame.mark.publisher, frame.mark.encoding, frame.mark.frame);
+        picture.frames.iter().for_each(|frame| self.note_decoded(&frame.mark));
+        self.next = self.find_next();
+        self.playout.was_late(now.since(due));
+        self.observer.on_shown(now);
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.extend(picture.mark().map(|mark| (now, mark)));
+    }
+
+    fn note_decoded(&mut self, mark: &Mark) {
+        let id = (mark.publisher, mark.encoding, mark.frame);
         if self.decoded.insert(id) {
             self.decoded_order.push_back(id);
         }
@@ -167,13 +188,6 @@ impl VideoStream {
         {
             self.decoded.remove(&oldest);
         }
-        self.next = self.find_next();
-        self.playout.was_late(now.since(due));
-        self.observer.on_shown(now);
-        if self.recent.len() == RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((now, frame.mark));
     }
 
     /// The user was told that there is no picture now, or that there will be one again.

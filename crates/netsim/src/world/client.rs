@@ -107,7 +107,7 @@ impl Client {
 
     pub fn publish_video(
         &mut self,
-        mid: String,
+        mid: &str,
         numbers: Numbers,
         encodings: Vec<crate::publisher::EncodingOptions>,
         now: Time,

@@ -1,83 +1,46 @@
-"""The cases of the scoreboard: a scenario for each seed, the figures taken from it, and what they must be."""
+"""The cases of the scoreboard."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
-from sfu.bench.network.figures import Course, jain
-from sfu.bench.network.fit import fitting_bps
-from sfu.bench.network.scenario import MBPS, Download, Link, Scenario, watch
-from sfu.bench.network.stage import Notice, lte_rates
+from sfu.bench.network.case import Case, Figure, Played
+from sfu.bench.network.figures import jain
+from sfu.bench.network.fit import SCALABLE, SIMULCAST, fitting_bps
+from sfu.bench.network.scenario import MBPS, Download, Link, Scalability, Scenario, watch
+from sfu.bench.network.stage import lte_rates
 
 JOIN_S = 3.0
 FULL = (2, 2)
 """The best encoding of a camera of 720p, 2.5 Mbit/s, with all its frames."""
 
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """What a run gave: the courses of those who are judged, what they were told, what downloads beside them got."""
-
-    scenario: Scenario
-    courses: tuple[Course, ...]
-    notices: tuple[Notice, ...]
-    tcp_bytes: tuple[int, ...]
-
-    @property
-    def course(self) -> Course:
-        """Of the first who is judged."""
-        return self.courses[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One row of the scoreboard. ``limit``: the worst that its median over seeds may be; None: for information."""
-
-    name: str
-    unit: str
-    take: Callable[[Played], float]
-    limit: float | None = None
-    at_least: bool = False
-    """The limit is a lower one."""
-    meanwhile: float | None = None
-    """What it is held to as long as the limit is not reached, so that it does not get worse."""
-
-    def reaches(self, value: float, limit: float | None) -> bool:
-        """Whether a median is as good as ``limit``."""
-        return limit is None or (value >= limit if self.at_least else value <= limit)
-
-    def holds(self, value: float) -> bool:
-        """Whether a median is as good as it is held to."""
-        return self.reaches(value, self.held_to)
-
-    @property
-    def held_to(self) -> float | None:
-        """The bound that fails."""
-        return self.limit if self.meanwhile is None else self.meanwhile
-
-    @property
-    def bound(self) -> str:
-        """As text."""
-        return "" if self.limit is None else f"{'≥' if self.at_least else '≤'} {self.limit:g} {self.unit}".rstrip()
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """``scenario`` makes the run for a seed."""
-
-    name: str
-    title: str
-    scenario: Callable[[int], Scenario]
-    figures: tuple[Figure, ...]
+Coding = Callable[[int], Scalability | None]
+"""How the cameras of a run with this seed are coded."""
 
 
 def _rtt(seed: int) -> float:
     """One way, ms: about 25, so that seeds differ in more than frames."""
     return random.Random(seed).uniform(20.0, 30.0)  # noqa: S311 - a simulation's dice
+
+
+def _simulcast(_seed: int) -> None:
+    """VP8 in three encodings."""
+
+
+def _keyed(_seed: int) -> Scalability:
+    return "vp9_key"
+
+
+def _full(seed: int) -> Scalability:
+    """All layers of a picture refer to the ones below: told by VP9's own descriptor or by AV1's."""
+    return "vp9" if seed % 2 else "av1"
+
+
+def _either(seed: int) -> Scalability:
+    return _keyed(seed) if seed % 2 else _full(seed // 2)
 
 
 def _steady(bps: int, **how: float) -> Callable[[int], Link]:
@@ -88,31 +51,36 @@ def _start(seed: int) -> Scenario:
     return watch(_steady(5 * MBPS)(seed), JOIN_S + 12)
 
 
-def _step(before: int, after: int, publishers: int) -> Callable[[int], Scenario]:
+def _step(before: int, after: int, publishers: int, coding: Coding) -> Callable[[int], Scenario]:
     def scenario(seed: int) -> Scenario:
         link = Link(((0.0, before), (25.0, after)), delay_ms=_rtt(seed))
-        return watch(link, 45.0, publishers=publishers)
+        return watch(link, 45.0, publishers=publishers, scalability=coding(seed))
 
     return scenario
 
 
-def _gallery(link: Callable[[int], Link], length_s: float = 60.0) -> Callable[[int], Scenario]:
+def _gallery(link: Callable[[int], Link], coding: Coding = _simulcast) -> Callable[[int], Scenario]:
     """One to six cameras, by seed: how much of a link steps of encodings fill depends on how many there are."""
-    return lambda seed: watch(link(seed), length_s, publishers=1 + seed % 6, tile=(1280, 720))
+    return lambda seed: watch(link(seed), 60.0, publishers=1 + seed % 6, tile=(1280, 720), scalability=coding(seed))
 
 
 def _fills(played: Played) -> float:
     """What is sent, of what the layers of this gallery would take of the whole link."""
     link = played.scenario.downlinks[0]
     capacity = link.rates[0][1]
-    cameras = sum(bool(person.camera) for person in played.scenario.people)
-    room = fitting_bps(int(capacity * (1 - link.loss)), cameras) / (1 - link.loss)
+    cameras = [person for person in played.scenario.people if person.camera]
+    ladder = SIMULCAST if cameras[0].scalability is None else SCALABLE
+    room = fitting_bps(int(capacity * (1 - link.loss)), len(cameras), ladder) / (1 - link.loss)
     return played.course.used(25.0, 60.0) * capacity / room
 
 
-def _square(seed: int) -> Scenario:
+def _square(coding: Coding) -> Callable[[int], Scenario]:
     rates = [(start + at, bps) for start in (0.0, 30.0, 60.0) for at, bps in ((0.0, 4 * MBPS), (20.0, MBPS))]
-    return watch(Link(tuple(rates), delay_ms=_rtt(seed)), 90.0)
+    return lambda seed: watch(Link(tuple(rates), delay_ms=_rtt(seed)), 90.0, scalability=coding(seed))
+
+
+def _lossy(coding: Coding) -> Callable[[int], Scenario]:
+    return lambda seed: watch(Link.steady(5 * MBPS, delay_ms=25.0, loss=0.1), 303.0, scalability=coding(seed))
 
 
 def _lte(seed: int) -> Scenario:
@@ -170,6 +138,57 @@ FREEZE = Figure("longest freeze", "ms", lambda it: it.course.longest_freeze_ms)
 FULL_SHARE = Figure("full picture, share of the time", "", _full_share, at_least=True)
 QUEUE_P95 = Figure("queue, 95 % of the time below", "ms", lambda it: it.course.queue(0.95, 25.0, 60.0))
 
+UP = (Figure("80 % used after", "s", lambda it: it.course.reaches(4 * MBPS, 25.0, span=10), 5.0),)
+STEADY = (
+    USED,
+    Figure("used, of what the layers can take", "", _fills, 0.9, at_least=True),
+    ESTIMATED,
+    SWITCHES,
+    STANDING,
+    QUEUE_P95,
+)
+LOSSY = (
+    Figure("longest freeze", "ms", lambda it: it.course.longest_freeze_ms, 200.0),
+    Figure("freezes", "", lambda it: float(it.course.freezes)),
+)
+
+
+def _down(held_peak_ms: float | None = None) -> tuple[Figure, ...]:
+    return (
+        Figure(
+            "sends 85 % of the capacity after",
+            "s",
+            lambda it: it.course.stays_below(it.course.sent_bps, 850_000, 25.0),
+            1.0,
+        ),
+        Figure("queue peak", "ms", lambda it: it.course.queue(1.0, 25.0, 30.0), 200.0, meanwhile=held_peak_ms),
+        Figure("drained after", "s", lambda it: it.course.stays_below(it.course.queue_ms, 30.0, 25.2), 1.5),
+    )
+
+
+def _squares(held_freeze_ms: float | None = None) -> tuple[Figure, ...]:
+    return (
+        Figure("longest freeze", "ms", lambda it: it.course.longest_freeze_ms, 500.0, meanwhile=held_freeze_ms),
+        Figure("audio interruptions of 150 ms", "", lambda it: float(it.course.audio_interruptions), 0.0),
+        Figure("longest audio gap", "ms", lambda it: it.course.longest_audio_gap_ms),
+    )
+
+
+def _scalable(name: str, title: str, coding: Coding) -> tuple[Case, ...]:
+    """The cases in which it matters how cameras are coded, with spatial layers in one stream."""
+    return (
+        Case(f"{name}-down", f"5 -> 1 Mbit/s, {title}", _step(5 * MBPS, MBPS, 1, coding), _down()),
+        Case(f"{name}-up", f"1 -> 5 Mbit/s, {title}", _step(MBPS, 5 * MBPS, 3, coding), UP),
+        Case(
+            f"{name}-steady",
+            f"steady 800 kbit/s, 1 to 6 cameras, {title}",
+            _gallery(_steady(800_000), coding),
+            (*STEADY, FREEZE),
+        ),
+        Case(f"{name}-square", f"4 <-> 1 Mbit/s, 20 s / 10 s, {title}", _square(coding), _squares()),
+    )
+
+
 CASES: Sequence[Case] = (
     Case(
         "start",
@@ -177,40 +196,9 @@ CASES: Sequence[Case] = (
         _start,
         (Figure("2.5 Mbit/s used (full picture shown) after", "s", lambda it: it.course.shows(FULL, JOIN_S), 1.5),),
     ),
-    Case(
-        "down",
-        "5 -> 1 Mbit/s",
-        _step(5 * MBPS, MBPS, 1),
-        (
-            Figure(
-                "sends 85 % of the capacity after",
-                "s",
-                lambda it: it.course.stays_below(it.course.sent_bps, 850_000, 25.0),
-                1.0,
-            ),
-            Figure("queue peak", "ms", lambda it: it.course.queue(1.0, 25.0, 30.0), 200.0, meanwhile=215.0),
-            Figure("drained after", "s", lambda it: it.course.stays_below(it.course.queue_ms, 30.0, 25.2), 1.5),
-        ),
-    ),
-    Case(
-        "up",
-        "1 -> 5 Mbit/s",
-        _step(MBPS, 5 * MBPS, 3),
-        (Figure("80 % used after", "s", lambda it: it.course.reaches(4 * MBPS, 25.0, span=10), 5.0),),
-    ),
-    Case(
-        "steady-800k",
-        "steady 800 kbit/s, 1 to 6 cameras",
-        _gallery(_steady(800_000)),
-        (
-            USED,
-            Figure("used, of what the layers can take", "", _fills, 0.9, at_least=True),
-            ESTIMATED,
-            SWITCHES,
-            STANDING,
-            QUEUE_P95,
-        ),
-    ),
+    Case("down", "5 -> 1 Mbit/s", _step(5 * MBPS, MBPS, 1, _simulcast), _down(held_peak_ms=215.0)),
+    Case("up", "1 -> 5 Mbit/s", _step(MBPS, 5 * MBPS, 3, _simulcast), UP),
+    Case("steady-800k", "steady 800 kbit/s, 1 to 6 cameras", _gallery(_steady(800_000)), STEADY),
     Case(
         "loss-2",
         "steady 3 Mbit/s, 2 % random loss, 1 to 6 cameras",
@@ -222,25 +210,8 @@ CASES: Sequence[Case] = (
             SWITCHES,
         ),
     ),
-    Case(
-        "loss-10",
-        "10 % random loss, 50 ms RTT, 5 min",
-        lambda _: watch(Link.steady(5 * MBPS, delay_ms=25.0, loss=0.1), 303.0),
-        (
-            Figure("longest freeze", "ms", lambda it: it.course.longest_freeze_ms, 200.0),
-            Figure("freezes", "", lambda it: float(it.course.freezes)),
-        ),
-    ),
-    Case(
-        "square",
-        "4 <-> 1 Mbit/s, 20 s / 10 s",
-        _square,
-        (
-            Figure("longest freeze", "ms", lambda it: it.course.longest_freeze_ms, 500.0, meanwhile=300.0),
-            Figure("audio interruptions of 150 ms", "", lambda it: float(it.course.audio_interruptions), 0.0),
-            Figure("longest audio gap", "ms", lambda it: it.course.longest_audio_gap_ms),
-        ),
-    ),
+    Case("loss-10", "10 % random loss, 50 ms RTT, 5 min", _lossy(_simulcast), LOSSY),
+    Case("square", "4 <-> 1 Mbit/s, 20 s / 10 s", _square(_simulcast), _squares(held_freeze_ms=300.0)),
     Case(
         "lte",
         "LTE-like, outages of 2 s",
@@ -304,4 +275,7 @@ CASES: Sequence[Case] = (
         lambda seed: watch(_steady(5 * MBPS, reorder=0.02, reorder_ms=10.0, jitter_ms=10.0)(seed), 60.0),
         (FREEZE, FULL_SHARE),
     ),
+    *_scalable("k-svc", "K-SVC (VP9 L3T3_KEY)", _keyed),
+    *_scalable("svc", "SVC (VP9 and AV1 L3T3)", _full),
+    Case("svc-loss-10", "10 % random loss, 50 ms RTT, 5 min, K-SVC or SVC", _lossy(_either), LOSSY),
 )

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sfu.bench.network.cases import CASES, Case, Figure, Played
+from sfu.bench.network.case import Case, Figure, Played
+from sfu.bench.network.cases import CASES
 from sfu.bench.network.figures import Course, quantile
 from sfu.bench.network.scenario import Scenario
 from sfu.bench.network.stage import Stage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 MBPS = 1_000_000
 
@@ -51,7 +51,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """One of a camera's encodings."""
+    """One of a camera's encodings, or one spatial layer of its only one: then ``bps`` is of the layer alone."""
 
     rid: str
     width: int
@@ -66,12 +66,24 @@ CAMERA_720P = (
 )
 """What libwebrtc gives the encodings of 720p (``kSimulcastFormats``)."""
 
+SCALABLE_720P = (
+    Encoding("", 320, 180, 142_000),
+    Encoding("", 640, 360, 418_000),
+    Encoding("", 1280, 720, 1_524_000),
+)
+"""What libwebrtc gives the spatial layers of 720p at most (``ConfigureSvcNormalVideo``): 2.1 Mbit/s in all."""
+
+Scalability = Literal["vp9", "vp9_key", "av1"]
+"""L3T3 of VP9 and AV1; ``vp9_key``: L3T3_KEY, whose layers refer to the ones below in keyframes alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
     """A participant. ``tile``: how large it shows each of the others, pixels; None: watches nobody."""
 
     camera: tuple[Encoding, ...] = ()
+    scalability: Scalability | None = None
+    """``camera`` are spatial layers of one stream; None: simulcast encodings of VP8."""
     microphone: bool = False
     tile: tuple[int, int] | None = None
     downlink: int = 0
@@ -119,11 +131,16 @@ def watch(
     joins_s: float = 3.0,
     watchers: int = 1,
     downloads: tuple[Download, ...] = (),
+    scalability: Scalability | None = None,
 ) -> Scenario:
     """``publishers`` cameras, of whom the first also speaks, watched over one link. The watchers join once the
     publishers' rates are known.
     """
-    senders = tuple(Person(camera=CAMERA_720P, microphone=number == 0, downlink=1) for number in range(publishers))
+    camera = CAMERA_720P if scalability is None else SCALABLE_720P
+    senders = tuple(
+        Person(camera=camera, scalability=scalability, microphone=number == 0, downlink=1)
+        for number in range(publishers)
+    )
     viewers = tuple(Person(tile=tile, downlink=0, joins_s=joins_s) for _ in range(watchers))
     return Scenario(
         length_s=length_s,

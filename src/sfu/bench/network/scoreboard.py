@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sfu.bench.network.cases import Played
+from sfu.bench.network.case import Played
 from sfu.bench.network.runner import Board, Row
 from sfu.bench.svg import Axis, Chart, render
 

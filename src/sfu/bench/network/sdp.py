@@ -35,8 +35,10 @@ def attribute(sdp: str, name: str) -> str:
     raise KeyError(name)
 
 
-def answer(offer: str, client: ClientSide, sending: Collection[str]) -> str:
-    """Sends on the mids of ``sending`` where the offer receives; receives wherever it sends."""
+def answer(offer: str, client: ClientSide, sending: Collection[str], *, simulcast: bool = True) -> str:
+    """Sends on the mids of ``sending`` where the offer receives, in all encodings that it offers with ``simulcast``;
+    receives wherever it sends.
+    """
     head, *sections = _sections(offer)
     lines = [line for line in head if not line.startswith(("a=ice-", "a=fingerprint", "a=setup"))]
     for section in sections:
@@ -44,7 +46,7 @@ def answer(offer: str, client: ClientSide, sending: Collection[str]) -> str:
         sends = mid in sending
         lines.append(" ".join(["m=" + section[0].split(" ")[0].removeprefix("m="), "9", *section[0].split(" ")[2:]]))
         for line in section[1:]:
-            if line.startswith(_OURS) or (line.startswith(("a=rid", "a=simulcast")) and not sends):
+            if line.startswith(_OURS) or (line.startswith(("a=rid", "a=simulcast")) and not (sends and simulcast)):
                 continue
             lines.append(_turned(line, sends=sends))
         lines += [

@@ -9,7 +9,7 @@ from typing import Any
 
 from sfu._native import NetSim, lte_trace
 from sfu.bench.network.clock import VirtualClock
-from sfu.bench.network.scenario import Person, Scenario
+from sfu.bench.network.scenario import Person, Scalability, Scenario
 from sfu.bench.network.sdp import ClientSide, answer, attribute, receiving
 from sfu.conference import Conference, ConferenceOptions
 from sfu.conference.attendee import Attendee
@@ -20,21 +20,32 @@ from sfu.dtls.certificate import Certificate
 from sfu.dtls.session import DtlsConnected, DtlsHandshake
 from sfu.media.engine import Engine, EngineOptions
 from sfu.media.shard import Address
-from sfu.rtp.codecs import ExtensionKind
-from sfu.sdp.formats import EXTENSION_IDS
+from sfu.rtp.codecs import CodecName, ExtensionKind
+from sfu.sdp.formats import EXTENSION_IDS, OFFERED
 
 SERVER: Address = ("192.0.2.1", 40_000)
 MICROPHONE, CAMERA = "0", "1"
 NUMBERS = {
     "opus": 111,
-    "vp8": 96,
-    "vp8_rtx": 97,
     "mid": EXTENSION_IDS[ExtensionKind.MID],
     "rid": EXTENSION_IDS[ExtensionKind.RID],
     "repaired_rid": EXTENSION_IDS[ExtensionKind.REPAIRED_RID],
     "transport_cc": EXTENSION_IDS[ExtensionKind.TRANSPORT_CC],
     "audio_level": EXTENSION_IDS[ExtensionKind.AUDIO_LEVEL],
+    "dependency_descriptor": EXTENSION_IDS[ExtensionKind.DEPENDENCY_DESCRIPTOR],
 }
+_PT_OF = {
+    codec: next(known.pt for known in OFFERED if known.codec.name is codec)
+    for codec in (CodecName.VP8, CodecName.VP9, CodecName.AV1)
+}
+_CODEC_OF = {None: CodecName.VP8, "vp9": CodecName.VP9, "vp9_key": CodecName.VP9, "av1": CodecName.AV1}
+
+
+def _numbers(scalability: Scalability | None) -> dict[str, int]:
+    pt = _PT_OF[_CODEC_OF[scalability]]
+    return {**NUMBERS, "video": pt, "video_rtx": pt + 1}
+
+
 VIEWER_UPLINK_BPS = 1_000_000
 """What a watcher sends itself decides how often libwebrtc sends feedback: every 50 ms from 218 kbit/s on."""
 
@@ -206,7 +217,8 @@ class Stage:
         seat.ssrc_of.update({line.mid: line.ssrc for line in lines})
         streams = [(line.ssrc, line.rtx_ssrc) for line in lines]
         self.sim.expect(seat.client, streams, NUMBERS["transport_cc"])
-        seat.attendee.answer(version, answer(sdp, side, sending))
+        simulcast = seat.person.scalability is None
+        seat.attendee.answer(version, answer(sdp, side, sending, simulcast=simulcast))
 
     def _hear(self, seat: _Seat, event: Event) -> None:
         match event:
@@ -216,8 +228,9 @@ class Stage:
                 self.notices.append(Notice(self.now_s, seat.index, mid, state, reason))
                 self.sim.announce(seat.client, seat.ssrc_of[mid], state == "paused")
             case EncodingsChanged(active=active) if seat.video is not None:
-                for place, encoding in enumerate(seat.person.camera):
-                    self.sim.set_encoding_active(seat.client, seat.video, place, active.get(encoding.rid, True))
+                rids = [encoding.rid for encoding in seat.person.camera] if seat.person.scalability is None else [""]
+                for place, rid in enumerate(rids):
+                    self.sim.set_encoding_active(seat.client, seat.video, place, active.get(rid, True))
             case _:
                 pass
 
@@ -255,27 +268,36 @@ class Stage:
         seat.is_secured = True
         base = 10_000 + 100 * seat.index
         if person.microphone:
-            self.sim.publish_audio(seat.client, MICROPHONE, NUMBERS, base)
+            self.sim.publish_audio(seat.client, MICROPHONE, _numbers(None), base)
         if person.camera:
-            encodings = [
-                (
-                    it.rid,
-                    base + 1 + 2 * n,
-                    base + 2 + 2 * n,
-                    it.width,
-                    it.height,
-                    it.bps,
-                    person.frame_rate,
-                    person.temporal_layers,
-                )
-                for n, it in enumerate(person.camera)
-            ]
-            seat.video = self.sim.publish_video(seat.client, CAMERA, NUMBERS, encodings)
+            seat.video = self._publish_video(seat.client, person, base + 1)
         if person.tile is not None:
             width, height = person.tile
             video = [place.mid for place in seat.attendee.slots.places if seat.attendee.slots.find(place.mid)]
             tiles = {mid: Tile(width, height) for mid in video if self._is_video(seat, mid)}
             seat.attendee.show(tiles, hidden=False)
+
+    def _publish_video(self, client: int, person: Person, ssrc: int) -> int:
+        numbers = _numbers(person.scalability)
+        if person.scalability is not None:
+            layers = [(it.width, it.height, it.bps) for it in person.camera]
+            return self.sim.publish_scalable(
+                client, CAMERA, numbers, person.scalability, (ssrc, ssrc + 1), layers, person.frame_rate
+            )
+        encodings = [
+            (
+                it.rid,
+                ssrc + 2 * n,
+                ssrc + 1 + 2 * n,
+                it.width,
+                it.height,
+                it.bps,
+                person.frame_rate,
+                person.temporal_layers,
+            )
+            for n, it in enumerate(person.camera)
+        ]
+        return self.sim.publish_video(client, CAMERA, numbers, encodings)
 
     @staticmethod
     def _is_video(seat: _Seat, mid: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sfu.bench.network.fit import AUDIO_BPS, WIRE, fitting_bps
+from sfu.bench.network.fit import AUDIO_BPS, SCALABLE, WIRE, fitting_bps
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,9 @@ def test_a_link_takes_the_steps_that_fit_in_the_order_of_the_policy(
     room_bps: int, cameras: int, kbps: list[int]
 ) -> None:
     assert fitting_bps(room_bps, cameras) == pytest.approx(AUDIO_BPS + sum(kbps) * 1_000 * WIRE, abs=5)
+
+
+def test_layers_of_a_scalable_stream_cost_what_their_packets_do() -> None:
+    # 560 kbit/s up to the middle size: 4.25 packets a picture with 97 bytes beside.
+    assert fitting_bps(800_000, 1, SCALABLE) == pytest.approx(AUDIO_BPS + 560_000 + 30 * 3.25 * 97 * 8, rel=0.01)
+    assert fitting_bps(800_000, 3, SCALABLE) == pytest.approx(AUDIO_BPS + 3 * (142_000 + 30 * 97 * 8 * 1.25), rel=0.01)

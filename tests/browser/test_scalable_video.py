@@ -116,6 +116,27 @@ async def test_sizes_that_nobody_watches_are_not_sent_until_somebody_does(
     assert await sender.page.evaluate(SENDER) == [{"rid": "", "active": True, "mode": mode, "scale": 1}]
 
 
+MORE_SLOTS = """__probe.sockets.at(-1).send(JSON.stringify({ type: "slots", id: 1_000_000, video: 8 }))"""
+SLOTS = """__probe.connection().getTransceivers().length"""
+"""Of which four are for what is sent, and three for sound."""
+
+
+async def test_a_later_offer_leaves_a_scalable_camera_as_it_is(new_person: NewPerson, server: RunningServer) -> None:
+    meeting_id = await server.create_meeting()
+    sender = await publisher(new_person, server, meeting_id, codec="VP9", mode="L2T3_KEY", size=(640, 360), fps=FPS)
+    ada = await watcher(new_person, server, meeting_id)
+    receiver = Receiver(ada)
+    await receiver.follow()
+    await receiver.shows(360, since=0, frames=FPS, within_s=40)
+    await sender.page.evaluate(MORE_SLOTS)
+    await until(lambda: sender.page.evaluate(SLOTS), "more slots", good=lambda count: count == 4 + 3 + 8)
+    await until(
+        lambda: sender.page.evaluate("__probe.connection().signalingState"), "answered", good=lambda it: it == "stable"
+    )
+    await receiver.shows(360, since=await receiver.now(), frames=2 * FPS)
+    assert await sender.page.evaluate(SENDER) == [{"rid": "", "active": True, "mode": "L2T3_KEY", "scale": 1}]
+
+
 REFUSED = """async (tries) => {
   const { Meeting } = await import("/web/sdk/sfu.js");
   const stream = await navigator.mediaDevices.getUserMedia({ video: true });

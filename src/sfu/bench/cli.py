@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 import typer
 
 from sfu.bench.network.cli import network
+from sfu.bench.speaker.cli import speaker
 
 if TYPE_CHECKING:
     from sfu.bench.session import Progress
@@ -28,6 +29,7 @@ EXIT_WRONG_USE = 2
 
 app = typer.Typer(no_args_is_help=True, help="Measure a server with real WebRTC clients on the wire.")
 app.command()(network)
+app.command()(speaker)
 
 
 class Srtp(StrEnum):

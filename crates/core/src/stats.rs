@@ -109,6 +109,8 @@ statistics! {
         /// Transport-wide feedback packets sent to publishers, received from subscribers.
         tx_transport_feedback: u64,
         rx_transport_feedback: u64,
+        /// Datagrams of it from subscribers whose network nobody estimates: not decrypted.
+        rx_feedback_unread: u64,
         rx_keyframes: u64,
         ice_selections: u64,
         consents_expired: u64,

@@ -6,8 +6,9 @@ use sfu_core::bwe::{BweOptions, Cause};
 use sfu_core::command::{Command, Kind};
 use sfu_core::event::Event;
 use sfu_core::ids::{ConsumerId, ProducerId, TransportId};
-use sfu_core::rtcp::{FeedbackFields, ReportBlock, write_transport_feedback};
+use sfu_core::rtcp::{FeedbackFields, Pli, ReportBlock, write_pli, write_transport_feedback};
 use sfu_core::rtp::seq::SeqUnwrapper;
+use sfu_core::srtp::SrtpProfile;
 use sfu_core::stats::TransportStats;
 use sfu_core::time::{Micros, Time};
 use sfu_core::wire::Writer;
@@ -262,4 +263,28 @@ fn an_encoding_that_starts_and_one_that_says_goodbye_are_told() {
         })
         .collect();
     assert_eq!(told, [true, false]);
+}
+
+#[test]
+fn feedback_that_nobody_needs_is_not_decrypted_and_what_comes_with_it_is_read() {
+    for profile in [SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmHmacSha1_80] {
+        let mut net = Net::new(3);
+        net.profile = profile;
+        let (publisher, subscriber) = (net.join(1), net.join(2));
+        net.produce(1, publisher, Kind::Video, "v", single(1_000));
+        net.consume(7, subscriber, Kind::Video, ProducerId(1));
+        let media_ssrc = net.consumer(ConsumerId(7)).ssrc;
+        for (asks_for_a_keyframe, expected) in [(false, (1, 0, 0)), (true, (1, 1, 1))] {
+            net.control(subscriber, |writer| {
+                let fields = FeedbackFields { sender_ssrc: 1, media_ssrc: 70, feedback_count: 0 };
+                write_transport_feedback(writer, fields, 1, &[(1, 1_000_000), (2, 1_001_000)]).expect("room");
+                if asks_for_a_keyframe {
+                    write_pli(writer, Pli { sender_ssrc: 1, media_ssrc }).expect("room");
+                }
+            });
+            let counters = net.shard.snapshot(net.now).counters;
+            let read = (counters.rx_feedback_unread, counters.rx_rtcp, counters.rx_plis);
+            assert_eq!(read, expected, "{profile:?}");
+        }
+    }
 }

@@ -9,12 +9,14 @@ use crate::ingress::clock::us_to_ntp;
 use crate::ingress::producer::Producer;
 use crate::ingress::receive::srtp_drop;
 use crate::outbox::Outbox;
-use crate::rtcp::{Compound, Nack, Packet, Remb, ReportBlock, SenderInfo};
+use crate::rtcp::{Compound, Nack, Packet, Remb, ReportBlock, SenderInfo, feedback_type, packet_type};
 use crate::slab::{Key, Slab};
+use crate::srtp::SrtpProfile;
 use crate::time::{Micros, Time};
 use crate::transport::Transport;
 use crate::transport::bandwidth::Bandwidth;
 use crate::transport::report::NTP_TO_UNIX_US;
+use crate::wire::{u8_at, u16_at};
 
 /// What a compound's packets act upon.
 #[derive(Debug)]
@@ -36,6 +38,10 @@ impl Control<'_> {
         asked: &mut Vec<Key>,
         out: &mut Outbox<'_>,
     ) -> Result<(), DropReason> {
+        if self.transport.bandwidth.is_none() && is_feedback_alone(datagram) {
+            out.counters.rx_feedback_unread += 1;
+            return Ok(());
+        }
         let srtp = self.transport.srtp_in.as_mut().ok_or(DropReason::SrtpNoKeys)?;
         let len = srtp.unprotect_rtcp(datagram).map_err(srtp_drop)?;
         let plain = datagram.get(..len).unwrap_or_default();
@@ -187,4 +193,23 @@ impl Control<'_> {
             producer.tell_activity(out);
         }
     }
+}
+
+/// What protection adds to a compound.
+const OVERHEADS: [usize; 3] = [
+    SrtpProfile::AeadAes128Gcm.rtcp_overhead(),
+    SrtpProfile::AeadAes256Gcm.rtcp_overhead(),
+    SrtpProfile::Aes128CmHmacSha1_80.rtcp_overhead(),
+];
+
+/// A datagram that holds transport-wide feedback and has room for nothing else. Type and length of the first packet are
+/// not encrypted (RFC 3711 §3.4, RFC 7714 §9.2), and what one profile adds more than another is no whole words, so that
+/// the keys, which are cold, need not be asked which it is.
+fn is_feedback_alone(datagram: &[u8]) -> bool {
+    let (Some(first), Some(kind), Some(words)) = (u8_at(datagram, 0), u8_at(datagram, 1), u16_at(datagram, 2)) else {
+        return false;
+    };
+    let rest = datagram.len().checked_sub(4 * (usize::from(words) + 1));
+    (first & 0x1F, kind) == (feedback_type::TRANSPORT_CC, packet_type::TRANSPORT_FEEDBACK)
+        && rest.is_some_and(|rest| OVERHEADS.contains(&rest))
 }

@@ -81,9 +81,12 @@ impl Pacer {
         self.ns_per_byte = ns_per_byte;
     }
 
-    /// What was sent keeps the network busy for so long: nothing has to be there earlier.
+    /// What was sent keeps the network busy for so long: nothing has to be there earlier. That the network is found to be
+    /// less busy than was thought shortens a long wait, and is no leave to send more than the rate.
     pub fn owe(&mut self, now: Time, debt: Micros) {
-        self.drained_at = now.0 * 1_000 + (debt.0 * 1_000).min(MAX_DEBT_NS);
+        let now = now.0 * 1_000;
+        let own = self.drained_at.min(now + 2 * BURST_NS);
+        self.drained_at = own.max(now + (debt.0 * 1_000).min(MAX_DEBT_NS));
     }
 
     /// No media for so long.
@@ -132,6 +135,18 @@ impl Pacer {
     /// How long the last of them will wait at the present rate.
     pub fn wait(&self) -> Micros {
         Micros(self.bytes * self.ns_per_byte / 1_000)
+    }
+
+    /// Forgets what waits of an encoding in front of a consumer; returns how many packets.
+    pub fn forget(&mut self, consumer: Key, encoding: u8) -> u64 {
+        let (before, mut bytes) = (self.queue.len(), self.bytes);
+        self.queue.retain(|waiting| {
+            let is_kept = waiting.consumer != consumer || waiting.encoding != encoding;
+            bytes -= if is_kept { 0 } else { u64::from(waiting.bytes) };
+            is_kept
+        });
+        self.bytes = bytes;
+        (before - self.queue.len()) as u64
     }
 
     /// Forgets what waits: there is nowhere to send it.
@@ -226,9 +241,24 @@ mod tests {
         pacer.owe(now, Micros::from_millis(200));
         assert!(!pacer.admits(now + Micros::from_millis(159)) && pacer.admits(now + Micros::from_millis(160)));
         pacer.owe(now, Micros(0));
-        assert!(pacer.admits(now), "the network is found empty");
+        assert!(!pacer.admits(now + Micros::from_millis(39)), "that the network is empty is no leave for a burst");
+        assert!(pacer.admits(now + Micros::from_millis(40)), "but nothing has to wait for it");
+        let now = now + Micros::from_millis(80);
         pacer.hold(now, Micros::from_millis(50));
         assert!(!pacer.admits(now + Micros::from_millis(49)) && pacer.admits(now + Micros::from_millis(50)));
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_the_rest_in_its_order() {
+        let mut pacer = pacer();
+        let mut slab = Slab::default();
+        let (ours, other) = (slab.insert(()), slab.insert(()));
+        for (ext_seq, consumer, encoding) in [(1, ours, 2), (2, other, 2), (3, ours, 0), (4, ours, 2)] {
+            pacer.push(Waiting { consumer, encoding, ..waiting(ext_seq, Time(0)) });
+        }
+        assert_eq!((pacer.forget(ours, 2), pacer.bytes()), (2, 2_500));
+        let left: Vec<u64> = std::iter::from_fn(|| pacer.pop_due(Time(0))).map(|waiting| waiting.ext_seq).collect();
+        assert_eq!((left, pacer.bytes()), (vec![2, 3], 0));
     }
 
     #[test]

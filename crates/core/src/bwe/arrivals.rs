@@ -142,9 +142,9 @@ impl Arrived {
         self.queue.floor_ms()
     }
 
-    /// What the link fell to, when it carries much less than it did.
-    pub fn fallen_to_bps(&self) -> Option<f64> {
-        self.backlog.fallen_to(self.acked.bps()?, self.queue.noise_ms())
+    /// What the link fell to, when it carries much less than it did. `has_waited`: media waited for this feedback.
+    pub fn fallen_to_bps(&self, has_waited: bool) -> Option<f64> {
+        self.backlog.fallen_to(self.acked.bps()?, self.queue.noise_ms(), has_waited)
     }
 
     /// Whether it looks like that, but is not certain yet.

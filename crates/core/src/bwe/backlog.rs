@@ -30,6 +30,9 @@ const OVERDUE_MS: f64 = 20.0;
 const OVERDUE_PER_NOISE: f64 = 3.0;
 /// … and all that is not told of takes so long to arrive, beyond the round trip.
 const AHEAD_MS: f64 = 100.0;
+/// A distance that is so many times as long as those before, for its bits, begins anew: what came before left at another
+/// rate.
+const SLOWER: f64 = 2.0;
 /// The same from one distance on is no proof, but reason enough to wait for the next feedback.
 const SUSPECT_FELL: f64 = 0.5;
 const SUSPECT_OVERDUE_MS: f64 = 10.0;
@@ -55,7 +58,13 @@ impl Run {
     fn add(&mut self, sent: Time, size: u32, arrival_us: i64) {
         let gap_us = arrival_us.saturating_sub(self.last_us);
         if sent.since(self.last_sent).0 <= BURST_US {
-            self.bits += u64::from(size) * 8;
+            let bits = u64::from(size) * 8;
+            // What came before is of another rate.
+            let is_slower = self.bits as f64 * gap_us as f64 > SLOWER * bits as f64 * self.span_us as f64;
+            if self.gaps > 0 && is_slower {
+                *self = Self::new(self.last_sent, self.last_us);
+            }
+            self.bits += bits;
             self.span_us = self.span_us.saturating_add(gap_us);
             self.gaps += 1;
             self.longest_us = self.longest_us.max(gap_us);
@@ -119,11 +128,13 @@ impl Backlog {
         (self.in_flight_bits * 1e3 / bps.max(1.0) - self.base_ms).max(0.0)
     }
 
-    /// The link's rate, when it fell to much less than the `before_bps` that arrived until now.
-    pub fn fallen_to(&self, before_bps: f64, noise_ms: f64) -> Option<f64> {
+    /// The link's rate, when it fell to much less than the `before_bps` that arrived until now. `has_waited`: media waited for
+    /// this feedback, so that no more is on its way.
+    pub fn fallen_to(&self, before_bps: f64, noise_ms: f64, has_waited: bool) -> Option<f64> {
         let bps = self.run.filter(Run::is_proof)?.bps()?;
         let is_overdue = self.overdue_ms >= OVERDUE_MS + OVERDUE_PER_NOISE * noise_ms;
-        (bps < FELL * before_bps && is_overdue && self.ahead_ms(bps) >= AHEAD_MS).then_some(bps)
+        let is_much = has_waited || self.ahead_ms(bps) >= AHEAD_MS;
+        (bps < FELL * before_bps && is_overdue && is_much).then_some(bps)
     }
 
     /// Whether it looks as if the rate had fallen, to be seen by the next feedback.
@@ -158,7 +169,7 @@ mod tests {
         }
         let rtt = Micros::from_millis(now_ms - packets.last().unwrap().0);
         backlog.on_feedback_end(Time(now_ms * 1_000), rtt, Some(Time(oldest_ms * 1_000)), 20 * PACKET);
-        backlog.fallen_to(BEFORE_BPS, 0.0)
+        backlog.fallen_to(BEFORE_BPS, 0.0, false)
     }
 
     #[test]
@@ -175,7 +186,7 @@ mod tests {
         backlog.on_packet(Time(1_000_000), PACKET, 1_035_000, BASE_US);
         backlog.on_packet(Time(1_000_500), PACKET, 1_044_600, BASE_US);
         backlog.on_feedback_end(Time(1_075_000), Micros(74_500), Some(Time(1_001_000)), 20 * PACKET);
-        assert_eq!(backlog.fallen_to(BEFORE_BPS, 0.0), None);
+        assert_eq!(backlog.fallen_to(BEFORE_BPS, 0.0, false), None);
         assert!(backlog.seems_fallen(BEFORE_BPS, 1.0) && !backlog.seems_fallen(BEFORE_BPS, 5.0));
         assert!(!backlog.seems_fallen(1.1e6, 1.0), "it is as fast as before");
     }
@@ -183,6 +194,28 @@ mod tests {
     #[test]
     fn a_link_that_is_as_fast_as_before_did_not_fall() {
         assert_eq!(told(&[(1_000, 1_028), (1_001, 1_031), (1_002, 1_042), (1_003, 1_048)], 1_004, 1_100), None);
+    }
+
+    #[test]
+    fn packets_that_left_before_the_fall_do_not_hide_it() {
+        let fast = (0..8).map(|number| (1_000, 1_026 + 2 * number));
+        let slow = [(1_001, 1_049), (1_001, 1_059), (1_002, 1_068), (1_003, 1_078)];
+        let bps = told(&fast.chain(slow).collect::<Vec<_>>(), 1_004, 1_110).unwrap();
+        assert!((bps / 1e6 - 1.0).abs() < 0.02, "{bps}");
+    }
+
+    #[test]
+    fn when_media_waited_for_the_proof_it_needs_no_backlog() {
+        let mut backlog = Backlog::default();
+        backlog.on_feedback_end(Time(0), Micros::from_millis(50), None, 0);
+        backlog.on_feedback_begin();
+        for (sent_ms, arrival_ms) in [(1_000, 1_035), (1_001, 1_045), (1_002, 1_054), (1_003, 1_064)] {
+            backlog.on_packet(Time(sent_ms * 1_000), PACKET, arrival_ms * 1_000, BASE_US);
+        }
+        let rtt = Micros::from_millis(97);
+        backlog.on_feedback_end(Time(1_100_000), rtt, Some(Time(1_004_000)), 5 * PACKET);
+        assert_eq!(backlog.fallen_to(BEFORE_BPS, 0.0, false), None);
+        assert!(backlog.fallen_to(BEFORE_BPS, 0.0, true).is_some());
     }
 
     #[test]

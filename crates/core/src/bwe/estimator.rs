@@ -13,6 +13,7 @@ use super::overuse::Usage;
 use super::probe::{Probes, Surroundings};
 use super::probe_cluster::Outcome;
 use super::silence::Silence;
+use super::suspicion::Suspicion;
 use super::updates::Updates;
 use super::{BweOptions, BweState, Cause, FeedbackKind, ProbePlan, SentPacket, Update};
 use crate::rate::earlier;
@@ -34,10 +35,6 @@ const CLEAN_LOSS: f64 = 0.005;
 const CLEARLY_MORE: f64 = 1.15;
 /// A rise by less than this is like any growth.
 const MUCH_MORE: f64 = 1.2;
-/// It seems that the link fell: the next feedback, 50 ms later as a rule, will tell, and media waits for that; once in a
-/// while only, so that a network that often looks like that does not stutter.
-const SUSPENSE: Micros = Micros::from_millis(50);
-const SUSPENSE_PAUSE: Micros = Micros::from_secs(1);
 /// The pacer empties its queue a little faster than the estimate while nothing waits in the network.
 const PACING_GAIN: f64 = 1.25;
 /// A network that was not found too narrow for so long may carry anything.
@@ -60,7 +57,7 @@ pub struct Estimator {
     feedback: Option<FeedbackKind>,
     rtt: Option<Micros>,
     cause: Cause,
-    suspected: Option<Time>,
+    suspicion: Suspicion,
 }
 
 impl Estimator {
@@ -81,7 +78,7 @@ impl Estimator {
             feedback: None,
             rtt: None,
             cause: Cause::Growth,
-            suspected: None,
+            suspicion: Suspicion::default(),
         }
     }
 
@@ -154,7 +151,7 @@ impl Estimator {
             rtt: self.rtt(),
             is_limited: self.limit.is_limited(),
             is_probed: self.probes.disturbs(now) && !self.is_elastic(),
-            fallen_to_bps: self.arrived.fallen_to_bps().map(|bps| self.carried(bps)),
+            fallen_to_bps: self.arrived.fallen_to_bps(self.suspicion.has_waited()).map(|bps| self.carried(bps)),
         };
         let (before_bps, was_congested) = (self.aimd.rate_bps(), self.aimd.is_congested());
         let step = self.aimd.update(now, &observed);
@@ -183,15 +180,12 @@ impl Estimator {
 
     /// For how long media had better wait, because the feedback of this moment raises a suspicion.
     pub fn suspense(&self, now: Time) -> Option<Micros> {
-        (self.suspected == Some(now)).then_some(SUSPENSE)
+        self.suspicion.pause(now)
     }
 
     fn suspect(&mut self, now: Time) {
-        let may_suspect = self.suspected.is_none_or(|suspected| now.since(suspected) >= SUSPENSE_PAUSE);
         let is_free = !self.aimd.is_congested() && self.aimd.contention() == Contention::Free;
-        if may_suspect && is_free && self.arrived.seems_fallen() {
-            self.suspected = Some(now);
-        }
+        self.suspicion.on_feedback(now, is_free && self.arrived.seems_fallen());
     }
 
     /// Nearly all of the estimate is used.

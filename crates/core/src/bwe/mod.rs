@@ -25,7 +25,8 @@
 //!
 //! The parts: [`estimator`] calls the others. What feedback says goes through [`arrivals`]: [`history`] (what the
 //! numbers stand for), [`arrival_clock`], [`acked_rate`], [`inter_arrival`] (bursts), [`trendline`] and [`overuse`] (does
-//! a queue grow), [`queue`] (how long is it), [`backlog`] (how much of it is not told yet). From that follow [`aimd`] with [`link_capacity`] and
+//! a queue grow), [`queue`] (how long is it), [`backlog`] (how much of it is not told yet) with
+//! `suspicion`. From that follow [`aimd`] with [`link_capacity`] and
 //! [`contention`] (the rate), [`loss_based`], [`probe`] and [`probe_cluster`], with [`alr`] (is all of it used); [`silence`] and [`fallback`] stand in when there is
 //! no feedback; [`updates`] chooses what to tell. Specifications: draft-ietf-rmcat-gcc-02 and
 //! draft-holmer-rmcat-transport-wide-cc-extensions-01; what deviates is in docs/assumptions.md.
@@ -52,6 +53,7 @@ pub mod probe;
 pub mod probe_cluster;
 pub mod queue;
 pub mod silence;
+mod suspicion;
 pub mod trendline;
 pub mod updates;
 

@@ -2,12 +2,13 @@
 
 mod support;
 
+use sfu_core::bwe::BweOptions;
 use sfu_core::command::{Command, EncodingOptions, Kind};
 use sfu_core::event::Event;
 use sfu_core::ids::{ConsumerId, ProducerId, TransportId};
 use sfu_core::rtcp::{SenderInfo, write_bye, write_sender_report};
 use sfu_core::time::Micros;
-use support::media::{Opus, Vp8, read_mark};
+use support::media::{Mark, Opus, Vp8, read_mark, send_frame};
 use support::{EXT_RID, Net, OPUS_PT};
 
 const RIDS: [&str; 3] = ["q", "h", "f"];
@@ -263,4 +264,47 @@ fn invented_ssrcs_are_not_followed_for_ever() {
     assert!(call.net.drops("rtp_unknown_stream") >= 40);
     let started = |event: &&Event| matches!(event, Event::EncodingStarted { .. });
     assert!(call.net.events.iter().filter(started).count() <= 20);
+}
+
+#[test]
+fn what_waits_of_a_higher_encoding_gives_way_to_a_lower_one_s_keyframe() {
+    for is_taken_back in [false, true] {
+        let mut call = Call::new(1);
+        let options = BweOptions { min_bps: 100_000, start_bps: 100_000, max_bps: 100_000 };
+        call.net.apply(Command::SetBandwidth { transport: call.subscriber, options });
+        call.run(330, &[0, 2], &[0]);
+        (call.encodings[2].packets, call.encodings[2].filling) = (30, 1_000);
+        let send = |call: &mut Call, index: usize, is_keyframe: bool| {
+            let frame = call.encodings[index].frame(is_keyframe, 0, false);
+            send_frame(&mut call.net, call.publisher, &frame);
+        };
+        // 33 kB wait for 440 ms at six times the first estimate.
+        send(&mut call, 2, false);
+        call.net.set_layers(CONSUMER, 0, 255);
+        call.net.run_for(Micros::from_millis(10));
+        let before = call.net.client(call.subscriber).stream(70).len();
+        send(&mut call, 0, true);
+        if is_taken_back {
+            call.net.set_layers(CONSUMER, 2, 255);
+        }
+        call.net.run_for(Micros::from_millis(40));
+        let stream = call.net.client(call.subscriber).stream(70);
+        let after: Vec<Mark> = stream[before..].iter().map(|it| read_mark(it.payload())).collect();
+        let waited = call.net.drops("layer_gate");
+        assert!(waited >= 20, "{waited} packets gave way");
+        if is_taken_back {
+            assert!(after.is_empty(), "frames are missing before it: {after:?}");
+            send(&mut call, 2, false);
+            send(&mut call, 2, true);
+            call.net.run_for(Micros::from_millis(600));
+            let stream = call.net.client(call.subscriber).stream(70);
+            assert!(read_mark(stream[before].payload()).is_keyframe, "it does not go on without a keyframe");
+        } else {
+            assert!(after.len() == 3 && after.iter().all(|mark| mark.ssrc == 1_000 && mark.is_keyframe), "{after:?}");
+        }
+        let stream = call.net.client(call.subscriber).stream(70);
+        let seqs: Vec<u16> = stream.iter().map(|it| it.header.seq).collect();
+        let gaps = seqs.windows(2).filter(|pair| pair[1] != pair[0].wrapping_add(1)).count();
+        assert_eq!(gaps, 1, "one number, for the frame that was cut off: {seqs:?}");
+    }
 }

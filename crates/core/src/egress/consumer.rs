@@ -41,6 +41,8 @@ pub struct Consumer {
     pub(super) target: Option<u8>,
     /// Encoding that was forwarded before: its late packets still have places.
     pub(super) former: Option<u8>,
+    /// A lower encoding's keyframe waits for its time: nothing new is taken of the present one, of which frames are missing.
+    pub(super) is_leaving: bool,
     /// Layers (spatial, temporal) that the control plane was told of.
     pub(super) told: Option<(u8, u8)>,
     pub(super) pictures: Pictures,
@@ -120,6 +122,7 @@ impl Consumer {
             current: None,
             target: None,
             former: None,
+            is_leaving: false,
             epoch: 0,
             map: SequenceMap::new(random as u16),
             gate: LayerGate::new(NO_LIMIT),
@@ -154,6 +157,7 @@ impl Consumer {
         self.current = None;
         self.target = None;
         self.former = None;
+        self.is_leaving = false;
         self.told = None;
         self.has_passed_over = false;
         self.epoch = self.epoch.wrapping_add(1);
@@ -181,6 +185,10 @@ impl Consumer {
         let target = if producer.is_simulcast() { choose_encoding(producer.active, limit.spatial) } else { Some(0) };
         if target != self.target {
             self.target = target;
+            // It does not go on without a keyframe, should it be the target again.
+            if std::mem::take(&mut self.is_leaving) {
+                self.current = None;
+            }
             self.epoch = self.epoch.wrapping_add(1);
         }
         // Of a simulcast producer the spatial limit chooses the encoding, not a layer in it.

@@ -37,6 +37,7 @@ impl Consumer {
             && let Some(bandwidth) = link.bandwidth.as_deref_mut().filter(|bandwidth| !bandwidth.pacer.admits(out.now))
             && self.takes(fresh.encoding)
         {
+            self.make_way(feed, fresh, &mut bandwidth.pacer, out);
             bandwidth.pacer.push(self.waiting(feed, fresh, out.now));
             bandwidth.wants_attention = true;
             out.counters.tx_paced += 1;
@@ -56,6 +57,8 @@ impl Consumer {
         if self.current == Some(fresh.encoding) {
             if self.map.expected().is_some_and(|expected| fresh.ext_seq < expected) {
                 self.fill(source, &cached, link, out);
+            } else if self.is_leaving {
+                out.drop(DropReason::LayerGate);
             } else if !self.changes_codec(&cached) && !self.begins_anew(encoding, fresh.ext_seq) {
                 self.forward(feed, encoding, &cached, link, out);
             } else {
@@ -141,9 +144,9 @@ impl Consumer {
         let sampled_before = if is_anew { None } else { sampled(former, last.rtp_ts) };
         let before = Instant { arrival: last.arrival, sampled_at_us: sampled_before };
         let after = Instant { arrival: meta.arrival, sampled_at_us: sampled(source, meta.rtp_ts) };
-        let is_simulcast_switch = former.producer == feed.key && self.current.is_some();
+        let may_pass_over = former.producer == feed.key && self.current.is_some() && !self.is_leaving;
         match next_timestamp(last, before, after, self.kind, outgoing.clock_rate_hz) {
-            Start::TooEarly(_) if is_simulcast_switch && !self.has_passed_over => None,
+            Start::TooEarly(_) if may_pass_over && !self.has_passed_over => None,
             Start::At(out_ts) | Start::TooEarly(out_ts) => Some(out_ts.wrapping_sub(meta.rtp_ts)),
         }
     }
@@ -161,6 +164,7 @@ impl Consumer {
         self.current = Some(source.encoding);
         self.outgoing = Some(outgoing);
         self.has_passed_over = false;
+        self.is_leaving = false;
     }
 
     /// Sends the keyframe's first packet and what came of it before, in order.

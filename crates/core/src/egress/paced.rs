@@ -1,16 +1,20 @@
 //! What waits for its time in front of a consumer, and what becomes of it when that has come.
 
+use crate::drop::DropReason;
 use crate::egress::consumer::Consumer;
 use crate::egress::forward::Feed;
 use crate::ingress::producer::{Fresh, Producer};
 use crate::outbox::Outbox;
-use crate::pacer::Waiting;
+use crate::pacer::{Pacer, Waiting};
 use crate::slab::{Key, Slab};
-use crate::time::Time;
+use crate::time::{Micros, Time};
 use crate::transport::Transport;
 
 /// Room in the arena for a packet and what else one may cause. Without it what waits goes on waiting.
 const LEAST_ROOM: usize = 16 << 10;
+
+/// What waits no longer goes out first.
+const LEAST_WAY: Micros = Micros::from_millis(40);
 
 /// Lets consumers take what has waited long enough. Producers whose senders are to be asked for a keyframe are added to
 /// `asked`.
@@ -49,6 +53,22 @@ impl Consumer {
     pub(super) fn takes(&self, encoding: u8) -> bool {
         let encoding = Some(encoding);
         self.current == encoding || self.target == encoding || self.former == encoding
+    }
+
+    /// Before a packet waits. When it starts a lower encoding, what waits of the present one is left out: the picture would
+    /// stand still while that, more than the network carries, goes out first.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn make_way(&mut self, feed: &Feed<'_>, fresh: Fresh, pacer: &mut Pacer, out: &mut Outbox<'_>) {
+        let Some(current) = self.current.filter(|&current| fresh.encoding < current) else { return };
+        if self.target != Some(fresh.encoding) || self.is_leaving || pacer.wait() < LEAST_WAY {
+            return;
+        }
+        let cached = feed.producer.encoding(fresh.encoding).and_then(|encoding| encoding.ring.get(fresh.ext_seq));
+        if cached.is_some_and(|cached| cached.meta.payload_len > 0 && cached.meta.marks.starts_keyframe) {
+            self.is_leaving = true;
+            (0..pacer.forget(self.key, current)).for_each(|_| out.drop(DropReason::LayerGate));
+        }
     }
 
     fn awaits(&self, waiting: &Waiting) -> bool {

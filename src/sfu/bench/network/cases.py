@@ -196,7 +196,7 @@ CASES: Sequence[Case] = (
         _start,
         (Figure("2.5 Mbit/s used (full picture shown) after", "s", lambda it: it.course.shows(FULL, JOIN_S), 1.5),),
     ),
-    Case("down", "5 -> 1 Mbit/s", _step(5 * MBPS, MBPS, 1, _simulcast), _down(held_peak_ms=215.0)),
+    Case("down", "5 -> 1 Mbit/s", _step(5 * MBPS, MBPS, 1, _simulcast), _down(held_peak_ms=210.0)),
     Case("up", "1 -> 5 Mbit/s", _step(MBPS, 5 * MBPS, 3, _simulcast), UP),
     Case("steady-800k", "steady 800 kbit/s, 1 to 6 cameras", _gallery(_steady(800_000)), STEADY),
     Case(

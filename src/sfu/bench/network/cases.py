@@ -153,7 +153,7 @@ LOSSY = (
 )
 
 
-def _down(held_peak_ms: float | None = None) -> tuple[Figure, ...]:
+def _down() -> tuple[Figure, ...]:
     return (
         Figure(
             "sends 85 % of the capacity after",
@@ -161,7 +161,7 @@ def _down(held_peak_ms: float | None = None) -> tuple[Figure, ...]:
             lambda it: it.course.stays_below(it.course.sent_bps, 850_000, 25.0),
             1.0,
         ),
-        Figure("queue peak", "ms", lambda it: it.course.queue(1.0, 25.0, 30.0), 200.0, meanwhile=held_peak_ms),
+        Figure("queue peak", "ms", lambda it: it.course.queue(1.0, 25.0, 30.0), 200.0),
         Figure("drained after", "s", lambda it: it.course.stays_below(it.course.queue_ms, 30.0, 25.2), 1.5),
     )
 
@@ -196,7 +196,7 @@ CASES: Sequence[Case] = (
         _start,
         (Figure("2.5 Mbit/s used (full picture shown) after", "s", lambda it: it.course.shows(FULL, JOIN_S), 1.5),),
     ),
-    Case("down", "5 -> 1 Mbit/s", _step(5 * MBPS, MBPS, 1, _simulcast), _down(held_peak_ms=210.0)),
+    Case("down", "5 -> 1 Mbit/s", _step(5 * MBPS, MBPS, 1, _simulcast), _down()),
     Case("up", "1 -> 5 Mbit/s", _step(MBPS, 5 * MBPS, 3, _simulcast), UP),
     Case("steady-800k", "steady 800 kbit/s, 1 to 6 cameras", _gallery(_steady(800_000)), STEADY),
     Case(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,10 @@ def network(
     only: Annotated[list[str] | None, typer.Option(metavar="CASE", help="This case alone; may be repeated.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of each case.")] = 5,
     first_seed: Annotated[int, typer.Option(min=1, max=1_000_000, help="Seed of each case's first run.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Processes that share the runs; as many as processors by default."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the first run of each case as SVG.")] = None,
     scoreboard: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown.")] = None,
@@ -28,7 +33,7 @@ def network(
     """Simulate bad networks in virtual time; exit status 1 when a figure is worse than its bound."""
     from sfu.bench.network import scoreboard as texts
     from sfu.bench.network.cases import CASES
-    from sfu.bench.network.runner import run
+    from sfu.bench.network.runner import first_runs, run
 
     names = [case.name for case in CASES]
     unknown = sorted(set(only or ()) - set(names))
@@ -36,7 +41,8 @@ def network(
         typer.echo(f"--only takes {', '.join(names)}, not {unknown[0]}", err=True)
         raise typer.Exit(EXIT_WRONG_USE)
     with _only_errors():
-        board, firsts = run(tuple(only or ()), seeds, _progress, first_seed)
+        board = run(tuple(only or ()), seeds, _progress, first_seed, jobs or os.cpu_count() or 1)
+        firsts = {} if plot is None else first_runs(tuple(only or ()), first_seed)
     if scoreboard is not None:
         scoreboard.write_text(texts.markdown(board))
     if plot is not None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
+import signal
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
-from sfu.bench.network.case import Case, Figure, Played
+from sfu.bench.network.case import Figure, Played
 from sfu.bench.network.cases import CASES
 from sfu.bench.network.figures import Course, quantile
 from sfu.bench.network.scenario import Scenario
@@ -102,34 +108,71 @@ def play(scenario: Scenario, seed: int) -> Played:
         stage.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """Of one run: the figures of its case, in their order."""
+
+    values: tuple[float, ...]
+    virtual_s: float
+    cpu_s: float
+
+
 def run(
     only: Sequence[str] = (),
     seeds: int = 5,
     progress: Callable[[str], None] = lambda _: None,
     first_seed: int = 1,
-) -> tuple[Board, dict[str, Played]]:
-    """All cases or those named; the board, and the first run of each case."""
-    board = Board(seeds, first_seed)
-    firsts: dict[str, Played] = {}
-    for case in CASES:
-        if only and case.name not in only:
-            continue
-        progress(case.name)
-        _play_case(board, firsts, case)
-    return board, firsts
+    jobs: int = 1,
+) -> Board:
+    """All cases or those named. ``jobs``: processes that share the runs; what comes out does not depend on it."""
+    cases = [case for case in CASES if not only or case.name in only]
+    numbers = range(first_seed, first_seed + seeds)
+    runs = [(case.name, seed) for case in cases for seed in numbers]
+    board = Board(seeds, first_seed, runs=len(runs))
+    with _players(min(jobs, len(runs))) as each:
+        outcomes = each(_measure, runs)
+        for case in cases:
+            progress(case.name)
+            of_case = list(islice(outcomes, seeds))
+            board.virtual_s += sum(outcome.virtual_s for outcome in of_case)
+            board.cpu_s += sum(outcome.cpu_s for outcome in of_case)
+            columns = zip(*(outcome.values for outcome in of_case), strict=True)
+            board.rows += [
+                Row(case.name, case.title, figure, column) for figure, column in zip(case.figures, columns, strict=True)
+            ]
+    return board
 
 
-def _play_case(board: Board, firsts: dict[str, Played], case: Case) -> None:
-    values: list[list[float]] = [[] for _ in case.figures]
-    for seed in range(board.first_seed, board.first_seed + board.seeds):
-        began = time.process_time()
-        played = play(case.scenario(seed), seed)
-        firsts.setdefault(case.name, played)
-        for column, figure in zip(values, case.figures, strict=True):
-            column.append(figure.take(played))
-        board.cpu_s += time.process_time() - began
-        board.virtual_s += played.scenario.length_s
-        board.runs += 1
-    board.rows += [
-        Row(case.name, case.title, figure, tuple(column)) for figure, column in zip(case.figures, values, strict=True)
-    ]
+def first_runs(only: Sequence[str] = (), first_seed: int = 1) -> dict[str, Played]:
+    """The first run of each case, by its name: to be drawn."""
+    return {case.name: play(case.scenario(first_seed), first_seed) for case in CASES if not only or case.name in only}
+
+
+@contextmanager
+def _players(jobs: int) -> Iterator[Callable[..., Iterator[_Outcome]]]:
+    """Something like ``map``: results come in order, as soon as they are there."""
+    if jobs <= 1:
+        yield map
+        return
+    # Not forked: this process may have threads.
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _quiet) as pool:
+        try:
+            yield pool.map
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _quiet() -> None:
+    """As the process that asked: errors alone (``cli``), and Ctrl-C is that one's."""
+    logging.getLogger("sfu").setLevel(logging.ERROR)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _measure(which: tuple[str, int]) -> _Outcome:
+    name, seed = which
+    case = next(case for case in CASES if case.name == name)
+    began = time.process_time()
+    played = play(case.scenario(seed), seed)
+    values = tuple(figure.take(played) for figure in case.figures)
+    return _Outcome(values, played.scenario.length_s, time.process_time() - began)

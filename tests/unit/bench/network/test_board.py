@@ -13,7 +13,7 @@ from sfu.bench.cli import app
 from sfu.bench.network import cases
 from sfu.bench.network.cases import CASES, Figure
 from sfu.bench.network.figures import Course
-from sfu.bench.network.runner import Board, Row
+from sfu.bench.network.runner import Board, Row, run
 from sfu.bench.network.scenario import FAST, Scenario, watch
 from sfu.bench.network.scoreboard import markdown
 
@@ -66,7 +66,7 @@ def test_the_exit_status_says_whether_all_holds(
     for module in ("cases", "runner"):
         monkeypatch.setattr(f"sfu.bench.network.{module}.CASES", (_tiny(limit),))
     page, picture = tmp_path / "board.md", tmp_path / "plot.svg"
-    arguments = ["network", "--seeds", "1", "--json", "--scoreboard", str(page), "--plot", str(picture)]
+    arguments = ["network", "--seeds", "1", "--jobs", "1", "--json", "--scoreboard", str(page), "--plot", str(picture)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == status, result.output
     assert json.loads(result.stdout)["holds"] is (status == 0)
@@ -84,8 +84,14 @@ def test_runs_begin_with_the_seed_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     case = cases.Case("tiny", "a tiny case", scenario, ())
     for module in ("cases", "runner"):
         monkeypatch.setattr(f"sfu.bench.network.{module}.CASES", (case,))
-    result = CliRunner().invoke(app, ["network", "--seeds", "2", "--first-seed", "501"])
+    result = CliRunner().invoke(app, ["network", "--seeds", "2", "--first-seed", "501", "--jobs", "1"])
     assert (result.exit_code, played) == (0, [501, 502])
+
+
+def test_several_processes_get_the_same_figures() -> None:
+    alone, together = run(("down",), 3), run(("down",), 3, jobs=2)
+    assert [row.values for row in together.rows] == [row.values for row in alone.rows]
+    assert (together.runs, together.virtual_s) == (alone.runs, alone.virtual_s)
 
 
 def test_an_unknown_case_is_a_wrong_use() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -35,6 +36,20 @@ class StuckPlugin:
     async def never(self):
         self.logger.info("stuck")
         await asyncio.Event().wait()
+"""
+
+GARBAGE_PLUGIN = """
+import gc
+
+class GarbagePlugin:
+    name = "garbage"
+
+    def setup(self, context):
+        self.logger = context.logger
+        context.on_stop(self.tell)
+
+    async def tell(self):
+        self.logger.info("collected", objects=len(gc.get_objects()), left_out=gc.get_freeze_count())
 """
 
 
@@ -140,6 +155,16 @@ async def test_what_does_not_stop_is_cut_short_by_the_grace_period_or_a_second_s
         assert await server.ends_with() == 1, server.log
         assert "stop_cut_short" in server.log
         assert reason in server.log
+
+
+async def test_what_start_made_is_left_out_of_garbage_collection(tmp_path: Path):
+    (tmp_path / "garbage_plugin.py").write_text(GARBAGE_PLUGIN)
+    async with serving(tmp_path, "plugins = ['observability', 'garbage_plugin:GarbagePlugin']") as server:
+        server.process.send_signal(signal.SIGTERM)
+        assert await server.ends_with() == 0, server.log
+    objects, left_out = (int(re.search(rf"{name}=(\d+)", server.log)[1]) for name in ("objects", "left_out"))
+    assert left_out > 10_000
+    assert objects < left_out / 5
 
 
 @pytest.mark.parametrize("redirections", [">/dev/full 2>/dev/full", "<&- >&- 2>&-"], ids=["disk full", "closed"])

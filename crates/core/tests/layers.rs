@@ -9,6 +9,7 @@ use sfu_core::event::Event;
 use sfu_core::ids::{ConsumerId, Ssrc, TransportId};
 use sfu_core::rtp::{ExtensionForm, HeaderFields};
 use sfu_core::time::Micros;
+use support::bits::Bits;
 use support::{Net, VP9_PT, rtp};
 
 const SSRC: u32 = 1_000;
@@ -122,26 +123,11 @@ fn what_each_layer_costs_is_in_the_snapshot() {
     assert!((encoding.frame_rate.expect("frames") - 30.0).abs() < 2.0, "{:?}", encoding.frame_rate);
 }
 
-/// Bits of a dependency descriptor.
-#[derive(Default)]
-struct Bits(Vec<bool>);
-
-impl Bits {
-    fn put(mut self, value: u32, count: u32) -> Self {
-        self.0.extend((0..count).rev().map(|bit| value >> bit & 1 == 1));
-        self
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let byte = |bits: &[bool]| bits.iter().enumerate().fold(0, |byte, (at, bit)| byte | u8::from(*bit) << (7 - at));
-        self.0.chunks(8).map(byte).collect()
-    }
-}
-
 /// L1T2: templates 0 (T0 key), 1 (T0), 2 (T1); targets T1 and T0; no chains; a resolution, so that the
 /// descriptor is longer than a one-byte element may be.
 fn structure(frame_number: u32) -> Vec<u8> {
-    let head = Bits::default().put(0b11, 2).put(0, 6).put(frame_number, 16).put(0b10000, 5);
+    let mut bits = Bits::default();
+    let head = bits.put(0b11, 2).put(0, 6).put(frame_number, 16).put(0b10000, 5);
     let layers = head.put(0, 6).put(1, 5).put(0, 2).put(1, 2).put(3, 2);
     let dtis = layers.put(0b10_10, 4).put(0b11_11, 4).put(0b01_00, 4);
     let references = dtis.put(0, 1).put(1, 1).put(1, 4).put(0, 1).put(1, 1).put(0, 4).put(0, 1);

@@ -12,6 +12,7 @@ use sfu_core::ids::{ConsumerId, TransportId};
 use sfu_core::rtp::HeaderFields;
 use sfu_core::rtp::seq::SeqUnwrapper;
 use sfu_core::time::Micros;
+use support::bits::Bits;
 use support::{Net, VP9_PT, rtp};
 
 const SSRC: u32 = 1_000;
@@ -84,21 +85,6 @@ impl Body {
         let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
         let references = (0..usize::from(bytes[6])).map(|index| 7 + 5 * index).map(|at| (word(at), bytes[at + 4]));
         Self { frame: (word(0), bytes[4]), packet: bytes[5], references: references.collect() }
-    }
-}
-
-#[derive(Default)]
-struct Bits(Vec<bool>);
-
-impl Bits {
-    fn put(&mut self, value: u32, count: u32) -> &mut Self {
-        self.0.extend((0..count).rev().map(|bit| value >> bit & 1 == 1));
-        self
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let byte = |bits: &[bool]| bits.iter().enumerate().fold(0, |byte, (at, bit)| byte | u8::from(*bit) << (7 - at));
-        self.0.chunks(8).map(byte).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod bits;
 pub mod client;
 pub mod media;
 pub mod subscriber;

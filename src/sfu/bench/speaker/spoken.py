@@ -81,7 +81,10 @@ def _synthesised(sentence: str, voice: str) -> list[Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "said.wav")
         command = [PROGRAM, "-v", voice, "-s", "165", "-w", str(path), sentence]
-        outcome = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+        try:
+            outcome = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise SpeechError(f"{PROGRAM} -v {voice} failed: {error}") from error
         if outcome.returncode or not path.exists():
             raise SpeechError(f"{PROGRAM} -v {voice} failed: {outcome.stderr.strip() or outcome.returncode}")
         resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE, frame_size=PACKET)

@@ -29,6 +29,7 @@ from sfu.conference.timeline import Timeline
 from sfu.conference.track import Track
 from sfu.conference.viewer import Viewer
 from sfu.conference.views import ParticipantView, QualityTimeline, timestamp
+from sfu.conference.voices import Voices
 from sfu.errors import EngineError, RemoteError
 from sfu.media.engine import Engine
 from sfu.media.router import Router
@@ -58,6 +59,7 @@ class Meeting:
         self.clock = clock
         self.options = options
         self.allocator = allocator
+        self.voices = Voices()
         self._engine = engine
         self._choose_feeds = choose_feeds
         self._on_end = on_end

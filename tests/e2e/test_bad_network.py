@@ -108,7 +108,7 @@ async def test_a_socket_that_comes_back_within_the_window_has_lost_nothing(serve
         await until(lambda: len(seen.counters), "frames", good=lambda n: n > 10)
         await bob.drop_socket()
         await until(
-            lambda: [m["participant"]["connected"] for m in ann.notifications if m["type"] == "participant_updated"],
+            lambda: [entry["connected"] for entry in ann.told("updated") if entry["id"] == bob.id],
             "that Bob is away",
             good=lambda flags: flags and flags[-1] is False,
         )
@@ -128,7 +128,5 @@ async def test_without_its_socket_for_the_whole_window_a_participant_has_left(tm
         ann, bob = await join(server.http, meeting, "Ann"), await join(server.http, meeting, "Bob")
         async with ann, bob:
             await bob.drop_socket()
-            left = await until(
-                lambda: [m for m in ann.notifications if m["type"] == "participant_left"], "that Bob has left"
-            )
-            assert left == [{"type": "participant_left", "participant_id": bob.id, "reason": "timeout"}]
+            left = await until(lambda: ann.told("left"), "that Bob has left")
+            assert left == [{"participant_id": bob.id, "reason": "timeout"}]

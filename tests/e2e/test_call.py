@@ -43,7 +43,7 @@ async def test_two_participants_see_and_hear_each_other(server: RunningServer, s
         await ann.request("mute", source="camera", muted=False)
         await until(lambda: len(video.counters), "frames again", good=lambda n: n > frames + 20)
         await ann.request("leave")
-        await until(lambda: [m for m in bob.notifications if m["type"] == "participant_left"], "that Ann has left")
+        await until(lambda: bob.told("left"), "that Ann has left")
         assert await until(lambda: ann.close_code, "a closed socket", good=lambda code: code is not None) == 1000
 
 

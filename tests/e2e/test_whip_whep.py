@@ -56,13 +56,11 @@ async def test_a_browserless_stream_is_seen_by_people_in_the_meeting(server: Run
     ann = await join(server.http, meeting, "Ann")
     stream, session = await publish(server.http, meeting, PatternTrack(), name="Stream")
     async with ann, stream:
-        joined = await until(
-            lambda: [m["participant"] for m in ann.notifications if m["type"] == "participant_joined"], "the stream"
-        )
+        joined = await until(lambda: [who for who in ann.told("joined") if who["id"] != ann.id], "the stream")
         assert (joined[0]["name"], joined[0]["sources"]) == ("Stream", {"camera": {"muted": False}})
         seen = await until(lambda: ann.shown(joined[0]["id"], "camera"), "the stream in a slot")
         assert seen is not None
         await until(lambda: len(seen.counters), "frames", good=lambda n: n >= 10)
         await server.http.delete(session.url)
-        left = await until(lambda: [m for m in ann.notifications if m["type"] == "participant_left"], "its end")
+        left = await until(lambda: ann.told("left"), "its end")
         assert left[0]["reason"] == "left"

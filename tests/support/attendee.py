@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.support.answers import answer_to
 
 from sfu.conference import Attendee, Meeting
-from sfu.conference.events import Event
+from sfu.conference.events import Event, RosterChanged
 
 
 class Client:
@@ -28,6 +28,10 @@ class Client:
     def heard(self, kind: type) -> list:
         """Events of a kind, in order."""
         return [event for event in self.events if isinstance(event, kind)]
+
+    def told(self, kind: str) -> list:
+        """Entries of ``roster`` notifications, in order: ``joined``, ``updated`` or ``left``."""
+        return [entry for event in self.heard(RosterChanged) for entry in getattr(event, kind)]
 
     def shown(self, kind: str = "video") -> list[tuple[str, str, str]]:
         """What the slots of a kind show: (participant, source, state), idle ones left out."""

@@ -322,6 +322,10 @@ class Participant(Peer):
                 return self.seen.get(slot["mid"])
         return None
 
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        """Entries of ``roster`` notifications so far: ``joined``, ``updated`` or ``left``."""
+        return [entry for message in self.notifications if message["type"] == "roster" for entry in message[kind]]
+
     @property
     def close_code(self) -> int | None:
         return self._socket.close_code if self._socket is not None else None

@@ -93,18 +93,20 @@ class Attendee(Participant):
 
     def attach(self, listener: Listener) -> Welcome:
         """Sends events to ``listener`` after this; an older one gets ``Replaced``. Gives the whole state as of now."""
-        older, self._listener = self._listener, listener
+        older, self._listener = self._listener, _unheard  # nothing comes before the welcome
         resumed, self._was_attached = self._was_attached, True
         if self.transport.state is not TransportState.CLOSED:
             self._cancel_departure()
         if older is not None:
             older(Replaced())
         else:
-            self.meeting.updated(self, tell_itself=False)
+            self.meeting.updated(self)
+        self._listener = listener
         return Welcome(
             participant_id=self.id,
             meeting=MeetingTitle(self.meeting.id, self.meeting.title),
-            participants=self.meeting.participant_views(),
+            participants=self.meeting.roster.first(self.id),
+            total=len(self.meeting.participants),
             slots=self.slots.views(),
             offer=self.offer if self._negotiation.is_outstanding else None,
             resumed=resumed,
@@ -274,6 +276,10 @@ class Attendee(Participant):
     def _require_transport(self) -> None:
         if self.transport.state is TransportState.CLOSED:
             raise RemoteError("conflict", "the media transport is closed", "join the meeting again", status=409)
+
+
+def _unheard(_event: Event) -> None:
+    """Stands in for a listener that has not got its welcome yet."""
 
 
 def _by_rid(producer: Producer, asked: Asked) -> tuple[dict[str, bool], dict[str, int]]:

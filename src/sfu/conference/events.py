@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sfu.conference.views import ParticipantView, SlotPlace, SlotView
+from sfu.conference.views import Departure, ParticipantView, SlotPlace, SlotView
 
 
 class LeaveReason(StrEnum):
@@ -36,25 +36,13 @@ class OfferMade:
 
 
 @dataclass(frozen=True, slots=True)
-class ParticipantJoined:
-    """Somebody came."""
+class RosterChanged:
+    """Who came, whose view changed, who is gone, and how many are there now."""
 
-    participant: ParticipantView
-
-
-@dataclass(frozen=True, slots=True)
-class ParticipantLeft:
-    """Somebody is gone."""
-
-    participant_id: str
-    reason: LeaveReason
-
-
-@dataclass(frozen=True, slots=True)
-class ParticipantUpdated:
-    """Somebody's sources or connection changed."""
-
-    participant: ParticipantView
+    joined: tuple[ParticipantView, ...]
+    updated: tuple[ParticipantView, ...]
+    left: tuple[Departure, ...]
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +102,7 @@ class Removed:
 
 Event = (
     OfferMade
-    | ParticipantJoined
-    | ParticipantLeft
-    | ParticipantUpdated
+    | RosterChanged
     | SlotsChanged
     | QualityChanged
     | EncodingsChanged

@@ -13,9 +13,6 @@ from sfu.conference.events import (
     Event,
     LeaveReason,
     MeetingEnded,
-    ParticipantJoined,
-    ParticipantLeft,
-    ParticipantUpdated,
     Removed,
 )
 from sfu.conference.layout import ChooseFeeds
@@ -24,6 +21,7 @@ from sfu.conference.negotiation import parse_sdp
 from sfu.conference.options import ConferenceOptions
 from sfu.conference.participant import Participant
 from sfu.conference.publisher import Publisher
+from sfu.conference.roster import Roster
 from sfu.conference.store import MeetingRecord
 from sfu.conference.timeline import Timeline
 from sfu.conference.track import Track
@@ -64,6 +62,7 @@ class Meeting:
         self._choose_feeds = choose_feeds
         self._on_end = on_end
         self._participants: dict[str, Participant] = {}
+        self.roster = Roster(clock, self._participants, self._tell)
         self._viewers: dict[str, Viewer] = {}
         self._by_token: dict[bytes, Participant | Viewer] = {}
         self._router: Router | None = None
@@ -162,7 +161,7 @@ class Meeting:
         del self._by_token[_digest(participant.token)]
         participant.notify(Removed(reason))
         participant.close()
-        self._tell(ParticipantLeft(participant.id, reason))
+        self.roster.left(participant.id, reason)
         for viewer in [viewer for viewer in self._viewers.values() if viewer.target == participant.id]:
             self.remove_viewer(viewer)
         self.refresh()
@@ -186,6 +185,7 @@ class Meeting:
         everybody, self._by_token = self._by_token, {}
         self._participants.clear()
         self._viewers.clear()
+        self.roster.stop()
         for member in everybody.values():
             member.close()
         self._close_router()
@@ -193,10 +193,10 @@ class Meeting:
 
     # called by those in it
 
-    def updated(self, participant: Participant, *, tell_itself: bool = True) -> None:
+    def updated(self, participant: Participant) -> None:
         """A participant's view changed."""
         if participant.id in self._participants:
-            self._tell(ParticipantUpdated(participant.view()), without=None if tell_itself else participant)
+            self.roster.updated(participant)
 
     def refresh(self, only: Attendee | None = None) -> None:
         """Tracks or slots changed: lays out anew, for everybody or for one, and tells whose slots changed."""
@@ -215,15 +215,14 @@ class Meeting:
     def _tracks(self) -> list[Track]:
         return [track for participant in self._participants.values() for track in participant.sources.feeds()]
 
-    def _tell(self, event: Event, without: Participant | None = None) -> None:
+    def _tell(self, event: Event) -> None:
         for participant in tuple(self._participants.values()):
-            if participant is not without:
-                participant.notify(event)
+            participant.notify(event)
 
     def _enter(self, participant: Participant) -> None:
-        self._tell(ParticipantJoined(participant.view()))
         self._participants[participant.id] = participant
         self._by_token[_digest(participant.token)] = participant
+        self.roster.joined(participant)
 
     def _media(self) -> Router:
         """The router to come in by. One that its shard's failure closed is replaced by one on another shard; those who
@@ -248,6 +247,8 @@ class Meeting:
             raise RemoteError("meeting_full", f"the meeting has its {most} participants", status=409)
 
     def _emptied(self) -> None:
+        if not self._participants:
+            self.roster.stop()
         if not self._participants and not self._viewers and not self._is_over:
             self._close_router()
             self._expire_later()

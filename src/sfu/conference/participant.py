@@ -38,7 +38,7 @@ class Participant(ABC):
         self.name = name
         self.joined_at = timestamp(meeting.clock.wall())
         self.transport = transport
-        self.sources = Sources(self.id, transport, self._on_produced)
+        self.sources = Sources(self.id, name, transport, self._on_produced)
         self._departure: Timer | None = None
         transport.on_state = self._on_transport
 
@@ -49,7 +49,7 @@ class Participant(ABC):
 
     def view(self) -> ParticipantView:
         """What the others are told."""
-        return ParticipantView(self.id, self.name, self.joined_at, self.is_connected, self.sources.views())
+        return ParticipantView(self.id, self.name, self.joined_at, self.is_connected, sources=self.sources.views())
 
     @property
     def reception(self) -> Reception | None:

@@ -80,6 +80,7 @@ class Slot:
             mid=self.mid,
             kind=self.kind.value,
             participant_id=track.participant_id if track else None,
+            name=track.name if track else None,
             source=track.source.value if track else None,
             state=state.value,
             codec=codec.name.value if codec else None,

@@ -32,6 +32,8 @@ class Track:
     muted: bool = False
     producer: Producer | None = None
     """None until its client has answered an offer, and after its transport closed."""
+    name: str = ""
+    """The participant's, so that who shows it needs no roster."""
 
     @property
     def kind(self) -> Kind:

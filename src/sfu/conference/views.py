@@ -24,7 +24,29 @@ class ParticipantView:
     name: str
     joined_at: str
     connected: bool
+    role: str = "participant"
+    hand: int | None = None
+    """The order number of a raised hand: who raised it earlier has a lower one."""
     sources: dict[str, SourceView] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Somebody is gone; why, in the words of ``LeaveReason``."""
+
+    participant_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RosterPage:
+    """Some of those who are there, or of those who were searched for; ``next``: ask for those after this one; None:
+    there are no more. ``total``: how many there are on all pages.
+    """
+
+    participants: tuple[ParticipantView, ...]
+    next: str | None
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +56,7 @@ class SlotView:
     mid: str
     kind: str
     participant_id: str | None = None
+    name: str | None = None
     source: str | None = None
     state: str = "idle"
     codec: str | None = None
@@ -85,11 +108,14 @@ class MeetingTitle:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The whole state that an attendee needs to show the meeting and go on."""
+    """The whole state that an attendee needs to show the meeting and go on. ``participants``: at most 100 of
+    ``total``.
+    """
 
     participant_id: str
     meeting: MeetingTitle
     participants: tuple[ParticipantView, ...]
+    total: int
     slots: tuple[SlotView, ...]
     offer: OfferView | None
     resumed: bool

@@ -16,7 +16,7 @@ from tests.support.examples import examples
 from tests.support.sim import sim_engine
 
 from sfu.conference import Conference, ConferenceOptions, Meeting, Source
-from sfu.conference.events import OfferMade, ParticipantJoined, ParticipantLeft, ParticipantUpdated, SlotsChanged
+from sfu.conference.events import OfferMade, RosterChanged, SlotsChanged
 from sfu.conference.layout import choose_feeds
 from sfu.conference.views import ParticipantView, SlotView
 from sfu.errors import RemoteError
@@ -44,15 +44,17 @@ class Mirror:
     def welcome(self) -> None:
         welcome = self.client.welcome
         self.people = {view.id: view for view in welcome.participants}
+        self.total = welcome.total
         self.slots = {slot.mid: slot for slot in welcome.slots}
 
     def catch_up(self) -> None:
         for event in self.client.events:
             match event:
-                case ParticipantJoined(view) | ParticipantUpdated(view):
-                    self.people[view.id] = view
-                case ParticipantLeft(participant_id, _):
-                    del self.people[participant_id]
+                case RosterChanged(joined, updated, left, total):
+                    self.people.update((view.id, view) for view in (*joined, *updated))
+                    for departure in left:
+                        self.people.pop(departure.participant_id, None)
+                    self.total = total
                 case SlotsChanged(slots):
                     self.slots.update((slot.mid, slot) for slot in slots)
                 case OfferMade(_, _, places):
@@ -104,7 +106,6 @@ def request(client: Client, action: str, source: Source, number: int) -> None:
 
 
 def check(meeting: Meeting, mirrors: list[Mirror]) -> None:
-    views = {view.id: view for view in meeting.participant_views()}
     feeds = {(t.participant_id, t.source): t for p in meeting.participants.values() for t in p.sources.feeds()}
     for mirror in mirrors:
         attendee = mirror.client.attendee
@@ -124,8 +125,18 @@ def check(meeting: Meeting, mirrors: list[Mirror]) -> None:
             assert slot.track.producer.paused is slot.track.muted
         if attendee.is_connected:
             mirror.catch_up()
-            assert mirror.people == views
             assert {slot.mid: slot.view() for slot in attendee.slots._slots} == mirror.slots
+
+
+def check_roster(meeting: Meeting, clock: VirtualClock, mirrors: list[Mirror]) -> None:
+    """When the beat is over everybody knows who is there."""
+    clock.advance(0.25)
+    views = {view.id: view for view in meeting.participant_views()}
+    for mirror in mirrors:
+        if mirror.client.attendee.is_connected and mirror.client.attendee.id in meeting.participants:
+            mirror.catch_up()
+            assert mirror.people == views
+            assert mirror.total == len(views)
 
 
 @given(steps)
@@ -143,6 +154,7 @@ def test_whatever_the_clients_do_everybody_is_told_the_truth(sequence: list[tupl
         with suppress(RemoteError):
             act(meeting, clock, mirrors, step)
         check(meeting, mirrors)
+        check_roster(meeting, clock, mirrors)
     conference.close()
     assert engine.stats().routers == 0
     assert clock.pending == 0, "a timer outlives the conference"

@@ -75,6 +75,8 @@ async def test_joining_gives_the_token_the_offer_and_where_to_signal(http: httpx
         "name": "Ann",
         "joined_at": "2026-01-01T00:00:00.000Z",
         "connected": False,
+        "role": "participant",
+        "hand": None,
         "sources": {},
     }
 

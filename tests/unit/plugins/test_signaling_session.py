@@ -80,7 +80,8 @@ def test_hello_is_answered_by_the_whole_state(talk: Talk, meeting: Meeting) -> N
     assert [entry["name"] for entry in welcome["participants"]] == ["Ann"]
     assert welcome["participants"][0]["joined_at"] == "2026-01-01T00:00:00.000Z"
     assert welcome["slots"][0] == {
-        "mid": "4", "kind": "audio", "participant_id": None, "source": None, "state": "idle", "codec": None
+        "mid": "4", "kind": "audio", "participant_id": None, "name": None, "source": None, "state": "idle",
+        "codec": None,
     }  # fmt: skip
     assert welcome["offer"]["version"] == 1
     assert (welcome["resumed"], welcome["transport"]) == (False, "new")
@@ -103,6 +104,7 @@ def test_a_whole_stay_from_answer_to_leave(talk: Talk, meeting: Meeting) -> None
         ("layout", {"tiles": [{"mid": "7", "width": 640, "height": 360, "fps": 15, "pinned": True}], "hidden": True}),
         ("slots", {"video": 6}),
         ("restart_ice", {}),
+        ("roster", {"search": "a"}),
         ("ping", {}),
     ):
         assert talk.request(name, **fields).items() >= ok.items(), name
@@ -123,15 +125,23 @@ def test_notifications_reach_the_others_in_both_formats(
     other.request("answer", version=1, sdp=answer_to(bob.offer.sdp))
     talk.received()
     other.request("publish", source="camera")
-    updated, slots = talk.received()
-    assert updated["type"] == "participant_updated"
-    assert updated["participant"]["sources"] == {"camera": {"muted": False}}
-    assert slots["type"] == "slots"
-    assert slots["slots"] == [
-        {"mid": "7", "kind": "video", "participant_id": bob.id, "source": "camera", "state": "active", "codec": None}
-    ]
+    clock.advance(1)
+    received = talk.received()
+    rosters = [message for message in received if message["type"] == "roster"]
+    told = [entry for message in rosters for entry in (*message["joined"], *message["updated"])]
+    assert [entry for entry in told if entry["id"] == bob.id][-1]["sources"] == {"camera": {"muted": False}}
+    messages = {message["type"]: message for message in received}
+    assert messages["slots"]["slots"] == [
+        {
+            "mid": "7", "kind": "video", "participant_id": bob.id, "name": "Bob", "source": "camera",
+            "state": "active", "codec": None,
+        }
+    ]  # fmt: skip
     other.request("leave")
-    assert [message["type"] for message in talk.received()] == ["participant_left", "slots"]
+    roster, slots = sorted(talk.received(), key=lambda message: message["type"])
+    assert roster["left"] == [{"participant_id": bob.id, "reason": "left"}]
+    assert (roster["joined"], roster["updated"], roster["total"]) == ([], [], 1)
+    assert (slots["type"], slots["slots"][0]["name"]) == ("slots", None)
     talk.request("slots", video=5)
 
 
@@ -233,6 +243,9 @@ def test_an_unknown_type_names_those_that_are_known(talk: Talk, meeting: Meeting
         ("layout", {"tiles": [{"mid": "7", "width": 1, "height": 1, "zoom": 1}]}, ["tiles.0.zoom"]),
         ("layout", {"tiles": [{"mid": "7", "width": 1, "height": 1}] * 50}, ["tiles", "49"]),
         ("layout", {"tiles": [{"mid": "99", "width": 1, "height": 1}]}, ["99", "one of"]),
+        ("roster", {"limit": 201}, ["limit", "200"]),
+        ("roster", {"search": "x" * 65}, ["search", "64"]),
+        ("roster", {"after": 5}, ["after", "roster takes after, limit, search"]),
         ("ping", {"extra": 1}, ["extra", "no fields"]),
         ("answer", {"version": "1", "sdp": ""}, ["version"]),
     ],
@@ -253,6 +266,7 @@ def test_errors_of_the_meeting_keep_their_code(talk: Talk, meeting: Meeting) -> 
     assert talk.request("answer", version=1, sdp="v=0\r\nnonsense")["code"] == "bad_sdp"
     assert talk.request("mute", source="camera", muted=True)["code"] == "conflict"
     assert talk.request("hello", token="again")["code"] == "conflict"
+    assert talk.request("roster", after="nobody")["code"] == "participant_not_found"
     assert talk.closed is None
 
 
@@ -286,10 +300,11 @@ def test_requests_that_concern_everybody_are_refused_sooner_and_cost_no_socket(
 def test_a_client_that_reads_too_slowly_loses_its_socket(
     talk: Talk, conference: Conference, clock: VirtualClock, meeting: Meeting
 ) -> None:
-    talk.hello(meeting.join("Ann").token)
-    bob = meeting.join("Bob")
+    ann = meeting.join("Ann")
+    talk.hello(ann.token)
     for number in range(MAX_FRAMES + 1):
-        meeting.updated(bob)
+        meeting.updated(ann)
+        clock.advance(0.25)
         if number % 100 == 0:
             assert talk.closed is None
     assert talk.closed == (4429, "the client reads too slowly")

@@ -13,7 +13,7 @@ from sfu.plugins.signaling_ws.wire import Frame
 
 MAX_FRAMES = 1024
 MAX_BYTES = 4 * 1024 * 1024
-"""A welcome to a meeting of 1,000 has some 200 kB, an offer with all slots some 100 kB."""
+"""A welcome to a large meeting has some 30 kB, an offer with all slots some 100 kB."""
 MAX_REASON_BYTES = 123
 """RFC 6455 section 5.5: a control frame has at most 125 bytes, two of them the code."""
 

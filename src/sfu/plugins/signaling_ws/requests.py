@@ -9,6 +9,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sfu.conference import Attendee, Source, Tile
+from sfu.conference.names import MAX_NAME_CHARS
+from sfu.conference.roster import MAX_PAGE
+from sfu.conference.views import RosterPage
 from sfu.errors import RemoteError
 
 BEST_LAYER = 255
@@ -74,6 +77,12 @@ class Layout(Request):
     hidden: bool = False
 
 
+class Roster(Request):
+    after: str | None = Field(None, max_length=64)
+    limit: int = Field(50, ge=1, le=MAX_PAGE)
+    search: str = Field("", max_length=MAX_NAME_CHARS)
+
+
 class RestartIce(Request):
     pass
 
@@ -119,6 +128,10 @@ def _layout(attendee: Attendee, request: Layout) -> None:
     attendee.show(tiles, hidden=request.hidden)
 
 
+def _roster(attendee: Attendee, request: Roster) -> RosterPage:
+    return attendee.meeting.roster.page(request.after, request.limit, request.search)
+
+
 def _restart_ice(attendee: Attendee, _request: RestartIce) -> None:
     attendee.restart_ice()
 
@@ -140,13 +153,14 @@ RequestModel = TypeVar("RequestModel", bound=Request)
 
 @dataclass(frozen=True, slots=True)
 class RequestType:
-    """What a type's fields are, and what is done with them. The handler may raise ``RemoteError``.
+    """What a type's fields are, and what is done with them. The handler may raise ``RemoteError``; what it returns, a
+    dataclass or None, are the fields of the reply.
 
     ``cost`` is how many messages it counts as within the rate limit.
     """
 
     model: type[Request]
-    handle: Callable[[Attendee, Any], None]
+    handle: Callable[[Attendee, Any], object]
     cost: float = 1.0
 
 
@@ -157,9 +171,12 @@ FOR_ALL = 5.0
 LAYOUT = 2.0
 """Work for its sender alone, but a decision about every slot."""
 
+PAGE = 4.0
+"""A look at everybody: twelve a second, more than anybody types."""
+
 
 def _type(
-    model: type[RequestModel], handle: Callable[[Attendee, RequestModel], None], cost: float = 1.0
+    model: type[RequestModel], handle: Callable[[Attendee, RequestModel], object], cost: float = 1.0
 ) -> RequestType:
     return RequestType(model, handle, cost)
 
@@ -173,6 +190,7 @@ REQUESTS: dict[str, RequestType] = {
     "slots": _type(Slots, _slots, FOR_ALL),
     "layers": _type(Layers, _layers),
     "layout": _type(Layout, _layout, LAYOUT),
+    "roster": _type(Roster, _roster, PAGE),
     "restart_ice": _type(RestartIce, _restart_ice, FOR_ALL),
     "ping": _type(Ping, _ping),
     "leave": _type(Leave, _leave),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from sfu.errors import RemoteError, SfuError, WireError
 from sfu.plugins.signaling_ws.outbox import Closing, Outbox
 from sfu.plugins.signaling_ws.rate import RateLimit
 from sfu.plugins.signaling_ws.requests import Hello, RequestType, parse_fields, request_type
-from sfu.plugins.signaling_ws.wire import MAX_MESSAGE_BYTES, NOTIFICATIONS, EventEncoder, Frame, Wire
+from sfu.plugins.signaling_ws.wire import MAX_MESSAGE_BYTES, NOTIFICATIONS, EventEncoder, Frame, Wire, fields_of
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -130,7 +129,7 @@ class SignalingSession:
         self._attendee = attendee
         self._state = State.ATTACHED
         welcome = attendee.attach(self.handle_event)
-        self._send({"type": "welcome", "reply": request_id, **asdict(welcome)})
+        self._send({"type": "welcome", "reply": request_id, **fields_of(welcome)})
         self._log.info("signaling_attached", meeting=self._meeting_id, participant=attendee.id)
 
     def _admit(self, message: dict[str, Any]) -> Attendee:
@@ -148,14 +147,14 @@ class SignalingSession:
             name = message.get("type")
             kind = request_type(name)
             self._charge(kind)
-            kind.handle(attendee, parse_fields(str(name), kind.model, message))
+            answer = kind.handle(attendee, parse_fields(str(name), kind.model, message))
         except RemoteError as error:
             return _error(request_id, error)
         except SfuError:
             # Ours, not the client's; the others in the meeting and this socket go on.
             self._log.exception("request_failed", type=message.get("type"), participant=attendee.id)
             return _error(request_id, RemoteError("internal", "the server failed on this request", status=500))
-        return {"type": "reply", "reply": request_id}
+        return {"type": "reply", "reply": request_id, **(fields_of(answer) if answer is not None else {})}
 
     def _charge(self, kind: RequestType) -> None:
         """What the request costs beyond the one message that it is. Raises ``RemoteError`` ``rate_limited``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, Protocol
 
 import msgpack  # type: ignore[import-untyped]
@@ -14,10 +14,8 @@ from sfu.conference.events import (
     Event,
     MeetingEnded,
     OfferMade,
-    ParticipantJoined,
-    ParticipantLeft,
-    ParticipantUpdated,
     QualityChanged,
+    RosterChanged,
     SlotsChanged,
     TransportChanged,
 )
@@ -30,9 +28,7 @@ MAX_MESSAGE_BYTES = 256 * 1024
 
 NOTIFICATIONS: dict[type, str] = {
     OfferMade: "offer",
-    ParticipantJoined: "participant_joined",
-    ParticipantLeft: "participant_left",
-    ParticipantUpdated: "participant_updated",
+    RosterChanged: "roster",
     SlotsChanged: "slots",
     QualityChanged: "quality",
     EncodingsChanged: "encodings",
@@ -105,6 +101,31 @@ def _require_map(message: object) -> dict[str, Any]:
 WIRES: dict[str, Wire] = {wire.subprotocol: wire for wire in (JsonWire(), MsgpackWire())}
 
 
+def fields_of(value: Any) -> dict[str, Any]:
+    """A dataclass as the map that is sent. ``dataclasses.asdict`` copies every leaf, which thousands of them feel."""
+    return {name: _plain(getattr(value, name)) for name in _names(type(value))}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return fields_of(value)
+
+
+_NAMES: dict[type, tuple[str, ...]] = {}
+
+
+def _names(kind: type) -> tuple[str, ...]:
+    names = _NAMES.get(kind)
+    if names is None:
+        names = _NAMES[kind] = tuple(field.name for field in fields(kind))
+    return names
+
+
 class EventEncoder:
     """Frames of events. Everybody in a meeting gets the same event one after the other, so the last is kept."""
 
@@ -118,6 +139,6 @@ class EventEncoder:
             self._event, self._frames = event, {}
         frame = self._frames.get(wire.subprotocol)
         if frame is None:
-            frame = wire.encode({"type": NOTIFICATIONS[type(event)], **asdict(event)})
+            frame = wire.encode({"type": NOTIFICATIONS[type(event)], **fields_of(event)})
             self._frames[wire.subprotocol] = frame
         return frame

@@ -10,7 +10,7 @@ import { SfuError } from "./errors.js";
 import { Api } from "./http.js";
 import { Incoming } from "./incoming.js";
 import { LocalSources } from "./local_sources.js";
-import { Roster } from "./roster.js";
+import { participantOf, Roster } from "./roster.js";
 import { check } from "./scalability.js";
 import { Sessions } from "./sessions.js";
 import { MAX_VIDEO_SLOTS } from "./slots.js";
@@ -67,9 +67,31 @@ export class Meeting extends EventTarget {
     return this.#session?.joined.participant_id ?? null;
   }
 
-  /** @returns {Map<string, import("./roster.js").Participant>} everyone, this participant too */
+  /**
+   * @returns {Map<string, import("./roster.js").Participant>} those who are known, this participant too: everybody in a
+   *   meeting of up to 100; in a larger one the first 100, and who came or changed since
+   */
   get participants() {
     return this.#roster.participants;
+  }
+
+  /** @returns {number} how many participants there are, known or not */
+  get total() {
+    return this.#roster.total;
+  }
+
+  /**
+   * A page of the list of participants, in the order of joining. See `roster` in docs/signaling.md.
+   * @param {{after?: string|null, limit?: number, search?: string}} [options] `after`: the `next` of the page before;
+   *   `limit`: 1..200; `search`: only those one of whose words begins so
+   * @returns {Promise<{participants: import("./roster.js").Participant[], next: string|null, total: number}>} `total`:
+   *   on all pages
+   * @throws {SfuError} `rate_limited`, `participant_not_found` (begin without `after`), `signaling_lost`
+   */
+  async searchParticipants({ after = null, limit = 50, search = "" } = {}) {
+    if (!this.#session) throw new SfuError("closed", "The meeting is not joined.");
+    const page = await this.#session.request("roster", { after, limit, search });
+    return { participants: page.participants.map(participantOf), next: page.next, total: page.total };
   }
 
   /**
@@ -210,8 +232,8 @@ export class Meeting extends EventTarget {
     else if (this.#state === "connected") this.#become("reconnecting");
   }
 
-  #onWelcome({ participants, slots, quality, encodings }) {
-    this.#emitChanges(this.#roster.replace(participants));
+  #onWelcome({ participants, total, slots, quality, encodings }) {
+    this.#emitChanges(this.#roster.replace(participants, total));
     this.#incoming.replace({ slots, quality });
     this.#session.connection.wantOnly(encodings ?? []);
     this.#slotsChanged();
@@ -222,9 +244,7 @@ export class Meeting extends EventTarget {
 
   #onNotification(message) {
     const handlers = {
-      participant_joined: () => this.#emitChanges(this.#roster.put(message.participant)),
-      participant_updated: () => this.#emitChanges(this.#roster.put(message.participant)),
-      participant_left: () => this.#emitChanges(this.#roster.remove(message.participant_id, message.reason)),
+      roster: () => this.#emitChanges(this.#roster.apply(message)),
       offer: () => this.#incoming.declare(message.slots),
       slots: () => {
         this.#incoming.update(message.slots);

@@ -2,7 +2,7 @@
  * The receive slots and what feeds each: a table by mid, kept in step with `welcome`, offers and `slots`
  * notifications. Who is behind a slot changes often; the slot's track never does.
  *
- * @typedef {{mid: string, kind: "audio"|"video", participantId: string|null, source: string|null,
+ * @typedef {{mid: string, kind: "audio"|"video", participantId: string|null, name: string|null, source: string|null,
  *   state: "active"|"idle"|"muted"|"unsupported_codec", codec: string|null}} Slot
  * @typedef {{state: "full"|"reduced"|"paused", reason: string}} Quality see docs/signaling.md, "Quality"
  */
@@ -18,7 +18,7 @@ export class SlotTable {
   declare(list) {
     for (const { mid, kind } of list) {
       if (this.#slots.has(mid)) continue;
-      this.#slots.set(mid, { mid, kind, participantId: null, source: null, state: "idle", codec: null });
+      this.#slots.set(mid, { mid, kind, participantId: null, name: null, source: null, state: "idle", codec: null });
     }
   }
 
@@ -29,6 +29,7 @@ export class SlotTable {
       this.#slots.set(entry.mid, {
         ...slot,
         participantId: entry.participant_id ?? null,
+        name: entry.name ?? null,
         source: entry.source ?? null,
         state: entry.state ?? "idle",
         codec: entry.codec ?? null,

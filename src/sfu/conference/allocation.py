@@ -121,6 +121,11 @@ class Allocator:
         self._start()
         return offering
 
+    def keep_warm(self, producer: Producer, *, warm: bool) -> None:
+        """Whether its smallest encoding is to be sent whoever watches, because it may be shown any moment."""
+        if offering := self._offerings.get(producer.id):
+            offering.keep_warm(self._clock.now(), warm=warm)
+
     # inner
 
     def _ladder(self, producer: Producer) -> Ladder:

@@ -18,13 +18,15 @@ from sfu.conference.events import (
     Replaced,
     SlotsChanged,
     TransportChanged,
+    ViewChanged,
 )
-from sfu.conference.layout import Receiver
+from sfu.conference.layout import FIRST_PAGE, Feeds, Receiver, View
 from sfu.conference.names import new_participant_id
 from sfu.conference.negotiation import Negotiation
 from sfu.conference.offering import Asked, Offering
 from sfu.conference.participant import Participant
 from sfu.conference.reception import Reception, Tile
+from sfu.conference.scene import Scene
 from sfu.conference.slot import Slot, SlotTable
 from sfu.conference.track import Source
 from sfu.conference.views import EncodingsView, MeetingTitle, OfferView, Welcome
@@ -57,6 +59,8 @@ class Attendee(Participant):
         options = meeting.options
         self.slots = SlotTable(transport, new_participant_id(), on_change=self.tell_slots)
         self._reception = meeting.allocator.receive(self.id, self.slots, transport, self.notify)
+        self._view = FIRST_PAGE
+        self._told_view = ViewChanged()
         self._wanted_video = options.video_slots_initial
         self._wants_ice_restart = False
         self._local = transport.local
@@ -84,7 +88,7 @@ class Attendee(Participant):
     def receiver(self) -> Receiver:
         """What the layout is asked to fill."""
         video = min(self._wanted_video, self.slots.count_open(Kind.VIDEO))
-        return Receiver(self.id, self.slots.count_open(Kind.AUDIO), video)
+        return Receiver(self.id, self.slots.count_open(Kind.AUDIO), video, self._view)
 
     @property
     def reception(self) -> Reception:
@@ -111,6 +115,7 @@ class Attendee(Participant):
             offer=self.offer if self._negotiation.is_outstanding else None,
             resumed=resumed,
             transport=self.transport.state.value,
+            view=self._told_view,
             quality=self._reception.qualities,
             encodings=self._encodings(),
         )
@@ -142,8 +147,9 @@ class Attendee(Participant):
         self._negotiation.settle()
         before = self.sources.feeds()
         self._apply(session)
-        # Others have something new to see only if this one published before it answered.
-        self.meeting.refresh(None if before or self.sources.feeds() else self)
+        if before or self.sources.feeds():
+            self.meeting.refresh(self)
+        self.meeting.arrange(self)
         self._negotiate()
 
     def publish(self, source: Source, *, muted: bool = False) -> None:
@@ -166,7 +172,7 @@ class Attendee(Participant):
             raise RemoteError("bad_request", f"video is {video}", f"0 to {most}")
         self._require_transport()
         self._wanted_video = video
-        self.meeting.refresh(self)
+        self.meeting.arrange(self)
         self._negotiate()
 
     def set_layers(self, mid: str, spatial: int, temporal: int) -> None:
@@ -179,18 +185,34 @@ class Attendee(Participant):
         self._reception.pause(self._slot(mid).mid, paused=paused)
         self.meeting.allocator.touch(self._reception)
 
-    def show(self, tiles: Mapping[str, Tile], *, hidden: bool) -> None:
-        """Says how it shows its slots, all of them; see ``Reception.show``."""
+    def show(self, tiles: Mapping[str, Tile], *, hidden: bool, view: View = FIRST_PAGE) -> None:
+        """Says what it wants to see, and how it shows its slots, all of them; see ``Reception.show``."""
         for mid in tiles:
             self._slot(mid)
         self._reception.show(tiles, hidden=hidden)
         self.meeting.allocator.touch(self._reception)
+        if view != self._view:
+            self._view = view
+            self.meeting.arrange(self)
 
     def restart_ice(self) -> None:
         """Wants an offer with new ICE credentials; media goes on over the old ones meanwhile."""
         self._require_transport()
         self._wants_ice_restart = True
         self._negotiate()
+
+    # what the meeting shows it
+
+    def show_feeds(self, feeds: Feeds, scene: Scene) -> None:
+        """These feed its slots from now on; its client is told what changed."""
+        if self._reception.hear(scene.dominant):
+            self.meeting.allocator.touch(self._reception)
+        self.slots.assign(feeds)
+        self.tell_slots()
+        view = ViewChanged(scene.remote_videos(self.id), feeds.page, feeds.pages)
+        if view != self._told_view:
+            self._told_view = view
+            self.notify(view)
 
     # inner
 
@@ -214,8 +236,8 @@ class Attendee(Participant):
             self.meeting.allocator.leave(self._reception)
             self.slots.close()
             self.meeting.updated(self)
-            self.meeting.refresh()
-            self.tell_slots()
+            self.meeting.refresh(self)
+            self.meeting.arrange(self)
             self._depart_later(self.meeting.options.resume_window_s, LeaveReason.CLOSED)
 
     def _on_produced(self, source: Source, producer: Producer) -> None:
@@ -271,7 +293,7 @@ class Attendee(Participant):
     def _changed(self, changed: bool) -> None:
         if changed:
             self.meeting.updated(self)
-            self.meeting.refresh()
+            self.meeting.refresh(self)
 
     def _require_transport(self) -> None:
         if self.transport.state is TransportState.CLOSED:

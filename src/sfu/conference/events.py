@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sfu.conference.views import Departure, ParticipantView, SlotPlace, SlotView
+from sfu.conference.views import Departure, ParticipantView, SlotPlace, SlotView, VideosView
 
 
 class LeaveReason(StrEnum):
@@ -50,6 +50,11 @@ class SlotsChanged:
     """The slots whose feed changed; the others are as they were."""
 
     slots: tuple[SlotView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewChanged(VideosView):
+    """There are more videos to see or fewer, or another page of them is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ Event = (
     OfferMade
     | RosterChanged
     | SlotsChanged
+    | ViewChanged
     | QualityChanged
     | EncodingsChanged
     | TransportChanged

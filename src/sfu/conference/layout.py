@@ -1,62 +1,114 @@
-"""Who sees and hears whom: pure functions from the tracks of a meeting to the slots of its receivers.
+"""Who sees and hears whom: pure functions from what there is in a meeting to the slots of its receivers.
 
-``choose_feeds`` is the policy, and the one function to replace for another: it gets every track and every
-receiver of the meeting and says which tracks each one gets. ``keep_places`` is mechanism: it puts chosen
-tracks into slots so that whoever stays does not move.
+``choose_feeds`` is the policy, and the one function to replace for another: it gets the scene (every track, who speaks)
+and receivers with what each wants to see, and says which tracks each one gets. ``keep_places`` is mechanism: it puts
+chosen tracks into slots so that whoever stays does not move.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
 from typing import TypeVar
 
-from sfu.conference.track import Track
+from sfu.conference.scene import Scene
+from sfu.conference.track import Source, Track
 from sfu.rtp.codecs import Kind
+
+MAX_PINS = 9
+
+
+class Mode(StrEnum):
+    """How somebody looks at a meeting; the values are words of the signaling protocol."""
+
+    GALLERY = "gallery"
+    SPEAKER = "speaker"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What somebody wants to see: which page of the gallery, or who speaks; and, whatever else, who is pinned."""
+
+    mode: Mode = Mode.GALLERY
+    page: int = 0
+    pins: tuple[tuple[str, Source], ...] = ()
+
+
+FIRST_PAGE = View()
+"""For who has not said anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """One who receives: how many slots there are, and whose own tracks are not for him."""
+    """One who receives: how many slots there are, whose own tracks are not for him, and what he wants to see."""
 
     participant_id: str
     audio_slots: int
     video_slots: int
+    view: View = FIRST_PAGE
 
 
 @dataclass(frozen=True, slots=True)
 class Feeds:
-    """What a receiver gets, most wanted first, at most as many as there are slots."""
+    """What a receiver gets, most wanted first, at most as many as there are slots; and which page of how many it is."""
 
     audio: tuple[Track, ...] = ()
     video: tuple[Track, ...] = ()
+    page: int = 0
+    pages: int = 1
 
 
-ChooseFeeds = Callable[[Sequence[Track], Sequence[Receiver]], list[Feeds]]
-"""Tracks come in the order of joining and, within a participant, of ``Source``. One result for each receiver."""
+ChooseFeeds = Callable[[Scene, Sequence[Receiver]], list[Feeds]]
+"""One result for each receiver. Called for some receivers of a meeting at a time."""
 
 
-def choose_feeds(tracks: Sequence[Track], receivers: Sequence[Receiver]) -> list[Feeds]:
-    """In the order of joining: audio as far as there are slots, those who are not muted first; video the first V.
+def choose_feeds(scene: Scene, receivers: Sequence[Receiver]) -> list[Feeds]:
+    """Audio in the order of joining as far as there are slots, those who are not muted first. Video: screens, then who
+    is pinned, then a page of the gallery or those who spoke last; nobody's own.
 
     A muted camera keeps its slot, so that its tile does not jump; a muted microphone has nothing to say and
-    must not keep a fifth speaker silent. Sorted once for the meeting, so that the cost is
-    tracks + receivers x slots.
+    must not keep a fifth speaker silent. What many receivers see alike is worked out once.
     """
-    audio = [track for track in tracks if track.kind is Kind.AUDIO]
+    audio = [track for track in scene.tracks if track.kind is Kind.AUDIO]
     audio.sort(key=lambda track: track.muted)
-    video = [track for track in tracks if track.kind is Kind.VIDEO]
-    return [
-        Feeds(
-            audio=_first(audio, receiver.audio_slots, receiver.participant_id),
-            video=_first(video, receiver.video_slots, receiver.participant_id),
-        )
-        for receiver in receivers
-    ]
+    alike: dict[tuple[View, int], Feeds] = {}
+    feeds = []
+    for receiver in receivers:
+        own = receiver.participant_id if scene.videos(receiver.participant_id) else None
+        key = receiver.view, receiver.video_slots
+        video = _video(scene, *key, own) if own is not None or key not in alike else alike[key]
+        if own is None:
+            alike[key] = video
+        heard = _first(audio, receiver.audio_slots, receiver.participant_id)
+        feeds.append(Feeds(heard, video.video, video.page, video.pages))
+    return feeds
 
 
-def _first(tracks: Sequence[Track], count: int, without: str) -> tuple[Track, ...]:
+def _video(scene: Scene, view: View, slots: int, own: str | None) -> Feeds:
+    pinned = (scene.find(*pin) for pin in view.pins)
+    wanted = dict.fromkeys(track for track in (*scene.screens, *pinned) if track is not None)
+    fixed = tuple(islice((track for track in wanted if track.participant_id != own), slots))
+    size = slots - len(fixed)
+    if not size:
+        return Feeds(video=fixed)
+    order = scene.speakers() if view.mode is Mode.SPEAKER else scene.gallery(size)
+    cameras = _without(order, fixed, own)
+    if view.mode is Mode.SPEAKER:
+        return Feeds(video=(*fixed, *cameras[:size]))
+    pages = max(1, -(-len(cameras) // size))
+    page = min(view.page, pages - 1)
+    return Feeds(video=(*fixed, *cameras[page * size : (page + 1) * size]), page=page, pages=pages)
+
+
+def _without(cameras: Sequence[Track], fixed: Sequence[Track], own: str | None) -> Sequence[Track]:
+    if own is None and not fixed:
+        return cameras
+    return [track for track in cameras if track.participant_id != own and track not in fixed]
+
+
+def _first(tracks: Iterable[Track], count: int, without: str) -> tuple[Track, ...]:
     return tuple(islice((track for track in tracks if track.participant_id != without), count))
 
 

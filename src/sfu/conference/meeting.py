@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from sfu.clock import Clock, Timer
 from sfu.conference.allocation import Allocator
+from sfu.conference.arranger import Arranger
 from sfu.conference.attendee import Attendee
 from sfu.conference.events import (
     EndReason,
@@ -24,7 +25,6 @@ from sfu.conference.publisher import Publisher
 from sfu.conference.roster import Roster
 from sfu.conference.store import MeetingRecord
 from sfu.conference.timeline import Timeline
-from sfu.conference.track import Track
 from sfu.conference.viewer import Viewer
 from sfu.conference.views import ParticipantView, QualityTimeline, timestamp
 from sfu.conference.voices import Voices
@@ -59,15 +59,18 @@ class Meeting:
         self.allocator = allocator
         self.voices = Voices()
         self._engine = engine
-        self._choose_feeds = choose_feeds
         self._on_end = on_end
         self._participants: dict[str, Participant] = {}
         self.roster = Roster(clock, self._participants, self._tell)
         self._viewers: dict[str, Viewer] = {}
+        self._arranger = Arranger(
+            clock, choose_feeds, allocator, self.voices, participants=self._participants, viewers=self._viewers
+        )
         self._by_token: dict[bytes, Participant | Viewer] = {}
         self._router: Router | None = None
         self._expiry: Timer | None = None
         self._is_over = False
+        self._last_rank = 0
         self._expire_later()
 
     # who is in it
@@ -131,7 +134,7 @@ class Meeting:
             self._emptied()
             raise
         self._enter(publisher)
-        self.refresh()
+        self.refresh(publisher)
         return publisher
 
     def view_with_offer(self, sdp: str, target: str | None = None) -> Viewer:
@@ -151,7 +154,7 @@ class Meeting:
             raise
         self._viewers[viewer.token] = viewer
         self._by_token[_digest(viewer.token)] = viewer
-        viewer.follow(self._tracks())
+        self._arranger.arrange(viewer)
         return viewer
 
     def remove(self, participant: Participant, reason: LeaveReason) -> None:
@@ -164,7 +167,7 @@ class Meeting:
         self.roster.left(participant.id, reason)
         for viewer in [viewer for viewer in self._viewers.values() if viewer.target == participant.id]:
             self.remove_viewer(viewer)
-        self.refresh()
+        self._arranger.left(participant.id)
         self._emptied()
 
     def remove_viewer(self, viewer: Viewer) -> None:
@@ -186,6 +189,7 @@ class Meeting:
         self._participants.clear()
         self._viewers.clear()
         self.roster.stop()
+        self._arranger.stop()
         for member in everybody.values():
             member.close()
         self._close_router()
@@ -198,22 +202,20 @@ class Meeting:
         if participant.id in self._participants:
             self.roster.updated(participant)
 
-    def refresh(self, only: Attendee | None = None) -> None:
-        """Tracks or slots changed: lays out anew, for everybody or for one, and tells whose slots changed."""
-        tracks = self._tracks()
-        attendees = [only] if only is not None else [a for a in self._participants.values() if isinstance(a, Attendee)]
-        feeds = self._choose_feeds(tracks, [attendee.receiver for attendee in attendees])
-        for attendee, chosen in zip(attendees, feeds, strict=True):
-            attendee.slots.assign(chosen)
-        for viewer in self._viewers.values() if only is None else ():
-            viewer.follow(tracks)
-        for attendee in attendees:
-            attendee.tell_slots()
+    def refresh(self, participant: Participant) -> None:
+        """A participant's tracks changed: lays out anew for everybody, and tells whose slots changed."""
+        self._arranger.changed(participant)
+
+    def arrange(self, attendee: Attendee) -> None:
+        """An attendee's slots changed, or what it wants to see: lays out anew for this one."""
+        self._arranger.arrange(attendee)
+
+    def next_rank(self) -> int:
+        """For who comes now: higher than anybody's."""
+        self._last_rank += 1
+        return self._last_rank
 
     # inner
-
-    def _tracks(self) -> list[Track]:
-        return [track for participant in self._participants.values() for track in participant.sources.feeds()]
 
     def _tell(self, event: Event) -> None:
         for participant in tuple(self._participants.values()):
@@ -222,6 +224,7 @@ class Meeting:
     def _enter(self, participant: Participant) -> None:
         self._participants[participant.id] = participant
         self._by_token[_digest(participant.token)] = participant
+        self._arranger.entered(participant)
         self.roster.joined(participant)
 
     def _media(self) -> Router:
@@ -249,6 +252,7 @@ class Meeting:
     def _emptied(self) -> None:
         if not self._participants:
             self.roster.stop()
+            self._arranger.stop()
         if not self._participants and not self._viewers and not self._is_over:
             self._close_router()
             self._expire_later()

@@ -43,6 +43,7 @@ class Offering:
         self._count = len(producer.encodings)
         self._meter = LadderMeter(self._count)
         self._economy = Economy(self._count if self._count > 1 else SPATIAL_LAYERS)
+        self._is_warm = False
         self._expected_since = [now] * self._count
         self._meter.update(now, [EncodingReport(sent=True)] * self._count)
 
@@ -88,9 +89,15 @@ class Offering:
         if wanted & ~self._economy.active:
             self._want(now, wanted | self._economy.active)
 
+    def keep_warm(self, now: float, *, warm: bool) -> None:
+        """The smallest encoding is wanted from now on, whether anybody consumes it or not; or no longer."""
+        self._is_warm = warm
+        if warm:
+            self.want(now, 0)
+
     def _wanted(self) -> int:
-        targets = (c.preferred_layers.spatial for c in self.producer.consumers if not c.paused)
-        return self._needed(targets)
+        targets = [c.preferred_layers.spatial for c in self.producer.consumers if not c.paused]
+        return self._needed([*targets, 0] if self._is_warm else targets)
 
     def _needed(self, targets: Iterable[int]) -> int:
         if self._count > 1:

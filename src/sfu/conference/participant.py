@@ -36,9 +36,11 @@ class Participant(ABC):
         self.id = new_participant_id()
         self.token = new_token()
         self.name = name
+        self.rank = meeting.next_rank()
+        """In the order of joining."""
         self.joined_at = timestamp(meeting.clock.wall())
         self.transport = transport
-        self.sources = Sources(self.id, name, transport, self._on_produced)
+        self.sources = Sources(self.id, name, self.rank, transport, self._on_produced)
         self._departure: Timer | None = None
         transport.on_state = self._on_transport
 

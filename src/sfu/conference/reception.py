@@ -92,6 +92,7 @@ class Reception:
         self._subscriber = Subscriber(id)
         self._tiles: Mapping[str, Tile] | None = None
         self._hidden = False
+        self._dominant: str | None = None
         self._paused: set[str] = set()
         self._demands: tuple[Demand, ...] = ()
         self._fed: tuple[Slot, ...] = ()
@@ -121,11 +122,18 @@ class Reception:
         else:
             self._paused.discard(mid)
 
+    def hear(self, dominant: str | None) -> bool:
+        """Who has the floor: his picture suffers late. True: that concerns one of those that are shown."""
+        before, self._dominant = self._dominant, dominant
+        if before == dominant:
+            return False
+        return any(slot.track is not None and slot.track.participant_id in (before, dominant) for slot in self._fed)
+
     # what it gets
 
     def collect(self) -> None:
         """Looks anew at what feeds the slots, how they are shown and what the feeds offer."""
-        fed = tuple(slot for slot in self.slots.video if slot.consumer is not None and slot.state is SlotState.ACTIVE)
+        fed = tuple(slot for slot in self.slots.video if slot.is_fed and slot.state is SlotState.ACTIVE)
         demands = tuple(map(self._demand, fed))
         if fed != self._fed:
             self._fed, self._is_stale = fed, True
@@ -233,6 +241,8 @@ class Reception:
             priority = Priority.OFF_SCREEN
         elif tile is not None and tile.pinned:
             priority = Priority.PINNED
+        elif slot.track is not None and slot.track.participant_id == self._dominant and not is_screen:
+            priority = Priority.DOMINANT
         return Wish(
             width=tile.width if tile else None,
             height=tile.height if tile else None,

@@ -59,15 +59,13 @@ class Roster:
         self._total_told = 0
         self._keys: dict[str, tuple[int, str]] = {}
         self._gone: OrderedDict[str, int] = OrderedDict()
-        self._last_number = 0
         self._pages, self._pages_at = MAX_PAGES, clock.now()
 
     # what happens
 
     def joined(self, participant: Participant) -> None:
         """Is in ``participants`` from now on."""
-        self._last_number += 1
-        self._keys[participant.id] = self._last_number, search_key(participant.name)
+        self._keys[participant.id] = participant.rank, search_key(participant.name)
         self._changed[participant.id] = True
         self._unseen.add(participant.id)
         self._beat.due()
@@ -110,7 +108,7 @@ class Roster:
         """
         if not 1 <= limit <= MAX_PAGE:
             raise RemoteError("bad_request", f"limit is {limit}", f"1 to {MAX_PAGE}")
-        number = self._number(after)
+        rank = self._rank(after)
         self._charge()
         self._unseen.clear()
         wanted = search_key(search)
@@ -118,24 +116,24 @@ class Roster:
         among = list(self._participants.values())
         if wanted:
             among = [who for who in among if wanted in keys[who.id][1]]
-        later = (who for who in among if keys[who.id][0] > number)
+        later = (who for who in among if keys[who.id][0] > rank)
         page = list(islice(later, limit + 1))
         following = page[limit - 1].id if len(page) > limit else None
         return RosterPage(tuple(who.view() for who in page[:limit]), following, len(among))
 
     # inner
 
-    def _number(self, after: str | None) -> int:
+    def _rank(self, after: str | None) -> int:
         if after is None:
             return 0
         if after in self._keys:
             return self._keys[after][0]
-        number = self._gone.get(after)
-        if number is None:
+        rank = self._gone.get(after)
+        if rank is None:
             raise RemoteError(
                 "participant_not_found", f"no participant {after[:64]!r} is here", "begin without after", status=404
             )
-        return number
+        return rank
 
     def _charge(self) -> None:
         now = self._clock.now()

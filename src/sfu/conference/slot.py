@@ -62,6 +62,13 @@ class Slot:
         return SlotState.ACTIVE if self._unsupported is None else SlotState.UNSUPPORTED_CODEC
 
     @property
+    def is_fed(self) -> bool:
+        """Whether there is a source behind it. One that has just gone away is not, though its track still stands here
+        until the layout is decided anew.
+        """
+        return self.consumer is not None and self.consumer.producer is not None
+
+    @property
     def _unsupported(self) -> CodecId | None:
         return self.consumer.unsupported_codec if self.consumer is not None else None
 

@@ -19,10 +19,16 @@ class Sources:
     """Producers and tracks of one participant, by source. ``on_produced`` is told of each new producer."""
 
     def __init__(
-        self, participant_id: str, name: str, transport: Transport, on_produced: Callable[[Source, Producer], None]
+        self,
+        participant_id: str,
+        name: str,
+        rank: int,
+        transport: Transport,
+        on_produced: Callable[[Source, Producer], None],
     ) -> None:
         self._participant_id = participant_id
         self._name = name
+        self._rank = rank
         self._transport = transport
         self._on_produced = on_produced
         self._producers: dict[Source, Producer] = {}
@@ -67,7 +73,7 @@ class Sources:
             )
         if source in self._tracks:
             return self.mute(source, muted=muted)
-        self._tracks[source] = Track(self._participant_id, source, muted, name=self._name)
+        self._tracks[source] = Track(self._participant_id, source, muted, name=self._name, rank=self._rank)
         self._apply(source)
         return True
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import count
 
 from sfu.media.producer import Producer
 from sfu.rtp.codecs import Kind
@@ -34,6 +35,10 @@ class Track:
     """None until its client has answered an offer, and after its transport closed."""
     name: str = ""
     """The participant's, so that who shows it needs no roster."""
+    rank: int = 0
+    """The participant's, in the order of joining."""
+    number: int = field(default_factory=count().__next__)
+    """In the order of publishing."""
 
     @property
     def kind(self) -> Kind:

@@ -107,6 +107,15 @@ class MeetingTitle:
 
 
 @dataclass(frozen=True, slots=True)
+class VideosView:
+    """How many videos the others publish, and which page of how many this attendee sees."""
+
+    videos: int = 0
+    page: int = 0
+    pages: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Welcome:
     """The whole state that an attendee needs to show the meeting and go on. ``participants``: at most 100 of
     ``total``.
@@ -120,6 +129,7 @@ class Welcome:
     offer: OfferView | None
     resumed: bool
     transport: str
+    view: VideosView
     quality: tuple[QualityView, ...] = ()
     encodings: tuple[EncodingsView, ...] = ()
 

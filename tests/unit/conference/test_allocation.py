@@ -176,10 +176,10 @@ def test_the_shard_knows_whose_picture_to_shed_first(room: Room) -> None:
     room.join("Cem", publishes=Source.SCREEN)
     bob = room.join("Bob")
     room.advance(1)
-    bob.attendee.show({"7": Tile(0, 0), "8": Tile(1280, 720)}, hidden=False)
+    bob.attendee.show({"7": Tile(1280, 720), "8": Tile(0, 0)}, hidden=False)
     room.clock.advance(0.0)
     told = {args[0]: args[1] for args in room.shard.told("set_priority")}
-    camera, screen = (told[bob.attendee.slots.find(mid).consumer.id] for mid in ("7", "8"))
+    camera, screen = (told[bob.attendee.slots.find(mid).consumer.id] for mid in ("8", "7"))
     assert 0 < camera < screen <= 255
 
 

@@ -18,6 +18,7 @@ from tests.support.sim import sim_engine
 from sfu.conference import Conference, ConferenceOptions, Meeting, Source
 from sfu.conference.events import OfferMade, RosterChanged, SlotsChanged
 from sfu.conference.layout import choose_feeds
+from sfu.conference.scene import Scene
 from sfu.conference.views import ParticipantView, SlotView
 from sfu.errors import RemoteError
 
@@ -113,7 +114,7 @@ def check(meeting: Meeting, mirrors: list[Mirror]) -> None:
             assert not attendee.is_connected
             continue
         shown = [slot for slot in attendee.slots._slots if slot.track is not None]
-        [wanted] = choose_feeds(list(feeds.values()), [attendee.receiver])
+        [wanted] = choose_feeds(Scene(feeds.values()), [attendee.receiver])
         assert sorted(id(slot.track) for slot in shown) == sorted(map(id, (*wanted.audio, *wanted.video)))
         for slot in shown:
             assert slot.track is not None

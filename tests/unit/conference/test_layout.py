@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.conference.layout import Receiver, choose_feeds, choose_followed, feeds_of, keep_places
+from sfu.conference.layout import FIRST_PAGE, Mode, Receiver, View, choose_feeds, choose_followed, feeds_of, keep_places
+from sfu.conference.scene import Scene
 from sfu.conference.track import Source, Track
 
 
@@ -11,20 +14,31 @@ def track(who: str, source: Source, *, muted: bool = False) -> Track:
     return Track(who, source, muted)
 
 
-def test_video_slots_show_cameras_and_screens_in_the_order_of_joining() -> None:
+def cameras(count: int) -> list[Track]:
+    """Of people called "0", "1" and so on, who joined in this order."""
+    return [Track(str(rank), Source.CAMERA, rank=rank) for rank in range(count)]
+
+
+def shown(scene: Scene, slots: int, view: View = FIRST_PAGE, who: str = "watcher") -> list[str]:
+    """Whose video a receiver gets."""
+    [feeds] = choose_feeds(scene, [Receiver(who, 3, slots, view)])
+    return [item.participant_id for item in feeds.video]
+
+
+def test_video_slots_show_screens_and_then_cameras_in_the_order_of_joining() -> None:
     tracks = [
         track("ann", Source.CAMERA),
         track("ann", Source.SCREEN),
         track("bob", Source.CAMERA),
         track("cid", Source.CAMERA),
     ]
-    [feeds] = choose_feeds(tracks, [Receiver("dan", 3, 3)])
-    assert feeds.video == tuple(tracks[:3])
+    [feeds] = choose_feeds(Scene(tracks), [Receiver("dan", 3, 3)])
+    assert feeds.video == (tracks[1], tracks[0], tracks[2])
 
 
 def test_nobody_gets_his_own_tracks() -> None:
     tracks = [track("ann", Source.CAMERA), track("ann", Source.MICROPHONE), track("bob", Source.CAMERA)]
-    [feeds] = choose_feeds(tracks, [Receiver("ann", 3, 4)])
+    [feeds] = choose_feeds(Scene(tracks), [Receiver("ann", 3, 4)])
     assert feeds.video == (tracks[2],)
     assert feeds.audio == ()
 
@@ -32,22 +46,150 @@ def test_nobody_gets_his_own_tracks() -> None:
 def test_a_muted_microphone_gives_way_when_there_are_more_than_slots() -> None:
     quiet = track("ann", Source.MICROPHONE, muted=True)
     loud = [track(who, Source.MICROPHONE) for who in ("bob", "cid", "dan")]
-    [feeds] = choose_feeds([quiet, *loud], [Receiver("eve", 3, 0)])
+    [feeds] = choose_feeds(Scene([quiet, *loud]), [Receiver("eve", 3, 0)])
     assert feeds.audio == tuple(loud)
-    [feeds] = choose_feeds([quiet, *loud], [Receiver("eve", 4, 0)])
+    [feeds] = choose_feeds(Scene([quiet, *loud]), [Receiver("eve", 4, 0)])
     assert feeds.audio == (*loud, quiet)
 
 
 def test_a_muted_camera_keeps_its_place_in_the_order() -> None:
     tracks = [track("ann", Source.CAMERA, muted=True), track("bob", Source.CAMERA)]
-    [feeds] = choose_feeds(tracks, [Receiver("eve", 3, 1)])
+    [feeds] = choose_feeds(Scene(tracks), [Receiver("eve", 3, 1)])
     assert feeds.video == (tracks[0],)
 
 
 def test_every_receiver_gets_one_result_of_at_most_its_slots() -> None:
     tracks = [track(str(number), Source.CAMERA) for number in range(10)]
-    feeds = choose_feeds(tracks, [Receiver("0", 3, 4), Receiver("x", 3, 0), Receiver("9", 3, 49)])
+    feeds = choose_feeds(Scene(tracks), [Receiver("0", 3, 4), Receiver("x", 3, 0), Receiver("9", 3, 49)])
     assert [len(item.video) for item in feeds] == [4, 0, 9]
+
+
+SPEAKER = View(Mode.SPEAKER)
+
+
+def test_pages_of_the_gallery_follow_the_order_of_joining() -> None:
+    scene = Scene(cameras(10))
+    assert shown(scene, 4) == ["0", "1", "2", "3"]
+    assert shown(scene, 4, View(page=1)) == ["4", "5", "6", "7"]
+    assert shown(scene, 4, View(page=2)) == ["8", "9"]
+
+
+def test_a_page_beyond_the_last_is_the_last_and_says_so() -> None:
+    [feeds] = choose_feeds(Scene(cameras(10)), [Receiver("x", 3, 4, View(page=9))])
+    assert (feeds.page, feeds.pages, len(feeds.video)) == (2, 3, 2)
+    [feeds] = choose_feeds(Scene(), [Receiver("x", 3, 4, View(page=9))])
+    assert (feeds.page, feeds.pages, feeds.video) == (0, 1, ())
+
+
+def test_ones_own_video_is_on_no_page() -> None:
+    scene = Scene(cameras(9))
+    pages = [shown(scene, 4, View(page=page), who="2") for page in range(2)]
+    assert pages == [["0", "1", "3", "4"], ["5", "6", "7", "8"]]
+    [feeds] = choose_feeds(scene, [Receiver("2", 3, 4)])
+    assert feeds.pages == 2
+
+
+def test_screens_and_pins_are_on_every_page_and_the_newest_screen_is_first() -> None:
+    screens = [track("a", Source.SCREEN), track("b", Source.SCREEN)]
+    scene = Scene([*screens, *cameras(10)])
+    pins = (("7", Source.CAMERA), ("gone", Source.CAMERA), ("a", Source.SCREEN))
+    assert shown(scene, 6, View(pins=pins)) == ["b", "a", "7", "0", "1", "2"]
+    assert shown(scene, 6, View(page=1, pins=pins)) == ["b", "a", "7", "3", "4", "5"]
+    assert shown(scene, 6, View(Mode.SPEAKER, pins=pins)) == ["b", "a", "7", "0", "1", "2"]
+    assert shown(scene, 2, View(pins=pins)) == ["b", "a"]
+    assert shown(scene, 0, View(pins=pins)) == []
+
+
+def test_a_dominant_speaker_beyond_the_first_page_changes_places_with_who_spoke_longest_ago() -> None:
+    scene = Scene(cameras(10))
+    for who in ("0", "1", "3"):
+        scene.speaks(who, (who,))
+        assert shown(scene, 4) == ["0", "1", "2", "3"]
+    scene.speaks("8", ("8", "3", "1", "0"))
+    assert shown(scene, 4) == ["0", "1", "8", "3"], "2 has never spoken"
+    assert shown(scene, 4, View(page=2)) == ["2", "9"]
+    scene.speaks("9", ("9", "8", "3", "1", "0"))
+    assert shown(scene, 4) == ["9", "1", "8", "3"]
+    assert shown(scene, 9) == ["0", "1", "2", "3", "4", "5", "6", "9", "8"], "larger pages have an order of their own"
+    scene.speaks("1", ("1", "9"))
+    assert shown(scene, 4) == ["9", "1", "8", "3"]
+
+
+def test_places_that_were_changed_stay_until_somebody_leaves() -> None:
+    everybody = cameras(6)
+    scene = Scene(everybody)
+    scene.speaks("5", ("5",))
+    assert shown(scene, 3) == ["0", "1", "5"]
+    scene.update(everybody[:5])
+    assert shown(scene, 3) == ["0", "1", "3"]
+    scene.update(everybody)
+    assert shown(scene, 3) == ["0", "1", "5"], "a camera that was off for a moment is back in its place"
+    scene.update(everybody[:5])
+    scene.forget("5")
+    scene.speaks("0", ("0",))
+    assert shown(scene, 9) == ["0", "1", "2", "3", "4"]
+
+
+def test_who_speaks_without_a_camera_moves_nobody() -> None:
+    scene = Scene([*cameras(6), track("voice", Source.MICROPHONE)])
+    scene.speaks("voice", ("voice",))
+    assert shown(scene, 3) == ["0", "1", "2"]
+    assert shown(scene, 3, SPEAKER) == ["0", "1", "2"]
+
+
+def test_the_speaker_view_has_who_speaks_then_who_spoke_then_the_others() -> None:
+    scene = Scene(cameras(6))
+    assert shown(scene, 3, SPEAKER) == ["0", "1", "2"]
+    scene.speaks("4", ("4", "2", "5"))
+    assert shown(scene, 4, SPEAKER) == ["4", "2", "5", "0"]
+    assert shown(scene, 4, SPEAKER, who="4") == ["2", "5", "0", "1"], "for oneself it is who spoke before"
+    [feeds] = choose_feeds(scene, [Receiver("x", 3, 2, View(Mode.SPEAKER, page=1))])
+    assert (feeds.page, feeds.pages) == (0, 1)
+
+
+tracks_of_meetings = st.lists(
+    st.tuples(st.integers(0, 15), st.sampled_from([Source.CAMERA, Source.SCREEN, Source.MICROPHONE])), unique=True
+).map(lambda keys: [Track(str(who), source, rank=who) for who, source in sorted(keys)])
+views = st.builds(
+    View,
+    st.sampled_from(Mode),
+    st.integers(0, 6),
+    st.lists(
+        st.tuples(st.integers(0, 15).map(str), st.sampled_from([Source.CAMERA, Source.SCREEN])), unique=True, max_size=4
+    ).map(tuple),
+)
+
+
+@given(
+    tracks=tracks_of_meetings,
+    spoke=st.lists(st.integers(0, 15).map(str), max_size=6),
+    receivers=st.lists(
+        st.builds(Receiver, st.integers(0, 15).map(str), st.just(3), st.integers(0, 9), views), max_size=5
+    ),
+)
+def test_whatever_is_wished_nobody_gets_his_own_or_a_video_twice_or_less_than_there_is(
+    tracks: list[Track], spoke: list[str], receivers: list[Receiver]
+) -> None:
+    scene = Scene(tracks)
+    for who in spoke:
+        scene.speaks(who, (who,))
+    together = choose_feeds(scene, receivers)
+    for receiver, feeds in zip(receivers, together, strict=True):
+        assert choose_feeds(scene, [receiver]) == [feeds]
+        assert len(set(feeds.video)) == len(feeds.video) <= receiver.video_slots
+        assert all(item.participant_id != receiver.participant_id for item in (*feeds.video, *feeds.audio))
+        assert all(item.source is not Source.MICROPHONE for item in feeds.video)
+        others = scene.remote_videos(receiver.participant_id)
+        if feeds.pages == 1:
+            assert len(feeds.video) == min(others, receiver.video_slots)
+        every = [
+            choose_feeds(scene, [replace(receiver, view=replace(receiver.view, page=page))])[0].video
+            for page in range(feeds.pages)
+        ]
+        seen = {item for page in every for item in page}
+        assert (
+            receiver.view.mode is Mode.SPEAKER or receiver.video_slots == 0 or feeds.pages == 1 or len(seen) == others
+        )
 
 
 def test_a_follower_stays_with_whom_it_follows_and_then_takes_the_first() -> None:

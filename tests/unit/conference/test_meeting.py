@@ -104,13 +104,12 @@ def test_the_end_of_the_conference_is_told_to_everybody(conference: Conference, 
 
 
 def test_the_layout_can_be_replaced(engine: Engine, clock: VirtualClock) -> None:
-    def last_first(tracks, receivers):
-        return [
-            Feeds(
-                video=tuple(track for track in reversed(tracks) if track.participant_id != receiver.participant_id)[:1]
-            )
+    def last_first(scene, receivers):
+        others = [
+            [track for track in reversed(scene.cameras) if track.participant_id != receiver.participant_id]
             for receiver in receivers
         ]
+        return [Feeds(video=tuple(tracks[:1])) for tracks in others]
 
     conference = Conference(engine, clock, choose_feeds=last_first)
     meeting = run(conference.create_meeting())

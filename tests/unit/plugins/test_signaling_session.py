@@ -85,6 +85,7 @@ def test_hello_is_answered_by_the_whole_state(talk: Talk, meeting: Meeting) -> N
     }  # fmt: skip
     assert welcome["offer"]["version"] == 1
     assert (welcome["resumed"], welcome["transport"]) == (False, "new")
+    assert welcome["view"] == {"videos": 0, "page": 0, "pages": 1}
 
 
 def test_a_whole_stay_from_answer_to_leave(talk: Talk, meeting: Meeting) -> None:
@@ -102,6 +103,8 @@ def test_a_whole_stay_from_answer_to_leave(talk: Talk, meeting: Meeting) -> None
         ("layers", {"mid": "7", "paused": True}),
         ("layout", {"tiles": []}),
         ("layout", {"tiles": [{"mid": "7", "width": 640, "height": 360, "fps": 15, "pinned": True}], "hidden": True}),
+        ("layout", {"tiles": [], "mode": "speaker", "pins": [{"participant_id": "x", "source": "screen"}]}),
+        ("layout", {"tiles": [], "mode": "gallery", "page": 3}),
         ("slots", {"video": 6}),
         ("restart_ice", {}),
         ("roster", {"search": "a"}),
@@ -131,6 +134,7 @@ def test_notifications_reach_the_others_in_both_formats(
     told = [entry for message in rosters for entry in (*message["joined"], *message["updated"])]
     assert [entry for entry in told if entry["id"] == bob.id][-1]["sources"] == {"camera": {"muted": False}}
     messages = {message["type"]: message for message in received}
+    assert messages["view"] == {"type": "view", "videos": 1, "page": 0, "pages": 1}
     assert messages["slots"]["slots"] == [
         {
             "mid": "7", "kind": "video", "participant_id": bob.id, "name": "Bob", "source": "camera",
@@ -138,7 +142,8 @@ def test_notifications_reach_the_others_in_both_formats(
         }
     ]  # fmt: skip
     other.request("leave")
-    roster, slots = sorted(talk.received(), key=lambda message: message["type"])
+    roster, slots, view = sorted(talk.received(), key=lambda message: message["type"])
+    assert view == {"type": "view", "videos": 0, "page": 0, "pages": 1}
     assert roster["left"] == [{"participant_id": bob.id, "reason": "left"}]
     assert (roster["joined"], roster["updated"], roster["total"]) == ([], [], 1)
     assert (slots["type"], slots["slots"][0]["name"]) == ("slots", None)
@@ -242,6 +247,14 @@ def test_an_unknown_type_names_those_that_are_known(talk: Talk, meeting: Meeting
         ("layout", {"tiles": [{"mid": "7", "width": 1, "height": 1, "fps": float("inf")}]}, ["tiles.0.fps"]),
         ("layout", {"tiles": [{"mid": "7", "width": 1, "height": 1, "zoom": 1}]}, ["tiles.0.zoom"]),
         ("layout", {"tiles": [{"mid": "7", "width": 1, "height": 1}] * 50}, ["tiles", "49"]),
+        ("layout", {"tiles": [], "mode": "stage"}, ["mode", "gallery", "speaker"]),
+        ("layout", {"tiles": [], "page": -1}, ["page"]),
+        (
+            "layout",
+            {"tiles": [], "pins": [{"participant_id": "x", "source": "microphone"}]},
+            ["pins.0.source", "camera"],
+        ),
+        ("layout", {"tiles": [], "pins": [{"participant_id": "x", "source": "camera"}] * 10}, ["pins", "9"]),
         ("layout", {"tiles": [{"mid": "99", "width": 1, "height": 1}]}, ["99", "one of"]),
         ("roster", {"limit": 201}, ["limit", "200"]),
         ("roster", {"search": "x" * 65}, ["search", "64"]),

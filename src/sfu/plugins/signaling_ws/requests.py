@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sfu.conference import Attendee, Source, Tile
+from sfu.conference.layout import MAX_PINS, Mode, View
 from sfu.conference.names import MAX_NAME_CHARS
 from sfu.conference.roster import MAX_PAGE
 from sfu.conference.views import RosterPage
@@ -16,6 +17,7 @@ from sfu.errors import RemoteError
 
 BEST_LAYER = 255
 MAX_VIDEO_SLOTS = 49
+MAX_PAGE_NUMBER = 10_000
 MAX_TILE_SIDE = 16_384
 """Device pixels; the largest video that there is."""
 
@@ -72,9 +74,17 @@ class TileField(Request):
     pinned: bool = False
 
 
+class PinField(Request):
+    participant_id: str = Field(max_length=64)
+    source: Literal["camera", "screen"]
+
+
 class Layout(Request):
     tiles: list[TileField] = Field(max_length=MAX_VIDEO_SLOTS)
     hidden: bool = False
+    mode: Annotated[Mode, Field(strict=False)] = Mode.GALLERY
+    page: int = Field(0, ge=0, le=MAX_PAGE_NUMBER)
+    pins: list[PinField] = Field([], max_length=MAX_PINS)
 
 
 class Roster(Request):
@@ -125,7 +135,8 @@ def _layers(attendee: Attendee, request: Layers) -> None:
 
 def _layout(attendee: Attendee, request: Layout) -> None:
     tiles = {tile.mid: Tile(tile.width, tile.height, tile.fps, tile.pinned) for tile in request.tiles}
-    attendee.show(tiles, hidden=request.hidden)
+    pins = tuple((pin.participant_id, Source(pin.source)) for pin in request.pins)
+    attendee.show(tiles, hidden=request.hidden, view=View(request.mode, request.page, pins))
 
 
 def _roster(attendee: Attendee, request: Roster) -> RosterPage:

@@ -18,6 +18,7 @@ from sfu.conference.events import (
     RosterChanged,
     SlotsChanged,
     TransportChanged,
+    ViewChanged,
 )
 from sfu.errors import WireError
 
@@ -30,6 +31,7 @@ NOTIFICATIONS: dict[type, str] = {
     OfferMade: "offer",
     RosterChanged: "roster",
     SlotsChanged: "slots",
+    ViewChanged: "view",
     QualityChanged: "quality",
     EncodingsChanged: "encodings",
     TransportChanged: "transport",

@@ -23,6 +23,8 @@ export class Connection extends EventTarget {
   #isCameraOne = null;
   /** @type {Set<string>} sources that send next to nothing in silence */
   #silent = new Set();
+  /** @type {Map<string, RTCRtpTransceiver>} by mid; asked for often, and an m-line never goes away */
+  #transceivers = new Map();
   /** The newest offer, as it came. */
   #offer = null;
 
@@ -163,7 +165,12 @@ export class Connection extends EventTarget {
   }
 
   #transceiver(mid) {
-    return this.#pc.getTransceivers().find((transceiver) => transceiver.mid === mid) ?? null;
+    if (!this.#transceivers.has(mid)) {
+      for (const transceiver of this.#pc.getTransceivers()) {
+        if (transceiver.mid !== null) this.#transceivers.set(transceiver.mid, transceiver);
+      }
+    }
+    return this.#transceivers.get(mid) ?? null;
   }
 
   #sender(source) {

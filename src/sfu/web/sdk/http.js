@@ -14,9 +14,9 @@ export class Api {
     if (!this.server.pathname.endsWith("/")) this.server.pathname += "/";
   }
 
-  /** @returns {Promise<{id: string, title: string, join_url: string, created_at: string}>} */
-  createMeeting({ title } = {}) {
-    return this.#call("POST", "meetings", { body: title ? { title } : {} });
+  /** @returns {Promise<{id: string, title: string, join_url: string, created_at: string, host_token: string}>} */
+  createMeeting({ title, options } = {}) {
+    return this.#call("POST", "meetings", { body: { title: title || undefined, options } });
   }
 
   /** @returns {Promise<{id: string, title: string, join_url: string, participants: number}>} */
@@ -24,9 +24,13 @@ export class Api {
     return this.#call("GET", `meetings/${encodeURIComponent(id)}`);
   }
 
-  /** @returns {Promise<object>} the join answer of docs/signaling.md */
-  join(id, name) {
-    return this.#call("POST", `meetings/${encodeURIComponent(id)}/join`, { body: { name } });
+  /**
+   * @param {{hostToken?: string, role?: "audience"}} [as]
+   * @returns {Promise<object>} the join answer of docs/signaling.md
+   */
+  join(id, name, { hostToken, role } = {}) {
+    const body = { name, host_token: hostToken, role };
+    return this.#call("POST", `meetings/${encodeURIComponent(id)}/join`, { body });
   }
 
   /** @returns {Promise<object>} what somebody received, second by second; docs/signaling.md, "Quality" */

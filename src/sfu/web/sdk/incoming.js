@@ -3,7 +3,6 @@
  * and when there are too few.
  */
 import { AudioOutput } from "./audio.js";
-import { kindOf } from "./encodings.js";
 import { levelsOf } from "./levels.js";
 import { SlotTable, wantedSlots } from "./slots.js";
 import { Views } from "./views.js";
@@ -15,7 +14,8 @@ export class Incoming {
   #slots = new SlotTable();
   #connection = null;
   #maxVideo;
-  #asked = 0;
+  /** @type {number|null} video slots that were asked for; null: those of the join */
+  #asked = null;
 
   /**
    * @param {number} maxVideo most videos to receive at once
@@ -29,7 +29,7 @@ export class Incoming {
   /** Starts anew on a new connection. */
   begin(connection, slots) {
     this.#connection = connection;
-    this.#asked = 0;
+    this.#asked = null;
     this.#slots.clear();
     this.#slots.declare(slots);
   }
@@ -72,19 +72,30 @@ export class Incoming {
     return { mid, state, codec, track: this.#receiver(mid)?.track ?? null, quality: this.#slots.quality(mid) };
   }
 
+  /** See `Meeting.videos`. */
+  videos() {
+    const fed = this.#slots.ofKind("video").filter(({ participantId }) => participantId !== null);
+    return fed.map(({ mid, participantId, source, name, state }) => ({ mid, participantId, source, name, state }));
+  }
+
+  /** @returns {string|null} the name of somebody who is seen or heard */
+  nameOf(participantId) {
+    return this.#slots.nameOf(participantId);
+  }
+
   /** See `Meeting.levels`. */
   levels() {
     return levelsOf(this.#slots.ofKind("audio"), (mid) => this.#receiver(mid));
   }
 
   /**
-   * @param {import("./roster.js").Participant[]} others
-   * @returns {number|null} how many video slots to ask for now; null when there are enough or they are asked for
+   * @param {number} sources how many videos the others publish
+   * @param {number} shown how many the page shows at once
+   * @returns {number|null} how many video slots to ask for now; null when it is right as it is
    */
-  shortage(others) {
-    const sources = others.flatMap((other) => Object.keys(other.sources)).filter((name) => kindOf(name) === "video");
-    const slots = Math.max(this.#asked, this.#slots.ofKind("video").length);
-    const wanted = wantedSlots(sources.length, slots, this.#maxVideo);
+  shortage(sources, shown) {
+    const slots = this.#asked ?? this.#slots.ofKind("video").length;
+    const wanted = wantedSlots(sources, slots, Math.min(shown, this.#maxVideo));
     this.#asked = wanted ?? this.#asked;
     return wanted;
   }

@@ -7,6 +7,7 @@
  */
 import { kindOf } from "./encodings.js";
 import { SfuError } from "./errors.js";
+import { Floor } from "./floor.js";
 import { Api } from "./http.js";
 import { Incoming } from "./incoming.js";
 import { LocalSources } from "./local_sources.js";
@@ -16,11 +17,18 @@ import { Sessions } from "./sessions.js";
 import { MAX_VIDEO_SLOTS } from "./slots.js";
 import { StatsSummary } from "./stats.js";
 
+/** While a window is being resized the number of tiles changes often, and each number may cost a negotiation. */
+const SLOTS_SETTLE_MS = 300;
+
 export class Meeting extends EventTarget {
   #api;
   #sessions;
   #state = "idle";
   #roster = new Roster();
+  #floor = new Floor();
+  /** How many videos the page shows at once. */
+  #shown = MAX_VIDEO_SLOTS;
+  #slotsTimer = 0;
   #sources = new LocalSources((source) => this.#sourceEnded(source));
   #incoming;
   #stats = new StatsSummary();
@@ -33,8 +41,10 @@ export class Meeting extends EventTarget {
    * @param {string} options.name shown to the others
    * @param {string|URL} [options.server] base address; by default where the SDK was loaded from
    * @param {number} [options.maxVideo] most remote videos to receive at once, 0..49
+   * @param {string} [options.hostToken] of `createMeeting`: joins as the host
+   * @param {"audience"} [options.role] joins to receive only
    */
-  constructor({ id, name, server, maxVideo = MAX_VIDEO_SLOTS }) {
+  constructor({ id, name, server, maxVideo = MAX_VIDEO_SLOTS, hostToken, role }) {
     super();
     this.id = id;
     this.name = name;
@@ -44,7 +54,7 @@ export class Meeting extends EventTarget {
     const api = new Api(server);
     this.#api = api;
     this.#sessions = new Sessions(
-      { join: () => api.join(id, name), leave: (token) => api.leave(id, token, { keepalive: true }) },
+      { join: () => api.join(id, name, { hostToken, role }), leave: (token) => api.leave(id, token, { keepalive: true }) },
       {
         begin: (session) => this.#begin(session),
         lost: () => this.#become("reconnecting"),
@@ -89,9 +99,28 @@ export class Meeting extends EventTarget {
    * @throws {SfuError} `rate_limited`, `participant_not_found` (begin without `after`), `signaling_lost`
    */
   async searchParticipants({ after = null, limit = 50, search = "" } = {}) {
-    if (!this.#session) throw new SfuError("closed", "The meeting is not joined.");
-    const page = await this.#session.request("roster", { after, limit, search });
+    const page = await this.#request("roster", { after, limit, search });
     return { participants: page.participants.map(participantOf), next: page.next, total: page.total };
+  }
+
+  /** @returns {import("./floor.js").Speakers} who speaks, who spoke before, who is audible: ids; see `speakers` */
+  get speakers() {
+    return this.#floor.speakers;
+  }
+
+  /** @returns {import("./floor.js").Permissions} this participant's role, and which sources it may publish */
+  get permissions() {
+    return this.#floor.permissions;
+  }
+
+  /** @returns {import("./floor.js").Paging} how many remote videos there are to see, and which page is received */
+  get paging() {
+    return this.#floor.paging;
+  }
+
+  /** @returns {string|null} the name of somebody who is known, seen or heard */
+  nameOf(participantId) {
+    return this.participants.get(participantId)?.name ?? this.#incoming.nameOf(participantId);
   }
 
   /**
@@ -122,19 +151,21 @@ export class Meeting extends EventTarget {
    * `join`. The caller keeps the track; when it ends, the source is unpublished and `source-ended` follows.
    * @param {"microphone"|"camera"|"screen"|"screen_audio"} source
    * @param {MediaStreamTrack} track
-   * @param {{muted?: boolean, codec?: "VP8"|"VP9"|"H264"|"AV1", scalabilityMode?: string, dtx?: boolean}} [options]
+   * @param {{muted?: boolean, codec?: "VP8"|"VP9"|"H264"|"AV1", scalabilityMode?: string, dtx?: boolean,
+   *   takeOver?: boolean}} [options] `takeOver`: of a screen, in place of who presents
    *   of a video `codec`: by default what browser and server agree on first; and `scalabilityMode`, with a codec:
    *   "L3T3_KEY" sends VP9 or AV1 as one stream of three sizes and frame rates, a camera is to be published so before
    *   `join`. Of a sound `dtx`: send next to nothing in silence
-   * @throws {SfuError} `unsupported_codec`, `unsupported_scalability`, `conflict`: it is not sent so
+   * @throws {SfuError} `unsupported_codec`, `unsupported_scalability`, `conflict`: it is not sent so; `conflict` of a
+   *   screen: somebody else presents, see `takeOver`; `forbidden`, `limit_reached`. What was refused is not published
    */
-  async publish(source, track, { muted = false, codec = null, scalabilityMode = null, dtx = false } = {}) {
+  async publish(source, track, { muted = false, codec = null, scalabilityMode = null, dtx = false, takeOver } = {}) {
     const choices = kindOf(source) === "video" ? { codec, scalabilityMode } : { dtx };
     if (choices.codec || choices.scalabilityMode) await check(codec, scalabilityMode);
     this.#session?.connection.require(source, choices);
     this.#sources.set(source, track, muted, choices);
     await this.#session?.connection.send(source, track, choices);
-    await this.#tell("publish", { source, muted });
+    await this.#tellPublished(source, { muted, take_over: takeOver });
   }
 
   /** Takes a source away; the others see it go. Does not stop the track. */
@@ -149,6 +180,26 @@ export class Meeting extends EventTarget {
     if (this.#sources.mute(source, muted)) await this.#tell("mute", { source, muted });
   }
 
+  /** Raises or lowers one's own hand; who raised one is told by `participants`, `hand`. */
+  raiseHand(raised = true) {
+    return this.#request("raise_hand", { raised });
+  }
+
+  /** Lowers somebody else's hand. @throws {SfuError} `forbidden`: only a host may */
+  lowerHand(participantId) {
+    return this.#request("lower_hand", { participant_id: participantId });
+  }
+
+  /**
+   * Says what somebody may publish from now on: nothing makes them audience.
+   * @param {string} participantId
+   * @param {string[]} publish sources
+   * @throws {SfuError} `forbidden`: only a host may; `limit_reached`
+   */
+  permit(participantId, publish) {
+    return this.#request("permit", { participant_id: participantId, publish });
+  }
+
   /** @returns {{track: MediaStreamTrack, muted: boolean}|null} what this participant publishes as `source` */
   published(source) {
     return this.#sources.published(source);
@@ -161,6 +212,30 @@ export class Meeting extends EventTarget {
    */
   video(participantId, source) {
     return this.#incoming.video(participantId, source);
+  }
+
+  /** @returns {{mid: string, participantId: string, source: "camera"|"screen", name: string, state: string}[]} the
+   *   remote videos that are received, in the order of their slots: one that stays keeps its place */
+  videos() {
+    return this.#incoming.videos();
+  }
+
+  /**
+   * Says what is to be received where not everything can be: which view, which page of the gallery, who in any case,
+   * and how many videos at once. What is left out stays as it was. See "Layout" in docs/signaling.md.
+   * @param {{mode?: "gallery"|"speaker", page?: number, pins?: {participantId: string, source: string}[],
+   *   videos?: number}} options `page` from 0; `pins`: at most 9; `videos`: 0..49
+   */
+  view({ mode, page, pins, videos }) {
+    const asked = { ...this.#incoming.views.asked };
+    if (mode !== undefined) asked.mode = mode;
+    if (page !== undefined) asked.page = page;
+    if (pins) asked.pins = pins.map(({ participantId, source }) => ({ participant_id: participantId, source }));
+    this.#incoming.views.ask(asked);
+    if (videos === undefined || videos === this.#shown) return;
+    this.#shown = videos;
+    clearTimeout(this.#slotsTimer);
+    this.#slotsTimer = setTimeout(() => this.#askForSlots(), SLOTS_SETTLE_MS);
   }
 
   /**
@@ -232,14 +307,24 @@ export class Meeting extends EventTarget {
     else if (this.#state === "connected") this.#become("reconnecting");
   }
 
-  #onWelcome({ participants, total, slots, quality, encodings }) {
+  #onWelcome(welcome) {
+    const { participants, total, slots, quality, encodings } = welcome;
+    const floor = this.#floor.welcome(welcome);
     this.#emitChanges(this.#roster.replace(participants, total));
     this.#incoming.replace({ slots, quality });
     this.#session.connection.wantOnly(encodings ?? []);
     this.#slotsChanged();
-    const known = this.participants.get(this.participantId)?.sources ?? {};
-    for (const [type, fields] of this.#sources.difference(known)) this.#tell(type, fields).catch(console.warn);
+    this.#emitFloor(floor);
+    this.#bringTogether(this.participants.get(this.participantId)?.sources ?? {});
     this.#entered.resolve();
+  }
+
+  /** @param {Record<string, {muted: boolean}>} known what the server says that this participant publishes */
+  #bringTogether(known) {
+    for (const [type, fields] of this.#sources.difference(known)) {
+      if (type !== "publish") this.#tell(type, fields).catch(console.warn);
+      else if (this.#floor.may(fields.source)) this.#tellPublished(fields.source, fields).catch(console.warn);
+    }
   }
 
   #onNotification(message) {
@@ -252,6 +337,10 @@ export class Meeting extends EventTarget {
       },
       quality: () => this.#emit("quality", this.#incoming.judge(message)),
       encodings: () => this.#session?.connection.want(message),
+      speakers: () => this.#emitFloor(this.#floor.notify(message)),
+      permissions: () => this.#emitFloor(this.#floor.notify(message)),
+      view: () => this.#emitFloor(this.#floor.notify(message)),
+      unpublished: () => this.#unpublished(message),
       meeting_ended: () => this.#close(message.reason),
     };
     handlers[message.type]?.();
@@ -261,10 +350,25 @@ export class Meeting extends EventTarget {
     this.#emit("slots", this.#incoming.refresh());
   }
 
-  /** More slots when more people show video than there are slots for; a refusal leaves what there is. */
+  /** @param {string[]} events of `Floor` */
+  #emitFloor(events) {
+    for (const event of events) this.#emit(event, this.#floor.detail(event));
+    if (events.includes("view")) this.#askForSlots();
+  }
+
+  /** The server took a source away. */
+  #unpublished({ source, reason, by }) {
+    if (!this.#sources.delete(source)) return;
+    this.#session?.connection.send(source, null);
+    this.#emit("unpublished", { source, reason, by: by ?? null });
+  }
+
+  /** More slots when more is to be seen than there are slots for; a refusal leaves what there is. */
   #askForSlots() {
-    const others = [...this.participants.values()].filter(({ id }) => id !== this.participantId);
-    const video = this.#incoming.shortage(others);
+    if (this.#state === "closed") return;
+    const known = [...this.participants.values()].filter(({ id }) => id !== this.participantId);
+    const videos = known.reduce((sum, { sources }) => sum + Object.keys(sources).filter(isVideo).length, 0);
+    const video = this.#incoming.shortage(Math.max(videos, this.paging.videos), this.#shown);
     if (video !== null) this.#tell("slots", { video }).catch(console.warn);
   }
 
@@ -286,6 +390,21 @@ export class Meeting extends EventTarget {
     this.#emit("source-ended", { source });
   }
 
+  /** What the server refuses is not published here either. */
+  async #tellPublished(source, fields) {
+    try {
+      await this.#tell("publish", { source, ...fields });
+    } catch (error) {
+      if (error.code !== "timeout" && this.#sources.delete(source)) await this.#session?.connection.send(source, null);
+      throw error;
+    }
+  }
+
+  async #request(type, fields) {
+    if (!this.#session) throw new SfuError("closed", "The meeting is not joined.");
+    return this.#session.request(type, fields);
+  }
+
   /** Sends a request now, or not at all: after a lost socket the next `welcome` brings both sides together. */
   async #tell(type, fields) {
     try {
@@ -298,6 +417,7 @@ export class Meeting extends EventTarget {
   #close(reason, error = null, after = Promise.resolve()) {
     if (this.#state === "closed") return;
     removeEventListener("pagehide", this.#onPageHide);
+    clearTimeout(this.#slotsTimer);
     this.#become("closed", reason);
     this.#sessions.stop();
     this.#incoming.stop();
@@ -322,4 +442,8 @@ export class Meeting extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+function isVideo(source) {
+  return kindOf(source) === "video";
 }

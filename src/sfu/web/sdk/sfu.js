@@ -11,11 +11,13 @@ export { MAX_VIDEO_SLOTS } from "./slots.js";
 
 /**
  * Creates a meeting.
- * @param {{title?: string, server?: string|URL}} [options]
- * @returns {Promise<{id: string, title: string, join_url: string, created_at: string}>}
+ * @param {{title?: string, server?: string|URL, options?: object}} [settings] `options`: who may publish what, and how
+ *   much; see `POST /meetings` in docs/signaling.md
+ * @returns {Promise<{id: string, title: string, join_url: string, created_at: string, host_token: string}>} who joins
+ *   with `host_token` is the host
  */
-export function createMeeting({ title, server } = {}) {
-  return new Api(server).createMeeting({ title });
+export function createMeeting({ title, server, options } = {}) {
+  return new Api(server).createMeeting({ title, options });
 }
 
 /**

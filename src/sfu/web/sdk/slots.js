@@ -67,6 +67,12 @@ export class SlotTable {
     return [...this.#slots.values()].filter((slot) => slot.kind === kind);
   }
 
+  /** @returns {string|null} the name of somebody who is in a slot */
+  nameOf(participantId) {
+    for (const slot of this.#slots.values()) if (slot.participantId === participantId) return slot.name;
+    return null;
+  }
+
   /** @returns {Slot|null} the slot that shows this source of this participant */
   find(participantId, source) {
     for (const slot of this.#slots.values()) {
@@ -83,11 +89,14 @@ export const MAX_VIDEO_SLOTS = 49;
 
 /**
  * @param {number} sources video sources that others publish
- * @param {number} slots video slots there are
+ * @param {number} slots video slots that were asked for
  * @param {number} limit the most that the caller wants
- * @returns {number|null} how many to ask for; null when there are enough
+ * @returns {number|null} how many to ask for; null when it is right as it is. Where there are more sources than the
+ *   caller wants it is exactly that many: so large are the pages of the gallery
  */
 export function wantedSlots(sources, slots, limit = MAX_VIDEO_SLOTS) {
-  const wanted = Math.min(limit, MAX_VIDEO_SLOTS, Math.ceil(sources / STEP) * STEP);
+  const most = Math.min(limit, MAX_VIDEO_SLOTS);
+  if (sources > most) return most === slots ? null : most;
+  const wanted = Math.min(most, Math.ceil(sources / STEP) * STEP);
   return wanted > slots ? wanted : null;
 }

@@ -11,6 +11,8 @@
 const SETTLE_MS = 60;
 /** While a window is being resized: two and a half messages a second. */
 const INTERVAL_MS = 400;
+/** Between two pages that somebody turns. */
+const URGENT_INTERVAL_MS = 120;
 /** A glance at another tab costs no keyframe. */
 const HIDE_AFTER_MS = 2_000;
 /** Of the protocol. */
@@ -22,6 +24,8 @@ const STEP = 8;
 export class Views {
   /** @type {Map<Element, View>} */
   #views = new Map();
+  /** What the page asks for beside its tiles, in the words of the protocol. */
+  asked = {};
   #said = null;
   #saidAt = -Infinity;
   #cares = false;
@@ -63,11 +67,23 @@ export class Views {
     this.changed();
   }
 
+  /**
+   * Another view, page or pin is asked for: told at once, because somebody waits for it.
+   * @param {{mode?: string, page?: number, pins?: {participant_id: string, source: string}[]}} asked
+   */
+  ask(asked) {
+    if (JSON.stringify(asked) === JSON.stringify(this.asked)) return;
+    this.asked = asked;
+    this.#listen();
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.changed(this.#saidAt + URGENT_INTERVAL_MS - performance.now());
+  }
+
   /** Something that counts may have changed: it is told soon, and at most every `INTERVAL_MS`. */
-  changed() {
+  changed(earliest = this.#saidAt + INTERVAL_MS - performance.now()) {
     if (!this.#cares || this.#timer) return;
-    const wait = Math.max(SETTLE_MS, this.#saidAt + INTERVAL_MS - performance.now());
-    this.#timer = setTimeout(() => this.#tell(), wait);
+    this.#timer = setTimeout(() => this.#tell(), Math.max(SETTLE_MS, earliest));
   }
 
   /** The server may not know anything (a new session, a socket that came back). */
@@ -88,7 +104,7 @@ export class Views {
     removeEventListener("resize", this.#onChange);
   }
 
-  /** @returns {{tiles: Tile[], hidden: boolean}} what is to be told now */
+  /** @returns {{tiles: Tile[], hidden: boolean, mode?: string, page?: number, pins?: object[]}} what is to be told now */
   layout() {
     /** @type {Map<string, Tile>} */
     const tiles = new Map();
@@ -101,7 +117,7 @@ export class Views {
       tiles.set(mid, other ? larger(other, tile) : tile);
     }
     const isSeen = [...this.#views.keys()].some(inPicture);
-    return { tiles: [...tiles.values()], hidden: this.#hidden && !isSeen };
+    return { tiles: [...tiles.values()], hidden: this.#hidden && !isSeen, ...this.asked };
   }
 
   async #tell() {
@@ -115,13 +131,16 @@ export class Views {
     if (!(await this.#say(layout)) && this.#said === text) this.#said = null;
   }
 
+  #listen() {
+    if (this.#cares) return;
+    this.#cares = true;
+    document.addEventListener("visibilitychange", this.#onHidden);
+    // Zoom, and a window that moves to a screen of other density.
+    addEventListener("resize", this.#onChange);
+  }
+
   #begin(element) {
-    if (!this.#cares) {
-      this.#cares = true;
-      document.addEventListener("visibilitychange", this.#onHidden);
-      // Zoom, and a window that moves to a screen of other density.
-      addEventListener("resize", this.#onChange);
-    }
+    this.#listen();
     this.#sizes.observe(element);
     this.#visibility.observe(element);
     // A video's own size, and with it how it is drawn.

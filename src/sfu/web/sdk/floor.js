@@ -1,0 +1,66 @@
+/**
+ * Who has the floor: who speaks, what this participant may send, and how many videos there are to see. Kept in step
+ * with `welcome` and the notifications `speakers`, `permissions` and `view` of docs/signaling.md.
+ *
+ * @typedef {{dominant: string|null, recent: string[], audible: string[]}} Speakers ids; `recent`: the newest first
+ * @typedef {{role: "host"|"participant"|"audience", publish: string[]}} Permissions
+ * @typedef {{videos: number, page: number, pages: number}} Paging how many remote videos there are for this
+ *   participant, and which page of the gallery is received
+ */
+import { SOURCES } from "./encodings.js";
+
+const NOBODY = Object.freeze({ dominant: null, recent: [], audible: [] });
+const ONE_PAGE = Object.freeze({ videos: 0, page: 0, pages: 1 });
+const EVERYTHING = Object.freeze({ role: "participant", publish: [...SOURCES] });
+
+export class Floor {
+  /** @type {Speakers} */
+  speakers = NOBODY;
+  /** @type {Permissions} */
+  permissions = EVERYTHING;
+  /** @type {Paging} */
+  paging = ONE_PAGE;
+
+  /** @returns {string[]} the events that this brings: `speakers`, `view`, `permissions` */
+  welcome({ speakers, view, permissions }) {
+    return [
+      ...(speakers ? this.#become("speakers", speakersOf(speakers)) : []),
+      ...(view ? this.#become("view", pagingOf(view)) : []),
+      ...(permissions ? this.#become("permissions", permissionsOf(permissions)) : []),
+    ];
+  }
+
+  /** @param {object} message a notification of one of these types @returns {string[]} */
+  notify(message) {
+    return this.welcome({ [message.type]: message });
+  }
+
+  /** @returns {boolean} whether this participant may send such a source */
+  may(source) {
+    return this.permissions.publish.includes(source);
+  }
+
+  /** @returns {Speakers|Permissions|Paging} what an event is about */
+  detail(event) {
+    return this[event === "view" ? "paging" : event];
+  }
+
+  #become(event, state) {
+    const name = event === "view" ? "paging" : event;
+    if (JSON.stringify(this[name]) === JSON.stringify(state)) return [];
+    this[name] = Object.freeze(state);
+    return [event];
+  }
+}
+
+function speakersOf({ dominant, recent, audible }) {
+  return { dominant: dominant ?? null, recent: [...(recent ?? [])], audible: [...(audible ?? [])] };
+}
+
+function pagingOf({ videos, page, pages }) {
+  return { videos, page, pages };
+}
+
+function permissionsOf({ role, publish }) {
+  return { role, publish: [...publish] };
+}

@@ -71,7 +71,7 @@ async def test_a_shared_screen_is_large_and_complete_for_the_others(new_person: 
     ada, bo = await pair(new_person, meeting_link)
 
     await ada.press("screen")
-    screen = bo.page.locator(".tile[data-source=screen].has-video.pinned")
+    screen = bo.page.locator(".tile[data-source=screen].has-video.large")
     await screen.wait_for()
 
     async def frames() -> int:

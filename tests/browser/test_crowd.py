@@ -40,6 +40,7 @@ async def test_everybody_is_shown_when_there_are_more_people_than_slots(
 ) -> None:
     meeting_id = await server.create_meeting()
     ada, crowd = await new_person("Ada", quality="180"), await new_person("Crowd")
+    await ada.page.set_viewport_size({"width": 1280, "height": 800})
     await ada.open_and_join(f"{server.url}/m/{meeting_id}")
     await crowd.page.goto(server.url)
 

@@ -6,10 +6,13 @@ import pytest
 from tests.browser.conftest import NewPerson
 from tests.support.server import RunningServer
 
-ARRANGE = """async ({ width, height, staged }) => {
+ARRANGE = """async ({ width, height, large }) => {
   const { grid, stage } = await import("/web/app/layout.js");
   const box = { x: 0, y: 0, w: width, h: height };
-  return Array.from({ length: 49 }, (_, index) => (staged ? stage(index + 1, 0, box) : grid(index + 1, box)));
+  return Array.from({ length: 49 }, (_, index) => {
+    if (large === 0) return { large: [], small: grid(index + 1, box) };
+    return stage(large, index, box);
+  });
 }"""
 
 MIN_COVER = 0.2
@@ -19,16 +22,17 @@ MIN_COVER = 0.2
 SIZES = ((1280, 800), (390, 844), (844, 390), (320, 480), (3840, 2160), (1000, 180))
 
 
-@pytest.mark.parametrize("staged", [False, True])
-async def test_up_to_49_tiles_fit_without_touching(new_person: NewPerson, server: RunningServer, staged: bool) -> None:
+@pytest.mark.parametrize("large", [0, 1, 3])
+async def test_up_to_49_tiles_fit_without_touching(new_person: NewPerson, server: RunningServer, large: int) -> None:
     ada = await new_person("Ada")
     await ada.page.goto(server.url)
 
     for width, height in SIZES:
-        arrangements = await ada.page.evaluate(ARRANGE, {"width": width, "height": height, "staged": staged})
+        arrangements = await ada.page.evaluate(ARRANGE, {"width": width, "height": height, "large": large})
 
-        for count, tiles in enumerate(arrangements, start=1):
-            assert len(tiles) == count
+        for count, arrangement in enumerate(arrangements, start=1 - min(large, 1)):
+            tiles = [*arrangement["large"], *arrangement["small"]]
+            assert len(tiles) == large + count
             for index, tile in enumerate(tiles):
                 assert tile["x"] >= -0.01
                 assert tile["y"] >= -0.01
@@ -36,6 +40,34 @@ async def test_up_to_49_tiles_fit_without_touching(new_person: NewPerson, server
                 assert tile["y"] + tile["h"] <= height + 0.01
                 assert not any(_touch(tile, other) for other in tiles[:index]), (width, height, count, tile)
             assert sum(tile["w"] * tile["h"] for tile in tiles) > MIN_COVER * width * height, (width, height, count)
+            if large and count:
+                least = min(tile["w"] * tile["h"] for tile in arrangement["large"])
+                assert least > max(tile["w"] * tile["h"] for tile in arrangement["small"])
+
+
+PLACES = """async (sizes) => {
+  const { galleryPlaces, stripPlaces, TILE_CHOICES } = await import("/web/app/layout.js");
+  return sizes.map(([w, h]) => ({
+    fitting: galleryPlaces({ w, h }),
+    chosen: Object.fromEntries(TILE_CHOICES.map((choice) => [choice, galleryPlaces({ w, h }, choice)])),
+    strip: stripPlaces({ w, h }),
+  }));
+}"""
+
+
+async def test_as_many_tiles_as_the_window_carries_and_at_most_as_many_as_chosen(
+    new_person: NewPerson, server: RunningServer
+) -> None:
+    ada = await new_person("Ada")
+    await ada.page.goto(server.url)
+    # What the tiles have of a window of 1280x800, of 1920x1080, and of a phone.
+    desktop, large, phone = await ada.page.evaluate(PLACES, [[1256, 664], [1896, 944], [374, 672]])
+    assert desktop["fitting"] == 25
+    assert desktop["chosen"] == {"4": 4, "9": 9, "16": 16, "25": 25, "49": 49}
+    assert large["fitting"] >= 48
+    assert phone["fitting"] == 6
+    assert phone["chosen"] == {"4": 4, "9": 6, "16": 6, "25": 6, "49": 6}
+    assert (desktop["strip"], phone["strip"]) == (4, 3)
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844), (320, 568)])

@@ -1,50 +1,52 @@
 /** The bar below the tiles, and the keys that do the same. */
 import { canShareScreen } from "./capture.js";
 import { openConnectionView } from "./connection_view.js";
-import { openSettings } from "./dialogs.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
+import { shareScreen } from "./presenting.js";
 import { toast } from "./toasts.js";
 import { toggleButton } from "./toggle.js";
 
+const ARROWS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -1, PageDown: 1 };
+
 export class Controls {
+  #meeting;
   #media;
+  #choices;
+  #actions;
   #microphone;
   #camera;
   #screen;
-  #actions;
+  #hand;
+  #view;
+  #people;
+  #count = h("span.round-count", { "aria-hidden": "true" });
+  #keys;
   #onKey = (event) => this.#key(event);
 
   /**
    * @param {import("../sdk/sfu.js").Meeting} meeting
    * @param {import("./local_media.js").LocalMedia} media
-   * @param {() => void} onLeave
+   * @param {import("./choices.js").Choices} choices
+   * @param {{leave: () => void, toggleMode: () => void, togglePeople: () => void, turn: (by: number) => void}} actions
    */
-  constructor(meeting, media, onLeave) {
+  constructor(meeting, media, choices, actions) {
+    this.#meeting = meeting;
     this.#media = media;
-    this.#actions = {
+    this.#choices = choices;
+    this.#actions = actions;
+    this.#keys = {
       m: () => this.#toggleMicrophone(),
       v: () => this.#toggleCamera(),
       s: () => this.#toggleScreen(),
+      h: () => this.#toggleHand(),
+      g: actions.toggleMode,
+      p: actions.togglePeople,
       q: () => openConnectionView(meeting),
     };
-    this.#microphone = toggleButton("mic", "microphone", this.#actions.m, { on: "Mute", off: "Unmute", key: "m" });
-    this.#camera = toggleButton("camera", "camera", this.#actions.v, { key: "v" });
-    this.#screen = toggleButton("screen", "screen", this.#actions.s, {
-      on: "Stop sharing", off: "Share screen", key: "s",
-    });
-    this.#screen.element.classList.add("share");
-    this.#screen.element.hidden = !canShareScreen();
-    const settings = h("button.round", {
-      type: "button", "aria-label": "Settings", title: "Settings", dataset: { control: "settings" },
-      onClick: () => openSettings(meeting, media),
-    }, icon("sliders"));
-    const leave = h("button.round.leave", {
-      type: "button", "aria-label": "Leave", title: "Leave", dataset: { control: "leave" }, onClick: onLeave,
-    }, icon("leave"));
-    this.element = h("footer.controls", { role: "group", "aria-label": "Meeting controls" },
-      this.#microphone.element, this.#camera.element, this.#screen.element, settings, leave);
+    this.#build();
     document.addEventListener("keydown", this.#onKey);
+    choices.addEventListener("change", () => this.refresh());
     this.refresh();
   }
 
@@ -52,49 +54,114 @@ export class Controls {
     const { microphone, microphoneOn, camera, screen, problems } = this.#media;
     this.#microphone.set(microphone !== null && microphoneOn, problems.microphone);
     this.#camera.set(camera !== null, problems.camera);
-    this.#setScreen(screen !== null);
+    this.#screen.set(screen !== null);
+    this.#hand.set(this.#isHandUp);
+    this.#microphone.element.hidden = !this.#may("microphone");
+    this.#camera.element.hidden = !this.#may("camera");
+    this.#screen.element.hidden = !canShareScreen() || !this.#may("screen");
+    const isGallery = this.#choices.mode === "gallery";
+    this.#view.set(isGallery);
+    const total = Math.max(1, this.#meeting.total);
+    const counted = total > 999 ? `${(total / 1000).toFixed(1)}k` : String(total);
+    if (this.#count.textContent === counted) return;
+    this.#count.textContent = counted;
+    this.#people.setAttribute("aria-label", total === 1 ? "1 participant" : `${total} participants`);
+  }
+
+  /** @param {boolean} isOpen whether the list of participants is */
+  setPeopleOpen(isOpen) {
+    this.#people.setAttribute("aria-expanded", String(isOpen));
+    this.#people.classList.toggle("active", isOpen);
+    if (!isOpen && document.activeElement === document.body) this.#people.focus();
   }
 
   close() {
     document.removeEventListener("keydown", this.#onKey);
   }
 
-  /** A shared screen is the exception, so here "on" is what stands out. */
-  #setScreen(on) {
-    const { element } = this.#screen;
-    this.#screen.set(on);
-    element.replaceChildren(icon(on ? "screen-off" : "screen"));
-    element.classList.remove("off");
-    element.classList.toggle("active", on);
+  get #isHandUp() {
+    return (this.#meeting.participants.get(this.#meeting.participantId)?.hand ?? null) !== null;
+  }
+
+  #may(source) {
+    return this.#meeting.permissions.publish.includes(source);
+  }
+
+  #build() {
+    const { m, v, s, h: hand, g } = this.#keys;
+    this.#microphone = toggleButton("mic", "microphone", m, { on: "Mute", off: "Unmute", key: "m" });
+    this.#camera = toggleButton("camera", "camera", v, { key: "v" });
+    this.#screen = toggleButton("screen", "screen", s, {
+      on: "Stop sharing", off: "Share screen", key: "s", icons: ["screen-off", "screen"],
+    });
+    this.#hand = toggleButton("hand", "hand", hand, {
+      on: "Lower hand", off: "Raise hand", key: "h", icons: ["hand", "hand"],
+    });
+    this.#view = this.#viewButton(g);
+    this.#people = h("button.round", {
+      type: "button", title: "Participants (P)", "aria-expanded": "false", "aria-controls": "people",
+      dataset: { control: "people" }, onClick: this.#actions.togglePeople,
+    }, icon("people"), this.#count);
+    const leave = h("button.round.leave", {
+      type: "button", "aria-label": "Leave", title: "Leave", dataset: { control: "leave" },
+      onClick: this.#actions.leave,
+    }, icon("leave"));
+    this.element = h("footer.controls", { role: "group", "aria-label": "Meeting controls" },
+      h("div.controls-main", {}, this.#microphone.element, this.#camera.element, this.#screen.element,
+        this.#hand.element, leave),
+      h("div.controls-side", {}, this.#view.element, this.#people));
+  }
+
+  /** Shows what a press gives. */
+  #viewButton(onClick) {
+    const element = h("button.round", { type: "button", dataset: { control: "view" }, onClick });
+    const set = (isGallery) => {
+      const label = isGallery ? "Speaker view" : "Gallery view";
+      if (element.title.startsWith(label)) return;
+      element.replaceChildren(icon(isGallery ? "spotlight" : "gallery"));
+      element.setAttribute("aria-label", label);
+      element.title = `${label} (G)`;
+    };
+    return { element, set };
   }
 
   #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input, select, textarea, dialog") || document.querySelector("dialog[open]")) return;
-    const action = this.#actions[event.key.toLowerCase()];
-    if (!action) return;
+    if (event.key in ARROWS && !event.target.closest(".people")) return this.#done(event, () => this.#actions.turn(ARROWS[event.key]));
+    const action = event.repeat ? null : this.#keys[event.key.toLowerCase()];
+    if (action) this.#done(event, action);
+  }
+
+  #done(event, action) {
     event.preventDefault();
     action();
   }
 
   async #toggleMicrophone() {
+    if (!this.#may("microphone")) return;
     await this.#media.setMicrophone(!(this.#media.microphone && this.#media.microphoneOn));
     this.#tellProblem("microphone");
   }
 
   async #toggleCamera() {
+    if (!this.#may("camera")) return;
     await this.#media.setCamera(!this.#media.cameraOn);
     this.#tellProblem("camera");
   }
 
   async #toggleScreen() {
-    if (!canShareScreen()) return;
+    if (!canShareScreen() || !this.#may("screen")) return;
     if (this.#media.screen) return this.#media.stopScreen();
+    await shareScreen(this.#media);
+  }
+
+  async #toggleHand() {
+    const raised = !this.#isHandUp;
     try {
-      await this.#media.shareScreen();
+      await this.#meeting.raiseHand(raised);
     } catch (error) {
-      // NotAllowedError is the person pressing "Cancel".
-      if (error.name !== "NotAllowedError") toast("The screen cannot be shared here.", { tone: "bad" });
+      toast(error.message, { tone: "bad" });
     }
   }
 

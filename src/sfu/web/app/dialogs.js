@@ -1,9 +1,12 @@
 /** The dialogs of a meeting, each made when it is opened: what they have in common, and the settings. */
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
-import { DeviceSelects, qualitySelect } from "./select.js";
+import { DeviceSelects, qualitySelect, tilesSelect } from "./select.js";
 
-/** Opens a modal dialog; `onClose` runs however it is closed (button, Escape, click beside it). */
+/**
+ * Opens a modal dialog; `onClose` runs however it is closed (button, Escape, click beside it).
+ * @returns {() => void} closes it
+ */
 export function open(title, body, onClose) {
   const end = () => dialog.close();
   const close = h("button.icon-button", { type: "button", "aria-label": "Close", onClick: end }, icon("close"));
@@ -15,15 +18,40 @@ export function open(title, body, onClose) {
   });
   document.body.append(dialog);
   dialog.showModal();
+  return end;
+}
+
+/**
+ * Asks a question that has two answers.
+ * @param {string} title the question
+ * @param {string} text what a yes does
+ * @param {string} yes what the button says
+ * @returns {Promise<boolean>} false however else it is closed
+ */
+export function confirm(title, text, yes) {
+  return new Promise((resolve) => {
+    let answer = false;
+    const button = h("button.button.primary", {
+      type: "button", autofocus: true, onClick: () => {
+        answer = true;
+        end();
+      },
+    }, yes);
+    const cancel = h("button.button.quiet", { type: "button", onClick: () => end() }, "Cancel");
+    const body = h("div.question", {}, h("p", {}, text), h("div.question-answers", {}, cancel, button));
+    const end = open(title, body, () => resolve(answer));
+  });
 }
 
 /**
  * @param {import("../sdk/sfu.js").Meeting} meeting
  * @param {import("./local_media.js").LocalMedia} media
+ * @param {import("./choices.js").Choices} choices
  */
-export function openSettings(meeting, media) {
+export function openSettings(meeting, media, choices) {
   const selects = new DeviceSelects(media, { speaker: (id) => meeting.audio.setSpeaker(id).catch(console.warn) });
-  const shortcuts = [["M", "microphone"], ["V", "camera"], ["S", "screen"], ["Q", "connection"]];
-  const keys = h("p.keys", {}, ...shortcuts.flatMap(([key, action]) => [h("kbd", {}, key), ` ${action}`]));
-  open("Settings", h("div.fields", {}, selects.element, qualitySelect(media), keys), () => selects.close());
+  const shortcuts = [["M", "microphone"], ["V", "camera"], ["S", "screen"], ["H", "hand"], ["G", "view"],
+    ["P", "participants"], ["Q", "connection"], ["Page Up", ""], ["Page Down", "pages"], ["Esc", "unpin"]];
+  const keys = h("p.keys", {}, ...shortcuts.flatMap(([key, action]) => [h("kbd", {}, key), action && ` ${action}`]));
+  open("Settings", h("div.fields", {}, selects.element, tilesSelect(choices), qualitySelect(media), keys), () => selects.close());
 }

@@ -2,6 +2,7 @@
 import { createMeeting } from "../sdk/sfu.js";
 import { h, show } from "./dom.js";
 import { icon } from "./icons.js";
+import { hostTokens } from "./store.js";
 import { toast } from "./toasts.js";
 
 /** @returns {string|null} the meeting's id in a link or code that a person pasted */
@@ -28,7 +29,9 @@ function open(id) {
 async function start(button) {
   button.disabled = true;
   try {
-    open((await createMeeting()).id);
+    const { id, host_token: token } = await createMeeting();
+    hostTokens.keep(id, token);
+    open(id);
   } catch (error) {
     toast(error.message, { tone: "bad" });
     button.disabled = false;

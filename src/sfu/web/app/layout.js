@@ -1,34 +1,49 @@
 /**
- * Where tiles go: pure functions from a count and a box to rectangles.
+ * Where tiles go, and how many fit: pure functions from counts and a box to rectangles.
  *
  * @typedef {{x: number, y: number, w: number, h: number}} Rect in CSS pixels
+ * @typedef {{w: number, h: number}} Size
  */
-const GAP = 10;
+export const GAP = 10;
 /** Between these (width / height) a camera picture is cropped to its tile without losing the face. */
 const NARROWEST = { wideBox: 1.2, tallBox: 0.75 };
 const WIDEST = 16 / 9;
-/** Share of the box that the strip beside a stage takes, and its bounds in pixels. */
-const STRIP = { share: 0.22, min: 132, max: 300 };
+/** Share of the box that the strip beside (or, in a tall box, below) the large tiles takes, and its bounds in pixels. */
+const STRIP = { wideBox: { share: 0.22, min: 132, max: 300 }, tallBox: { share: 0.16, min: 92, max: 170 } };
+/** Tiles that are comfortable to look at, and the smallest that still show who it is. */
+const COMFORTABLE = { wideBox: { w: 220, h: 124 }, tallBox: { w: 150, h: 170 } };
+const SMALLEST = { wideBox: { w: 130, h: 73 }, tallBox: { w: 150, h: 170 } };
+/** The narrowest tile of a strip that lies below. */
+const STRIP_TILE = 108;
+/** Most tiles on a page, and what a person may choose instead of "as fits". */
+export const MOST_TILES = 49;
+export const TILE_CHOICES = Object.freeze([4, 9, 16, 25, MOST_TILES]);
+
+const shapeOf = ({ w, h }) => (w > h * 1.1 ? "wideBox" : "tallBox");
 
 /** @returns {Rect[]} the arrangement of `count` equal tiles that makes them largest */
 export function grid(count, box) {
-  let best = [];
-  let bestArea = 0;
+  let best = { columns: 1, area: 0 };
   for (let columns = 1; columns <= count; columns += 1) {
-    const rects = gridOf(count, columns, box);
-    const area = rects[0].w * rects[0].h;
-    if (area > bestArea) [best, bestArea] = [rects, area];
+    const { w, h } = cellOf(count, columns, box);
+    if (w * h > best.area) best = { columns, area: w * h };
   }
-  return best;
+  return gridOf(count, best.columns, box);
 }
 
-function gridOf(count, columns, box) {
+/** @returns {Size & {rows: number}} */
+function cellOf(count, columns, box) {
   const rows = Math.ceil(count / columns);
   let w = Math.max(1, (box.w - GAP * (columns - 1)) / columns);
   let h = Math.max(1, (box.h - GAP * (rows - 1)) / rows);
   if (w / h > WIDEST) w = h * WIDEST;
   const narrowest = box.w > box.h ? NARROWEST.wideBox : NARROWEST.tallBox;
   if (w / h < narrowest) h = w / narrowest;
+  return { w, h, rows };
+}
+
+function gridOf(count, columns, box) {
+  const { w, h, rows } = cellOf(count, columns, box);
   const top = box.y + (box.h - rows * h - GAP * (rows - 1)) / 2;
   return Array.from({ length: count }, (_, index) => {
     const row = Math.floor(index / columns);
@@ -38,17 +53,61 @@ function gridOf(count, columns, box) {
   });
 }
 
-/** @returns {Rect[]} the tile `stage` large, the others in a strip beside it, or below it in a tall box */
-export function stage(count, stageIndex, box) {
-  if (count === 1) return [box];
-  const wide = box.w > box.h * 1.1;
-  const along = wide ? box.w : box.h;
-  const strip = Math.min(STRIP.max, Math.max(STRIP.min, along * STRIP.share), along / 2);
-  const large = wide ? { ...box, w: box.w - strip - GAP } : { ...box, h: box.h - strip - GAP };
-  const rest = wide
-    ? { x: box.x + box.w - strip, y: box.y, w: strip, h: box.h }
-    : { x: box.x, y: box.y + box.h - strip, w: box.w, h: strip };
-  const rects = grid(count - 1, rest);
-  rects.splice(stageIndex, 0, large);
-  return rects;
+/**
+ * @param {number} large how many are shown large, at least one
+ * @param {number} small how many stand in the strip beside them, or below them in a tall box
+ * @param {Rect} box
+ * @returns {{large: Rect[], small: Rect[]}}
+ */
+export function stage(large, small, box) {
+  if (small === 0) return { large: areas(large, box), small: [] };
+  const { main, strip } = split(box);
+  return { large: areas(large, main), small: grid(small, strip) };
+}
+
+/** One alone has the whole area: a screen needs every pixel. */
+function areas(count, box) {
+  return count === 1 ? [box] : grid(count, box);
+}
+
+/** @returns {{main: Rect, strip: Rect}} */
+function split(box) {
+  const isWide = shapeOf(box) === "wideBox";
+  const along = isWide ? box.w : box.h;
+  const { share, min, max } = STRIP[shapeOf(box)];
+  const strip = Math.min(max, Math.max(min, along * share), along / 2);
+  if (isWide) {
+    return {
+      main: { ...box, w: box.w - strip - GAP },
+      strip: { x: box.x + box.w - strip, y: box.y, w: strip, h: box.h },
+    };
+  }
+  return {
+    main: { ...box, h: box.h - strip - GAP },
+    strip: { x: box.x, y: box.y + box.h - strip, w: box.w, h: strip },
+  };
+}
+
+/** How many tiles of at least this size fit. */
+function fitting(box, { w, h }) {
+  const columns = Math.max(1, Math.floor((box.w + GAP) / (w + GAP)));
+  return columns * Math.max(1, Math.floor((box.h + GAP) / (h + GAP)));
+}
+
+/**
+ * @param {Size} box
+ * @param {number} [choice] of `TILE_CHOICES`; 0: as many as are comfortable to look at
+ * @returns {number} tiles on a page of the gallery, 2..49: oneself is one of them
+ */
+export function galleryPlaces(box, choice = 0) {
+  const size = (choice ? SMALLEST : COMFORTABLE)[shapeOf(box)];
+  return Math.max(2, Math.min(choice || MOST_TILES, MOST_TILES, fitting(box, size)));
+}
+
+/** @param {Size} box @returns {number} tiles of the strip beside the large ones, at least 2 */
+export function stripPlaces(box) {
+  const { strip } = split({ x: 0, y: 0, ...box });
+  const isWide = shapeOf(box) === "wideBox";
+  const size = isWide ? { w: strip.w, h: strip.w / WIDEST } : { w: STRIP_TILE, h: strip.h };
+  return Math.max(2, Math.min(MOST_TILES, fitting(strip, size)));
 }

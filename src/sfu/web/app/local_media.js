@@ -95,6 +95,14 @@ export class LocalMedia extends EventTarget {
     this.#changed();
   }
 
+  /** Closes what may not be sent any more; what the person prefers stays remembered. */
+  withdraw(source) {
+    if (source === "screen" || source === "screen_audio") return this.screen && this.stopScreen();
+    if (source === "microphone") this.microphoneOn = false;
+    this.#release(source);
+    this.#changed();
+  }
+
   /** Closes every device. */
   close() {
     this.#generation += 1;

@@ -5,7 +5,7 @@ import { left } from "./left.js";
 import { LocalMedia } from "./local_media.js";
 import { MeetingView } from "./meeting_view.js";
 import { PreJoin } from "./prejoin.js";
-import { preferences, stay } from "./store.js";
+import { hostTokens, preferences, stay } from "./store.js";
 
 function preJoin(id) {
   const media = new LocalMedia();
@@ -25,7 +25,7 @@ function returnTo(id) {
 
 function enter(id, name, media) {
   stay.begin(id);
-  const view = new MeetingView(new Meeting({ id, name }), media, (reason) => {
+  const view = new MeetingView(new Meeting({ id, name, hostToken: hostTokens.of(id) }), media, (reason) => {
     stay.end();
     left(reason, () => preJoin(id));
   });

@@ -1,34 +1,36 @@
-/** The meeting itself: tiles between the top bar and the controls, kept in step with the SDK's events. */
+/** The meeting itself: the stage between the top bar and the controls, kept in step with the SDK's events. */
+import { Banners } from "./banners.js";
 import { Controls } from "./controls.js";
+import { openSettings } from "./dialogs.js";
 import { h, show } from "./dom.js";
-import { icon } from "./icons.js";
-import { publishLocal } from "./publish.js";
-import { noticeOf, picturesOf } from "./quality.js";
+import { FloorView } from "./floor_view.js";
+import { Gathering } from "./gathering.js";
+import { PeoplePanel } from "./people_panel.js";
+import { LocalPublisher } from "./publish.js";
+import { StageView } from "./stage_view.js";
 import { preferences } from "./store.js";
-import { Tiles } from "./tiles.js";
-import { announce, toast } from "./toasts.js";
+import { toast } from "./toasts.js";
 import { copyButton, meetingLink, TopBar } from "./topbar.js";
-
-/** Where media has not come through by then, something on the way blocks it. */
-const SLOW_MS = 12_000;
 
 export class MeetingView {
   #meeting;
   #media;
   #onClosed;
-  #tiles;
+  #publisher;
+  #stage;
   #topBar;
   #controls;
+  #banners;
+  #floor;
   #alone;
-  #soundBlocked;
-  #slow = h("div.banner.warn", { role: "status", hidden: true }, icon("info"),
-    h("span", {}, "Still connecting. If this stays, a firewall on the way may be blocking UDP."));
-  #slowTimer = 0;
-  #heldBackText = h("span");
-  #heldBack = h("div.banner.warn", { hidden: true, dataset: { notice: "video-paused" } }, icon("info"),
-    this.#heldBackText);
+  /** @type {PeoplePanel|null} while it is open */
+  #people = null;
+  #middle;
   #entered = false;
+  #joined = new Gathering("joined", (text) => toast(text));
+  #left = new Gathering("left", (text) => toast(text));
   #onMedia = () => this.#mediaChanged();
+  #onKey = ({ key }) => key === "Escape" && !document.querySelector("dialog[open]") && this.#stage.choices.unpinAll();
 
   /**
    * @param {import("../sdk/sfu.js").Meeting} meeting not joined yet
@@ -39,22 +41,28 @@ export class MeetingView {
     this.#meeting = meeting;
     this.#media = media;
     this.#onClosed = onClosed;
-    this.#tiles = new Tiles(meeting, media);
-    this.#topBar = new TopBar(meeting);
-    this.#controls = new Controls(meeting, media, () => meeting.leave());
+    this.#publisher = new LocalPublisher(meeting, media);
+    this.#floor = new FloorView(meeting, media);
+    this.#banners = new Banners(meeting);
     this.#alone = h("aside.alone", { hidden: true },
       h("p", {}, "You are the only one here. Send the link to invite others."),
       h("div.alone-row", {}, h("code", {}, meetingLink(meeting.id).replace(/^https?:\/\//, "")),
         copyButton(meeting.id, { label: "Copy", style: "button.primary.compact" })));
-    this.#soundBlocked = h("button.banner", { type: "button", hidden: true, onClick: () => meeting.audio.resume() },
-      icon("speaker"), h("span", {}, "The browser holds back the sound. Click to hear the others."));
+    const togglePeople = () => this.#togglePeople();
+    this.#stage = new StageView(meeting, media, { onMore: togglePeople }, this.#alone, this.#banners.element);
+    this.#topBar = new TopBar(meeting, () => openSettings(meeting, media, this.#stage.choices));
+    this.#controls = new Controls(meeting, media, this.#stage.choices, {
+      leave: () => meeting.leave(),
+      toggleMode: () => this.#stage.toggleMode(),
+      togglePeople,
+      turn: (by) => this.#stage.turn(by),
+    });
+    this.#middle = h("div.meeting-middle", {}, this.#stage.element);
   }
 
   /** Shows the view and joins; every end, failed joins too, goes to `onClosed`. */
   async open() {
-    const banners = h("div.banners", {}, this.#soundBlocked, this.#heldBack, this.#slow);
-    const stage = h("div.stage", {}, this.#tiles.element, this.#alone, banners);
-    show(h("main.meeting", {}, this.#topBar.element, stage, this.#controls.element), { title: "Meeting · sfu" });
+    show(h("main.meeting", {}, this.#topBar.element, this.#middle, this.#controls.element), { title: "Meeting · sfu" });
     this.#listen();
     this.#mediaChanged();
     this.#stateChanged("joining");
@@ -72,59 +80,63 @@ export class MeetingView {
   #listen() {
     const meeting = this.#meeting;
     this.#media.addEventListener("change", this.#onMedia);
+    document.addEventListener("keydown", this.#onKey);
     meeting.addEventListener("state", ({ detail }) => this.#stateChanged(detail.state, detail.reason));
-    meeting.addEventListener("slots", () => this.#refresh());
-    meeting.addEventListener("quality", () => this.#refresh());
-    meeting.addEventListener("participant-updated", () => this.#refresh());
-    meeting.addEventListener("participant-joined", ({ detail }) => this.#cameOrWent(detail.participant, "joined"));
-    meeting.addEventListener("participant-left", ({ detail }) => this.#cameOrWent(detail.participant, "left"));
-    meeting.audio.addEventListener("blocked", ({ detail }) => (this.#soundBlocked.hidden = !detail));
+    meeting.addEventListener("participant-joined", ({ detail }) => this.#cameOrWent(detail.participant, this.#joined));
+    meeting.addEventListener("participant-left", ({ detail }) => this.#cameOrWent(detail.participant, this.#left));
+    meeting.addEventListener("speakers", () => this.#stage.refreshSpeakers());
+    meeting.addEventListener("permissions", () => this.#mediaChanged());
+    for (const event of ["slots", "quality", "participant-updated", "view"]) {
+      meeting.addEventListener(event, () => this.#refresh());
+    }
   }
 
-  #cameOrWent({ id, name }, what) {
-    if (this.#entered && id !== this.#meeting.participantId) toast(`${name} ${what}`);
+  #cameOrWent({ id, name }, gathering) {
+    if (this.#entered && id !== this.#meeting.participantId) gathering.add(name, this.#meeting.total);
     this.#refresh();
   }
 
   #mediaChanged() {
-    publishLocal(this.#meeting, this.#media).catch((error) => toast(error.message, { tone: "bad" }));
+    this.#publisher.refresh().catch((error) => toast(error.message, { tone: "bad" }));
     this.#controls.refresh();
-    this.#tiles.refresh();
+    this.#stage.refresh();
   }
 
   #refresh() {
     if (this.#meeting.state === "closed") return;
     this.#topBar.refresh(this.#meeting);
-    this.#tiles.refresh();
-    this.#tellHeldBack();
-    this.#alone.hidden = !this.#entered || this.#meeting.participants.size > 1;
+    this.#controls.refresh();
+    this.#stage.refresh();
+    this.#banners.refresh();
+    this.#alone.hidden = !this.#entered || this.#meeting.total > 1;
   }
 
-  /** A picture that the network keeps away must not look like a fault: says so, until it is back. */
-  #tellHeldBack() {
-    const text = noticeOf(this.#meeting);
-    if (text === this.#heldBackText.textContent) return;
-    const wasHidden = this.#heldBack.hidden;
-    this.#heldBackText.textContent = text;
-    this.#heldBack.hidden = text === "";
-    if (text) announce(text);
-    else if (!wasHidden && picturesOf(this.#meeting).length > 0) toast("Your network carries video again", { tone: "good" });
+  #togglePeople() {
+    if (this.#people) {
+      this.#people.close();
+      this.#people = null;
+    } else {
+      this.#people = new PeoplePanel(this.#meeting, () => this.#togglePeople());
+      this.#middle.append(this.#people.element);
+      this.#people.focus();
+    }
+    this.#controls.setPeopleOpen(this.#people !== null);
   }
 
   #stateChanged(state, reason) {
-    clearTimeout(this.#slowTimer);
-    this.#slow.hidden = true;
+    this.#banners.stateChanged(state);
     if (state === "closed") return this.#close(reason);
-    if (state !== "connected") this.#slowTimer = setTimeout(() => (this.#slow.hidden = false), SLOW_MS);
     if (state === "reconnecting") toast("Connection lost, reconnecting…");
     this.#refresh();
   }
 
   #close(reason) {
     this.#media.removeEventListener("change", this.#onMedia);
+    document.removeEventListener("keydown", this.#onKey);
     this.#media.close();
-    this.#controls.close();
-    this.#tiles.close();
+    for (const part of [this.#controls, this.#topBar, this.#stage, this.#floor, this.#joined, this.#left, this.#people]) {
+      part?.close();
+    }
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     this.#onClosed(reason);
   }

@@ -32,11 +32,8 @@ export function isSoft(quality) {
  * @returns {{id: string, name: string, source: string, video: object}[]} every remote picture that there is to see
  */
 export function picturesOf(meeting) {
-  const others = [...meeting.participants.values()].filter(({ id }) => id !== meeting.participantId);
-  return others.flatMap(({ id, name, sources }) => ["camera", "screen"].flatMap((source) => {
-    const video = sources[source] && !sources[source].muted ? meeting.video(id, source) : null;
-    return video?.state === "active" ? [{ id, name, source, video }] : [];
-  }));
+  return meeting.videos().filter(({ state }) => state === "active").map(({ participantId: id, source, name }) => (
+    { id, name: meeting.nameOf(id) ?? name, source, video: meeting.video(id, source) }));
 }
 
 /**

@@ -2,6 +2,7 @@
 import { QUALITIES } from "./capture.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
+import { TILE_CHOICES } from "./layout.js";
 import { preferences, remember } from "./store.js";
 
 const FIELDS = {
@@ -60,6 +61,14 @@ export class DeviceSelects {
       if (name === "speaker") select.closest(".field").hidden = devices.length === 0;
     }
   }
+}
+
+/** How many tiles a page of the gallery has, as a labelled `<select>`. */
+export function tilesSelect(choices) {
+  const options = [0, ...TILE_CHOICES].map((count) => h("option", { value: count }, count ? `Up to ${count}` : "As many as fit well"));
+  const select = h("select", { name: "tiles", onChange: () => choices.setTiles(Number(select.value)) }, ...options);
+  select.value = String(choices.tiles);
+  return h("label.field", {}, h("span.field-label", {}, "Tiles on a page"), h("span.select", {}, icon("gallery"), select));
 }
 
 /** The camera's size, as a labelled `<select>`. */

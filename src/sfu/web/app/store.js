@@ -1,6 +1,7 @@
 /** What the page remembers in this browser. Storage may be forbidden (private windows): then nothing is. */
 const KEY = "sfu.preferences";
 const STAY_KEY = "sfu.inMeeting";
+const HOST_KEY = "sfu.host.";
 
 const DEFAULTS = {
   name: "",
@@ -10,6 +11,8 @@ const DEFAULTS = {
   microphoneOn: true,
   cameraOn: true,
   quality: "720",
+  view: "gallery",
+  tiles: 0,
 };
 
 /** @returns {typeof DEFAULTS} */
@@ -40,6 +43,16 @@ export const stay = {
   },
   end() {
     session((storage) => storage.removeItem(STAY_KEY));
+  },
+};
+
+/** What makes this tab the host of meetings that it started. */
+export const hostTokens = {
+  of(id) {
+    return session((storage) => storage.getItem(HOST_KEY + id)) ?? undefined;
+  },
+  keep(id, token) {
+    if (token) session((storage) => storage.setItem(HOST_KEY + id, token));
   },
 };
 

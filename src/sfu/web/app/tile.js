@@ -2,15 +2,15 @@
 import { h, hueOf, initials } from "./dom.js";
 import { icon } from "./icons.js";
 
-/** Above this the ring lights; perceived level, see `meter.js`. */
-const SPEAKING_LEVEL = 0.35;
-/** The ring stays on between words. */
-const HOLD_MS = 600;
+/** A label has little room below this width, CSS pixels; below the second there is none for more than a name. */
+const SMALL = 190;
+const TINY = 120;
 
 /**
- * @typedef {{key: string, name: string, isSelf: boolean, source: "camera"|"screen", track: MediaStreamTrack|null,
- *   microphone: "on"|"muted"|"none", note: string, isHeldBack: boolean, isSoft: boolean}} TileModel `isHeldBack`: the
- *   network is too slow for the picture; `isSoft`: for a better one
+ * @typedef {{key: string, id: string, name: string, isSelf: boolean, source: "camera"|"screen"|"more",
+ *   track: MediaStreamTrack|null, microphone: "on"|"muted"|"none", note: string, hand: number|null,
+ *   isHeldBack: boolean, isSoft: boolean}} TileModel `isHeldBack`: the network is too slow for the picture; `isSoft`:
+ *   for a better one; `hand`: the order number of a raised hand
  */
 export class Tile {
   #video = h("video", { autoplay: true, playsinline: true, tabindex: "-1" });
@@ -18,39 +18,41 @@ export class Tile {
   #name = h("span.tile-name");
   #microphone = h("span.tile-mic", {}, icon("mic-off"));
   #soft = h("span.tile-soft", { title: "Reduced: your network is slow" }, icon("signal-low"));
+  #hand = h("span.tile-hand", { title: "Hand raised" }, icon("hand"));
   #note = h("div.tile-note");
   #pin;
   #track = null;
+  /** @type {TileModel|null} */
   #model = null;
-  #spokeAt = -HOLD_MS;
+  #isPinned = null;
+  #isHeard = false;
+  #place = "";
 
   /** @param {() => void} onPin */
   constructor(onPin) {
     this.#video.muted = true;
     this.#pin = h("button.tile-pin", { type: "button", onClick: onPin }, icon("pin"));
     const label = h("div.tile-label", {}, this.#microphone, this.#name, this.#soft);
-    this.element = h("div.tile", { role: "listitem", onDblclick: onPin }, this.#avatar, this.#video, this.#note, label,
-      this.#pin);
+    this.element = h("div.tile", { role: "listitem", onDblclick: onPin }, this.#avatar, this.#video, this.#note,
+      this.#hand, label, this.#pin);
   }
 
-  /** @param {TileModel} model */
+  /** @param {TileModel} model costs nothing where it is what is shown */
   update(model) {
-    const { element } = this;
+    if (this.#model && same(model, this.#model)) return;
+    const before = this.#model;
     this.#model = model;
     this.#show(model.track);
-    element.dataset.source = model.source;
-    element.dataset.key = model.key;
-    element.classList.toggle("self", model.isSelf);
-    element.classList.toggle("mirrored", model.isSelf && model.source === "camera");
+    const { element } = this;
+    if (!before) this.#settle(model);
+    if (before?.name !== model.name) this.#rename(model.name);
     element.classList.toggle("has-video", model.track !== null && !model.isHeldBack);
-    element.style.setProperty("--hue", hueOf(model.name));
-    this.#avatar.replaceChildren(h("span", {}, initials(model.name)));
-    this.#name.textContent = this.#caption();
-    this.#microphone.hidden = model.microphone === "on" || model.source === "screen";
+    this.#microphone.hidden = model.microphone === "on" || model.source !== "camera";
     this.#soft.hidden = !model.isSoft;
+    this.#hand.hidden = model.hand === null || model.source !== "camera";
     this.#note.textContent = model.note;
     this.#note.hidden = model.note === "";
-    element.setAttribute("aria-label", this.#description());
+    this.#describe();
   }
 
   /** What the server has to know the size of. */
@@ -59,30 +61,54 @@ export class Tile {
   }
 
   /** @param {import("./layout.js").Rect} rect */
-  place({ x, y, w, h: height }) {
-    const { style, classList } = this.element;
-    style.width = `${Math.floor(w)}px`;
-    style.height = `${Math.floor(height)}px`;
-    style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
-    classList.toggle("small", w < 190);
+  place(rect) {
+    this.#place = place(this.element, rect, this.#place);
   }
 
-  setPinned(pinned) {
-    this.element.classList.toggle("pinned", pinned);
-    this.#pin.setAttribute("aria-pressed", String(pinned));
-    this.#pin.setAttribute("aria-label", pinned ? `Back to the grid` : `Enlarge ${this.#caption()}`);
-    this.#pin.title = pinned ? "Back to the grid" : "Enlarge";
+  setLarge(isLarge) {
+    this.element.classList.toggle("large", isLarge);
   }
 
-  /** @param {number} level perceived, 0..1 */
-  hear(level, now) {
-    if (level > SPEAKING_LEVEL) this.#spokeAt = now;
-    this.element.classList.toggle("speaking", now - this.#spokeAt < HOLD_MS);
+  setPinned(isPinned) {
+    if (isPinned === this.#isPinned) return;
+    this.#isPinned = isPinned;
+    this.element.classList.toggle("pinned", isPinned);
+    this.#pin.setAttribute("aria-pressed", String(isPinned));
+    this.#pin.title = isPinned ? "Unpin" : "Pin";
+    this.#describe();
+  }
+
+  /** The frame of the dominant speaker. */
+  setDominant(isDominant) {
+    this.element.classList.toggle("dominant", isDominant);
+  }
+
+  /** The mark of who is heard. */
+  setHeard(isHeard) {
+    if (isHeard === this.#isHeard) return;
+    this.#isHeard = isHeard;
+    this.element.classList.toggle("speaking", isHeard);
   }
 
   remove() {
     this.#show(null);
     this.element.remove();
+  }
+
+  /** What never changes of a tile. */
+  #settle({ key, source, isSelf }) {
+    const { dataset, classList } = this.element;
+    dataset.source = source;
+    dataset.key = key;
+    classList.toggle("self", isSelf);
+    classList.toggle("mirrored", isSelf && source === "camera");
+  }
+
+  #rename(name) {
+    this.element.style.setProperty("--hue", hueOf(name));
+    this.#avatar.replaceChildren(h("span", {}, initials(name)));
+    this.#name.textContent = this.#caption();
+    this.#name.title = this.#caption();
   }
 
   #show(track) {
@@ -98,15 +124,61 @@ export class Tile {
     return isSelf ? `${name} (you)` : name;
   }
 
-  #description() {
-    const { source, microphone, track, note, isSoft } = this.#model;
+  #describe() {
+    if (!this.#model) return;
+    const { source, microphone, track, note, isSoft, hand } = this.#model;
     const parts = [this.#caption()];
     if (source === "camera") {
       parts.push(microphone === "on" ? "microphone on" : microphone === "muted" ? "muted" : "no microphone");
       parts.push(track ? "camera on" : "camera off");
     }
+    if (hand !== null) parts.push("hand raised");
     if (note) parts.push(note);
     if (isSoft) parts.push("picture reduced by your network");
-    return parts.join(", ");
+    this.element.setAttribute("aria-label", parts.join(", "));
+    this.#pin.setAttribute("aria-label", `${this.#isPinned ? "Unpin" : "Pin"} ${this.#caption()}`);
   }
+}
+
+/** The last place of a gallery: those who are not shown one by one. */
+export class MoreTile {
+  #count = h("span.more-count");
+  #place = "";
+
+  /** @param {() => void} onOpen shows the list of all */
+  constructor(onOpen) {
+    this.element = h("div.tile.more", { role: "listitem", dataset: { key: "more", source: "more" } },
+      h("button.more-button", { type: "button", onClick: onOpen }, icon("people"), this.#count));
+  }
+
+  update({ name }) {
+    if (this.#count.textContent === name) return;
+    this.#count.textContent = name;
+    this.element.setAttribute("aria-label", `${name}, in the list of participants`);
+  }
+
+  place(rect) {
+    this.#place = place(this.element, rect, this.#place);
+  }
+
+  remove() {
+    this.element.remove();
+  }
+}
+
+function same(one, other) {
+  return Object.keys(one).every((name) => one[name] === other[name]);
+}
+
+/** Puts a tile where it belongs, unless it is there. @returns {string} where it is now */
+function place({ style, classList }, { x, y, w, h: height }, before) {
+  const now = [w, height].map(Math.floor).concat([x, y].map(Math.round));
+  const text = now.join(" ");
+  if (text === before) return before;
+  style.width = `${now[0]}px`;
+  style.height = `${now[1]}px`;
+  style.transform = `translate(${now[2]}px, ${now[3]}px)`;
+  classList.toggle("small", w < SMALL);
+  classList.toggle("tiny", w < TINY);
+  return text;
 }

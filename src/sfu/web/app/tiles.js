@@ -1,173 +1,240 @@
-/** All tiles: keeps them in step with the meeting, arranges them, and shows who speaks. */
+/**
+ * All tiles: keeps those that are on the screen in step with the meeting and with what the person chose, arranges them,
+ * and says to the SDK what is shown. However often it is told that something changed, it works once a frame, and touches
+ * only tiles that changed.
+ *
+ * Event: `scene`: other tiles, another page, other pages (see `scene`).
+ */
 import { h } from "./dom.js";
-import { grid, stage } from "./layout.js";
-import { LevelMeter, perceived } from "./meter.js";
-import { isHeldBack, isSoft } from "./quality.js";
-import { Tile } from "./tile.js";
+import { galleryPlaces, grid, stage, stripPlaces } from "./layout.js";
+import { MainSpeaker } from "./main_speaker.js";
+import { modelOf } from "./models.js";
+import { settle } from "./order.js";
+import { compose, keyOf, MORE, videoOf } from "./scene.js";
+import { MoreTile, Tile } from "./tile.js";
+import { VoiceMarks } from "./voice_marks.js";
 
-const LEVEL_INTERVAL_MS = 120;
+/** The page draws no frames in the background, and yet a picture-in-picture window has to be told what to show. */
+const HIDDEN_INTERVAL_MS = 200;
 
-export class Tiles {
+export class Tiles extends EventTarget {
+  /** @type {import("./scene.js").Scene|null} what is on the screen */
+  scene = null;
+  /** @type {string[]} keys of the others' screens, the newest last */
+  screens = [];
   #meeting;
   #media;
-  /** @type {Map<string, Tile>} in the order they are shown */
+  #choices;
+  #onMore;
+  /** @type {Map<string, Tile|MoreTile>} */
   #tiles = new Map();
-  /** @type {import("./tile.js").TileModel[]} what they show */
-  #shown = [];
-  /** @type {string|null} the tile that the person enlarged */
-  #pinned = null;
-  /** @type {string|null} the newest screen: it takes the stage by itself */
-  #screen = null;
-  #dismissed = null;
-  #meter = null;
-  #metered = null;
-  #observer = new ResizeObserver(() => this.#arrange());
-  #timer = setInterval(() => this.#showLevels(), LEVEL_INTERVAL_MS);
+  #main = new MainSpeaker();
+  #marks;
+  /** What the places in the gallery belong to: where it changes, everybody is placed anew. */
+  #standingOf = "";
+  #dominant = null;
+  #size = { w: 0, h: 0 };
+  #isScheduled = false;
+  #timer = 0;
+  #observer = new ResizeObserver(([{ contentRect }]) => this.#resized(contentRect));
 
-  constructor(meeting, media) {
+  /**
+   * @param {import("../sdk/sfu.js").Meeting} meeting
+   * @param {import("./local_media.js").LocalMedia} media
+   * @param {import("./choices.js").Choices} choices
+   * @param {() => void} onMore shows the list of all participants
+   */
+  constructor(meeting, media, choices, onMore) {
+    super();
     this.#meeting = meeting;
     this.#media = media;
+    this.#choices = choices;
+    this.#onMore = onMore;
+    this.#marks = new VoiceMarks(meeting, (key, isHeard) => this.#tiles.get(key)?.setHeard?.(isHeard));
     this.element = h("div.tiles", { role: "list", "aria-label": "Participants" });
     this.#observer.observe(this.element);
+    choices.addEventListener("change", () => this.refresh());
   }
 
-  /** Makes the tiles what the meeting and the own devices are now. */
+  /** Something changed: everything is looked at again with the next frame. */
   refresh() {
-    const models = [...this.#models()];
-    const keys = new Set(models.map(({ key }) => key));
-    for (const [key, tile] of this.#tiles) {
-      if (keys.has(key)) continue;
-      this.#meeting.unobserve(tile.video);
-      tile.remove();
-      this.#tiles.delete(key);
-    }
-    this.#shown = models;
-    for (const model of models) this.#tile(model.key).update(model);
-    this.#screen = models.findLast(({ source }) => source === "screen")?.key ?? null;
-    if (!keys.has(this.#pinned)) this.#pinned = null;
-    if (this.#dismissed !== this.#screen) this.#dismissed = null;
-    this.#meterOwnMicrophone();
-    this.#arrange();
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    if (document.hidden) setTimeout(() => this.#work(), HIDDEN_INTERVAL_MS);
+    else requestAnimationFrame(() => this.#work());
+  }
+
+  /** Only who speaks changed: in the gallery nobody moves. */
+  refreshSpeakers() {
+    if (this.#choices.mode === "speaker" || this.scene === null) return this.refresh();
+    this.#frameDominant();
+    this.dispatchEvent(new Event("scene"));
+  }
+
+  isShown(key) {
+    return this.#tiles.has(key);
   }
 
   close() {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
+    this.#isScheduled = true;
     this.#observer.disconnect();
-    this.#meter?.close();
+    this.#marks.close();
     for (const tile of this.#tiles.values()) tile.remove();
+    this.#tiles.clear();
   }
 
-  /** @returns {Generator<import("./tile.js").TileModel>} others in order of joining, then oneself */
-  *#models() {
-    const { participants, participantId } = this.#meeting;
-    for (const participant of participants.values()) {
-      if (participant.id !== participantId) yield* this.#remoteModels(participant);
+  #resized({ width, height }) {
+    if (width === this.#size.w && height === this.#size.h) return;
+    this.#size = { w: width, h: height };
+    this.refresh();
+  }
+
+  #work() {
+    if (this.#meeting.state === "closed") return;
+    this.#isScheduled = false;
+    this.#marks.meter(this.#media.microphone);
+    if (this.#size.w === 0 || this.#size.h === 0) return;
+    const situation = this.#situation();
+    const scene = compose(situation, this.#standing(situation));
+    this.scene = scene;
+    if (this.#choices.mode === "gallery") this.#choices.page = scene.page;
+    this.#sync([...scene.large, ...scene.small], scene.more);
+    this.#arrange(scene);
+    this.#frameDominant();
+    this.#tellServer(scene);
+    this.dispatchEvent(new Event("scene"));
+  }
+
+  /** @returns {import("./scene.js").Situation} */
+  #situation() {
+    const meeting = this.#meeting;
+    const videos = meeting.videos();
+    const people = new Map(meeting.participants);
+    people.delete(meeting.participantId);
+    const screens = screensOf(people, videos);
+    this.screens = settle(this.screens.filter((key) => screens.has(key)), [...screens]);
+    const own = this.#media.screen ? ["self/screen", "self"] : ["self"];
+    const present = new Set([...own, ...screens, ...people.keys(), ...videos.map(keyOf)]);
+    this.#choices.keepOnly((key) => present.has(key));
+    return {
+      videos,
+      people,
+      unknown: Math.max(0, meeting.total - meeting.participants.size),
+      total: meeting.paging.videos,
+      screens: this.screens,
+      own,
+      choices: this.#choices,
+      main: this.#mainSpeaker(videos, people),
+      places: { gallery: galleryPlaces(this.#size, this.#choices.tiles), strip: stripPlaces(this.#size) },
+    };
+  }
+
+  #mainSpeaker(videos, people) {
+    const main = this.#main;
+    const { dominant } = this.#meeting.speakers;
+    const isThere = (id) => people.has(id) || videos.some(({ participantId }) => participantId === id);
+    if (main.current !== null && !isThere(main.current)) main.forget();
+    const isPictured = (id) => videos.some(({ participantId, source }) => participantId === id && source === "camera");
+    const hasCamera = (id) => people.get(id)?.sources.camera?.muted === false;
+    const other = dominant !== null && dominant !== this.#meeting.participantId && isThere(dominant) ? dominant : null;
+    const wait = main.follow(other, (id) => isPictured(id) || !hasCamera(id), performance.now());
+    clearTimeout(this.#timer);
+    if (wait !== null) this.#timer = setTimeout(() => this.refresh(), wait);
+    if (main.current !== null) return main.current;
+    const first = videos.find(({ source }) => source === "camera")?.participantId;
+    return first ?? people.keys().next().value ?? null;
+  }
+
+  /** Tiles keep their places while people come and go; another page or view is another order. */
+  #standing({ places }) {
+    const { mode, page, tiles } = this.#choices;
+    const standingOf = JSON.stringify([mode, page, tiles, places]);
+    const isSame = standingOf === this.#standingOf;
+    this.#standingOf = standingOf;
+    return isSame ? this.scene?.standing : undefined;
+  }
+
+  #sync(keys, more) {
+    const wanted = new Set(keys);
+    for (const [key, tile] of this.#tiles) {
+      if (wanted.has(key)) continue;
+      if (tile.video) this.#meeting.unobserve(tile.video);
+      tile.remove();
+      this.#tiles.delete(key);
     }
-    yield* this.#ownModels();
-  }
-
-  *#remoteModels({ id, name, connected, sources }) {
-    const common = { id, name, isSelf: false, microphone: microphoneState(sources.microphone) };
-    if (sources.screen) {
-      yield { ...common, key: `${id}/screen`, source: "screen", ...this.#picture(id, "screen", sources) };
-    }
-    const picture = this.#picture(id, "camera", sources);
-    if (!connected) picture.note = "Connection lost";
-    yield { ...common, key: id, source: "camera", ...picture };
-  }
-
-  #picture(id, source, sources) {
-    const none = { track: null, note: "", isHeldBack: false, isSoft: false };
-    if (!sources[source] || sources[source].muted) return none;
-    const video = this.#meeting.video(id, source);
-    if (video?.state === "unsupported_codec") {
-      return { ...none, note: `This browser cannot decode ${video.codec ?? "this video"}` };
-    }
-    if (video?.state !== "active") return none;
-    const held = isHeldBack(video.quality);
-    const note = held ? "Video paused: your network is too slow" : "";
-    return { track: video.track, note, isHeldBack: held, isSoft: isSoft(video.quality) };
-  }
-
-  *#ownModels() {
-    const { microphone, microphoneOn, camera, screen } = this.#media;
-    const common = { name: this.#meeting.name, isSelf: true, note: "", isHeldBack: false, isSoft: false };
-    const state = microphone ? microphoneState({ muted: !microphoneOn }) : "none";
-    if (screen) yield { ...common, key: "self/screen", source: "screen", track: screen, microphone: state };
-    yield { ...common, key: "self", source: "camera", track: camera, microphone: state };
+    for (const key of keys) this.#tile(key).update(modelOf(key, this.#meeting, this.#media, more));
+    this.#putInOrder(keys);
   }
 
   #tile(key) {
     const existing = this.#tiles.get(key);
     if (existing) return existing;
-    const tile = new Tile(() => this.#togglePin(key));
+    const tile = key === MORE ? new MoreTile(this.#onMore) : new Tile(() => this.#choices.togglePin(key));
+    tile.setHeard?.(this.#marks.isHeard(key));
     this.#tiles.set(key, tile);
     this.element.append(tile.element);
     return tile;
   }
 
-  #togglePin(key) {
-    const onStage = this.#stageKey();
-    if (onStage === key) {
-      this.#pinned = null;
-      this.#dismissed = this.#screen;
-    } else {
-      this.#pinned = key;
+  /** For those who go through the page by keyboard, or listen to it. */
+  #putInOrder(keys) {
+    let next = this.element.firstElementChild;
+    for (const key of keys) {
+      const { element } = this.#tiles.get(key);
+      if (element === next) next = next.nextElementSibling;
+      else move(this.element, element, next);
     }
-    this.#arrange();
   }
 
-  #stageKey() {
-    return this.#pinned ?? (this.#screen === this.#dismissed ? null : this.#screen);
+  #arrange({ large, small }) {
+    const box = { x: 0, y: 0, ...this.#size };
+    const rects = large.length > 0 ? stage(large.length, small.length, box) : { large: [], small: grid(small.length, box) };
+    large.forEach((key, index) => this.#place(key, rects.large[index], true));
+    small.forEach((key, index) => this.#place(key, rects.small[index], false));
   }
 
-  #arrange() {
-    const { clientWidth: w, clientHeight: h } = this.element;
-    const tiles = this.#inOrder();
-    if (tiles.length === 0 || w === 0 || h === 0) return;
-    const box = { x: 0, y: 0, w, h };
-    const stageKey = this.#stageKey();
-    const stageIndex = tiles.findIndex(([key]) => key === stageKey);
-    const rects = stageIndex < 0 ? grid(tiles.length, box) : stage(tiles.length, stageIndex, box);
-    tiles.forEach(([key, tile], index) => {
-      tile.place(rects[index]);
-      tile.setPinned(key === stageKey);
-    });
-    this.#tellServer(stageKey);
+  #place(key, rect, isLarge) {
+    const tile = this.#tiles.get(key);
+    tile.setLarge?.(isLarge);
+    tile.place(rect);
+    tile.setPinned?.(this.#choices.isPinned(key));
+  }
+
+  /** One frame, and none where there is only one other: who else should it be? */
+  #frameDominant() {
+    const { speakers, participantId, total } = this.#meeting;
+    const key = speakers.dominant === participantId ? "self" : speakers.dominant;
+    const dominant = total > 2 ? key : null;
+    if (dominant !== this.#dominant) this.#tiles.get(this.#dominant)?.setDominant?.(false);
+    this.#dominant = dominant;
+    this.#tiles.get(dominant)?.setDominant?.(true);
   }
 
   /** What is shown where, so that as much is sent as can be seen. */
-  #tellServer(stageKey) {
-    for (const { key, id, source, isSelf } of this.#shown) {
-      if (!isSelf) this.#meeting.observe(this.#tiles.get(key).video, id, source, { pinned: key === stageKey });
+  #tellServer({ large, small, cameraPage, videos }) {
+    for (const key of [...large, ...small]) {
+      const { video } = this.#tiles.get(key);
+      if (!video || key.startsWith("self")) continue;
+      const { participantId, source } = videoOf(key);
+      this.#meeting.observe(video, participantId, source, { pinned: large.includes(key) });
     }
-  }
-
-  /** Oneself last, whoever came later. */
-  #inOrder() {
-    const isOwn = ([key]) => key.startsWith("self");
-    const tiles = [...this.#tiles];
-    return [...tiles.filter((entry) => !isOwn(entry)), ...tiles.filter(isOwn)];
-  }
-
-  #meterOwnMicrophone() {
-    const { microphone } = this.#media;
-    if (microphone === this.#metered) return;
-    this.#meter?.close();
-    this.#metered = microphone;
-    this.#meter = microphone ? new LevelMeter(microphone) : null;
-  }
-
-  #showLevels() {
-    const now = performance.now();
-    const levels = this.#meeting.levels();
-    for (const [key, tile] of this.#tiles) {
-      tile.hear(key === "self" ? (this.#meter?.level() ?? 0) : perceived(levels.get(key) ?? 0), now);
-    }
+    const { mode, pins } = this.#choices;
+    const others = pins.filter((key) => !key.startsWith("self")).map(videoOf);
+    this.#meeting.view({ mode, page: cameraPage, pins: others, videos });
   }
 }
 
-function microphoneState(microphone) {
-  if (!microphone) return "none";
-  return microphone.muted ? "muted" : "on";
+/** @returns {Set<string>} keys of the screens that others share */
+function screensOf(people, videos) {
+  const keys = new Set();
+  for (const [id, { sources }] of people) if (sources.screen) keys.add(`${id}/screen`);
+  for (const video of videos) if (video.source === "screen") keys.add(keyOf(video));
+  return keys;
+}
+
+/** Without a stop of the picture where the browser can. */
+function move(parent, element, before) {
+  if (parent.moveBefore) parent.moveBefore(element, before);
+  else parent.insertBefore(element, before);
 }

@@ -1,15 +1,10 @@
-/** The bar above the tiles: which meeting, how the connection is, who is here, the link to send. */
-import { openConnectionView } from "./connection_view.js";
+/** The bar above the tiles: which meeting, how the connection is, the link to send, the settings. */
 import { h } from "./dom.js";
 import { brand } from "./home.js";
 import { icon } from "./icons.js";
+import { NetworkBadge } from "./network_badge.js";
 import { toast } from "./toasts.js";
 
-const BADGES = {
-  joining: "Connecting…",
-  connected: "Connected",
-  reconnecting: "Reconnecting…",
-};
 const COPIED_MS = 1_800;
 
 /** The link that brings others here. */
@@ -36,33 +31,31 @@ export function copyButton(id, { label = "Copy link", style = "button.quiet.comp
 }
 
 export class TopBar {
-  #badgeText = h("span.badge-text");
   #badge;
-  #count = h("span");
-  #people = h("span.people", {}, icon("people"), this.#count);
-  #title;
+  #title = h("h1.meeting-title", {});
 
-  /** @param {import("../sdk/sfu.js").Meeting} meeting */
-  constructor(meeting) {
-    this.#badge = h("button.badge", {
-      type: "button", title: "Connection and picture quality (Q)", onClick: () => openConnectionView(meeting),
-    }, h("i.badge-dot", { "aria-hidden": "true" }), this.#badgeText);
-    this.#title = h("h1.meeting-title", {});
-    this.element = h("header.topbar", {}, brand(), this.#title, this.#badge, h("span.spacer"), this.#people,
-      copyButton(meeting.id));
+  /**
+   * @param {import("../sdk/sfu.js").Meeting} meeting
+   * @param {() => void} onSettings
+   */
+  constructor(meeting, onSettings) {
+    this.#badge = new NetworkBadge(meeting);
+    const settings = h("button.icon-button", {
+      type: "button", "aria-label": "Settings", title: "Settings", dataset: { control: "settings" },
+      onClick: onSettings,
+    }, icon("sliders"));
+    this.element = h("header.topbar", {}, brand(), this.#title, this.#badge.element, h("span.spacer"),
+      copyButton(meeting.id), settings);
   }
 
   /** @param {import("../sdk/sfu.js").Meeting} meeting */
   refresh(meeting) {
-    const text = BADGES[meeting.state] ?? "Disconnected";
-    this.#badgeText.textContent = text;
-    this.#badge.dataset.state = meeting.state;
-    this.#badge.setAttribute("aria-label", `${text}. Connection and picture quality`);
-    this.#title.textContent = meeting.title || meeting.id;
-    const count = Math.max(1, meeting.participants.size);
-    this.#count.textContent = String(count);
-    const words = count === 1 ? "1 participant" : `${count} participants`;
-    this.#people.title = words;
-    this.#people.setAttribute("aria-label", words);
+    this.#badge.refresh();
+    const title = meeting.title || meeting.id;
+    if (this.#title.textContent !== title) this.#title.textContent = title;
+  }
+
+  close() {
+    this.#badge.close();
   }
 }

@@ -228,6 +228,29 @@ class LoadGen:
     ) -> None: ...
     def publish(self, peer: int, video: _MediaStream | None, video_kbps: int, audio: _MediaStream | None) -> None:
         """Starts to send: VP8 frames 30 times a second in packets of 1,200 bytes, Opus 50 times of 160 bytes."""
+    def publish_as_browser(
+        self,
+        peer: int,
+        camera: tuple[str, int, Sequence[tuple[str, int, int, int, int]]] | None,
+        microphone: tuple[_MediaStream, bytes, bool] | None,
+    ) -> None:
+        """Starts to send as a browser does. ``camera``: (mid, pt, encodings from the smallest: (rid, ssrc, kbit/s,
+        width, height)); VP8 of three temporal layers, keyframes on request, for that encoding alone. ``microphone``:
+        (stream, what it hears: a level for each 20 ms of the generator's clock, 0 to 127 -dBov, again and again; dtx:
+        while it hears nothing (127) only one packet in 400 ms is sent).
+        """
+    def set_active(self, peer: int, encodings: int) -> None:
+        """Which encodings of its camera a peer sends from now on: bit 0 is the smallest."""
+    def gather(self, interval_ms: int) -> None:
+        """Sockets are read so often from now on (to 100 ms), not whenever something comes (0, as at the start): less
+        processor time for thousands of sockets. The time of arrival is the kernel's in any case.
+        """
+    def incoming(self, peer: int) -> list[tuple[int, int, int, tuple[int, int, int] | None]]:
+        """What comes to a peer, for each stream: (ssrc, packets, lost, last packet that was decrypted).
+
+        Of that packet: (number of the peer that sent it modulo 2^16, which encoding of its camera or 255 for its
+        microphone, how many microseconds ago it came).
+        """
     def pause(self, paused: bool) -> None:
         """Publishers are silent meanwhile, as if muted; they start again with a keyframe."""
     def poll_events(self) -> list[tuple[Any, ...]]:
@@ -239,8 +262,11 @@ class LoadGen:
 
         {"elapsed_us", "published", "published_bytes", "packets", "bytes", "probes", "probe_bytes", "lost",
          "duplicates", "sampled", "damaged", "unsent", "keyframe_requests", "streams", "silent_streams", "connected",
-         "late_us",
-         "latency_us": {"p50", "p90", "p99", "p99_9", "max"}, "latency_counts": [(microseconds, count)]}
+         "late_us", "busiest_keyframe_requests",
+         "latency_us": {"p50", "p90", "p99", "p99_9", "max"}, "latency_counts": [(microseconds, count)],
+         "audio_latency_us", "audio_latency_counts", "video_latency_us", "video_latency_counts"}
+
+        ``busiest_keyframe_requests``: the most that one encoding was asked for within a second.
         """
     def close(self) -> None:
         """Stops the thread and joins it. Idempotent."""

@@ -113,7 +113,8 @@ fn protect_all(bursts: &[Vec<Packet>], contexts: &[SrtpEgress], arena: &mut [u8]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{StreamOptions, VideoOptions};
+    use crate::source::VideoOptions;
+    use crate::stream::StreamOptions;
 
     fn source() -> Source {
         let stream = |mid: &str, pt, ssrc| StreamOptions { mid: mid.to_owned(), pt, ssrc };

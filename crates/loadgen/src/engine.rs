@@ -1,6 +1,7 @@
 //! All peers, and what they count together.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 
@@ -10,8 +11,10 @@ use sfu_io::BATCH;
 use sfu_io::clock::Clock;
 use sfu_io::sys::Receiver;
 
+use crate::camera::FRAME;
 use crate::peer::{Credentials, Keys, Outcome, Peer, Totals};
-use crate::source::{FRAME, Source};
+use crate::sink::Incoming;
+use crate::source::Source;
 
 /// How often peers are asked whether a check or a report is due.
 const TIMERS: Micros = Micros::from_millis(5);
@@ -30,6 +33,9 @@ pub enum Event {
     Dtls(u32, Vec<u8>),
 }
 
+/// See [`Engine::incoming`].
+pub type Stream = (u32, u64, u64, Option<(u16, u8, u64)>);
+
 /// What was counted since the last reset.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -44,14 +50,16 @@ pub struct Report {
     pub connected: u64,
     /// The longest that the generator itself was late with a frame.
     pub late_us: u64,
+    /// The most keyframes that one encoding was asked for within a second.
+    pub busiest_keyframe_requests: u64,
 }
 
 pub struct Engine {
     clock: Clock,
     /// By number; `None` has left.
     peers: Vec<Option<Peer>>,
-    /// Numbers of the peers that publish, so that nobody else is asked each turn.
-    publishers: Vec<usize>,
+    /// When each peer that publishes is to be asked for packets, so that nobody else is.
+    due: BinaryHeap<Reverse<(Time, usize)>>,
     /// How many began to publish.
     began: u32,
     paused: bool,
@@ -68,7 +76,7 @@ impl Default for Engine {
         Self {
             clock,
             peers: Vec::new(),
-            publishers: Vec::new(),
+            due: BinaryHeap::new(),
             began: 0,
             paused: false,
             receiver: Receiver::new(true),
@@ -93,9 +101,7 @@ impl Engine {
 
     /// Closes the peer's socket; what it counted is forgotten. The server is not told.
     pub fn remove_peer(&mut self, number: u32) -> Option<()> {
-        self.peers.get_mut(number as usize)?.take()?;
-        self.publishers.retain(|publisher| *publisher != number as usize);
-        Some(())
+        self.peers.get_mut(number as usize)?.take().map(|_| ())
     }
 
     pub fn peer(&self, number: u32) -> Option<&Peer> {
@@ -123,16 +129,25 @@ impl Engine {
         Some(())
     }
 
-    /// Starts to publish; `source` makes the streams at the given time. Publishers' frames do not fall together: each
-    /// has a place of its own in the interval of a frame, the same in each run.
+    /// Starts to publish, once; `source` makes the streams at the given time. Publishers' frames do not fall together:
+    /// each has a place of its own in the interval of a frame, the same in each run.
     pub fn publish(&mut self, number: u32, source: impl FnOnce(Time) -> Source) -> Option<()> {
         let next_frame = Time(self.clock.now().0.next_multiple_of(FRAME.0));
         let place = (f64::from(self.began) * STAGGER).fract() * FRAME.0 as f64;
-        self.peer_mut(number)?.source = Some(source(next_frame + Micros(place as u64)));
-        self.began += 1;
-        if !self.publishers.contains(&(number as usize)) {
-            self.publishers.push(number as usize);
+        let start = next_frame + Micros(place as u64);
+        let mut source = source(start);
+        source.set_peer(number);
+        let peer = self.peer_mut(number)?;
+        if peer.source.replace(source).is_none() {
+            self.due.push(Reverse((start, number as usize)));
         }
+        self.began += 1;
+        Some(())
+    }
+
+    /// Which encodings of its camera a peer that publishes sends: bit 0 is the smallest.
+    pub fn set_active(&mut self, number: u32, mask: u32) -> Option<()> {
+        self.peer_mut(number)?.source.iter_mut().for_each(|source| source.set_active(mask));
         Some(())
     }
 
@@ -194,15 +209,20 @@ impl Engine {
             return None;
         }
         let now = self.clock.now();
-        let mut next = None;
-        for number in &self.publishers {
-            let Some(Some(peer)) = self.peers.get_mut(*number) else { continue };
+        while let Some(Reverse((at, number))) = self.due.peek().copied() {
+            if at > now {
+                return Some(at);
+            }
+            self.due.pop();
+            let Some(Some(peer)) = self.peers.get_mut(number) else { continue };
             while peer.source.as_ref().and_then(Source::next).is_some_and(|at| at <= now) {
                 peer.publish(&self.clock, &mut self.totals[peer.group]);
             }
-            next = peer.source.as_ref().and_then(Source::next).into_iter().chain(next).min();
+            if let Some(next) = peer.source.as_ref().and_then(Source::next) {
+                self.due.push(Reverse((next, number)));
+            }
         }
-        next
+        None
     }
 
     /// Counts from here on.
@@ -212,9 +232,20 @@ impl Engine {
         for peer in self.peers.iter_mut().flatten() {
             peer.sink.reset();
             if let Some(source) = &mut peer.source {
-                source.late_us = 0;
+                source.reset();
             }
         }
+    }
+
+    /// What comes to a peer, stream by stream: SSRC, packets, lost; peer, stream and microseconds since then of the last
+    /// packet that was decrypted.
+    pub fn incoming(&self, number: u32) -> Option<Vec<Stream>> {
+        let now = self.clock.now();
+        let stream = |stream: &Incoming| {
+            let last = stream.last.map(|(at, origin)| (origin.peer, origin.stream, now.since(at).0));
+            (stream.ssrc, stream.continuity.received(), stream.continuity.lost(), last)
+        };
+        Some(self.peer(number)?.sink.streams().iter().map(stream).collect())
     }
 
     /// Of one group of peers.
@@ -224,8 +255,11 @@ impl Engine {
         let mut report = Report { totals, elapsed: now.since(self.since), ..Report::default() };
         for peer in self.peers.iter().flatten().filter(|peer| peer.group == group) {
             report.connected += u64::from(peer.is_connected(now));
-            report.late_us = peer.source.as_ref().map_or(0, |source| source.late_us).max(report.late_us);
-            for stream in peer.sink.streams() {
+            if let Some(source) = &peer.source {
+                report.late_us = report.late_us.max(source.late_us);
+                report.busiest_keyframe_requests = report.busiest_keyframe_requests.max(source.busiest_requests());
+            }
+            for Incoming { continuity: stream, .. } in peer.sink.streams() {
                 report.streams += 1;
                 report.silent_streams += u64::from(stream.received() == 0);
                 report.lost += stream.lost();

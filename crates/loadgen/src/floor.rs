@@ -29,7 +29,8 @@ use self::load::Load;
 use self::reflector::Reflector;
 use crate::aead;
 use crate::histogram::Histogram;
-use crate::source::{Source, StreamOptions, VideoOptions};
+use crate::source::{Source, VideoOptions};
+use crate::stream::StreamOptions;
 
 const VIDEO_PT: u8 = 96;
 const AUDIO_PT: u8 = 111;

@@ -26,6 +26,13 @@ impl Histogram {
         self.max_us = self.max_us.max(us);
     }
 
+    /// Adds all that another counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        self.count += other.count;
+        self.max_us = self.max_us.max(other.max_us);
+    }
+
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -100,6 +107,19 @@ mod tests {
         assert!(buckets.is_sorted());
         assert_eq!(buckets.iter().map(|(_, count)| count).sum::<u64>(), 5);
         assert_eq!((buckets[0], buckets[buckets.len() - 1]), ((3, 2), (5_000, 1)));
+    }
+
+    #[test]
+    fn two_together_are_as_if_all_had_been_added_to_one() {
+        let (mut one, mut other, mut all) = (Histogram::default(), Histogram::default(), Histogram::default());
+        for us in 1..2_000 {
+            let half = if us % 3 == 0 { &mut one } else { &mut other };
+            half.add(us);
+            all.add(us);
+        }
+        one.merge(&other);
+        assert!(one.buckets().eq(all.buckets()));
+        assert_eq!((one.count(), one.max_us()), (all.count(), all.max_us()));
     }
 
     #[test]

@@ -17,7 +17,8 @@ use sfu_io::sys::Socket;
 use crate::histogram::Histogram;
 use crate::ice::Ice;
 use crate::sink::Sink;
-use crate::source::{Source, stamp_of};
+use crate::source::Source;
+use crate::stream::stamp_of;
 
 /// Chrome sends feedback each 50 to 250 ms, by bitrate.
 const FEEDBACK: Micros = Micros::from_millis(100);
@@ -61,7 +62,18 @@ pub struct Totals {
     /// Packets that a socket did not take.
     pub unsent: u64,
     pub keyframe_requests: u64,
-    pub latency: Histogram,
+    /// Latencies of the sample: of microphones, and of cameras.
+    pub audio: Histogram,
+    pub video: Histogram,
+}
+
+impl Totals {
+    /// Of all that was sampled.
+    pub fn latency(&self) -> Histogram {
+        let mut all = self.audio.clone();
+        all.merge(&self.video);
+        all
+    }
 }
 
 /// What a datagram made necessary.
@@ -169,7 +181,7 @@ impl Peer {
                 Outcome::Nothing
             }
             Some(Protocol::Rtcp) => {
-                self.handle_rtcp(bytes, totals);
+                self.handle_rtcp(now, bytes, totals);
                 Outcome::Nothing
             }
             None => Outcome::Nothing,
@@ -196,27 +208,46 @@ impl Peer {
             let header = RtpHeader::parse(plain).ok()?;
             stamp_of(header.payload(plain))
         });
-        match stamp {
-            Some(sent) => totals.latency.add(at.since(sent).0),
-            None => totals.damaged += 1,
-        }
+        let Some(stamp) = stamp else {
+            totals.damaged += 1;
+            return;
+        };
+        self.sink.note_origin(at, header.ssrc, stamp.origin);
+        let latency = if stamp.origin.is_audio() { &mut totals.audio } else { &mut totals.video };
+        latency.add(at.since(stamp.at).0);
     }
 
-    fn handle_rtcp(&mut self, bytes: &mut [u8], totals: &mut Totals) {
-        let (Some(source), Some(srtp)) = (self.source.as_mut(), self.srtp.as_mut()) else { return };
+    /// Only requests for keyframes are of interest, and to those alone who send video.
+    fn handle_rtcp(&mut self, now: Time, bytes: &mut [u8], totals: &mut Totals) {
+        let source = self.source.as_mut().filter(|source| source.has_video());
+        let (Some(source), Some(srtp)) = (source, self.srtp.as_mut()) else { return };
         let plain = srtp.ingress.unprotect_rtcp(bytes).ok().and_then(|len| bytes.get(..len));
         let Some(Ok(compound)) = plain.map(Compound::parse) else { return };
         for packet in compound.packets().flatten() {
-            if matches!(packet, Packet::Pli(_) | Packet::Fir(_)) {
-                source.want_keyframe();
-                totals.keyframe_requests += 1;
+            match packet {
+                Packet::Pli(pli) => {
+                    source.want_keyframe(pli.media_ssrc, now);
+                    totals.keyframe_requests += 1;
+                }
+                Packet::Fir(fir) => {
+                    for (ssrc, _) in fir.entries() {
+                        source.want_keyframe(ssrc, now);
+                        totals.keyframe_requests += 1;
+                    }
+                }
+                _ => {}
             }
         }
     }
 
     /// Publishes what is due.
     pub fn publish(&mut self, clock: &Clock, totals: &mut Totals) {
-        let (Some(source), Some(srtp)) = (self.source.as_mut(), self.srtp.as_mut()) else { return };
+        let Some(source) = self.source.as_mut() else { return };
+        let Some(srtp) = self.srtp.as_mut() else {
+            // Nothing can be sent yet: later.
+            source.resume(clock.now() + REPORT);
+            return;
+        };
         let mut burst: Vec<Vec<u8>> = Vec::with_capacity(8);
         source.poll(
             clock.now(),
@@ -265,7 +296,7 @@ impl Peer {
                 self.send_rtcp(&mut buffer, len.unwrap_or(0));
             }
             // Who only publishes has nothing to report on.
-            if self.source.is_none() || self.sink.streams().next().is_some() {
+            if self.source.is_none() || !self.sink.streams().is_empty() {
                 let len = self.sink.report(&mut buffer[..MAX_RTCP]);
                 self.send_rtcp(&mut buffer, len.unwrap_or(0));
             }

@@ -7,11 +7,11 @@ use sfu_core::time::{Micros, Time};
 use sfu_core::wire::{NoRoom, Writer, u16_at};
 
 use crate::continuity::Continuity;
-use crate::source::{MID_ID, TRANSPORT_CC_ID};
+use crate::stream::{MID_ID, Origin, TRANSPORT_CC_ID};
 
 /// Streams of one subscriber; a server that sends more is not believed to.
 const MAX_STREAMS: usize = 64;
-/// One packet in so many is decrypted, and everything in the first second.
+/// One packet in so many of each stream is decrypted, and everything in the first second.
 const SAMPLE: u32 = 16;
 const SAMPLE_ALL: Micros = Micros::from_secs(1);
 /// Arrivals between two feedback messages; at 100 ms these are 40,000 packets a second.
@@ -20,13 +20,26 @@ const CNAME: &[u8] = b"bench";
 /// The mid under which mediasoup sends filling to learn what a path carries. It is no stream of anybody's.
 const PROBE_MID: &[u8] = b"probator";
 
+/// One stream that comes.
+#[derive(Debug)]
+pub struct Incoming {
+    pub ssrc: u32,
+    pub continuity: Continuity,
+    /// What its last packet that was decrypted said of itself, and when that came.
+    pub last: Option<(Time, Origin)>,
+    /// Packets so far, and some more so that each subscriber decrypts other ones.
+    count: u32,
+}
+
 #[derive(Debug)]
 pub struct Sink {
     ssrc: u32,
     transport_cc_id: u8,
     rtx_pt: Option<u8>,
-    streams: Vec<(u32, Continuity)>,
-    packets: u32,
+    /// SSRCs apart, because each packet's is looked for among them.
+    ssrcs: Vec<u32>,
+    streams: Vec<Incoming>,
+    phase: u32,
     first: Option<Time>,
     transport: SeqUnwrapper,
     arrivals: Vec<(u64, u64)>,
@@ -41,8 +54,9 @@ impl Sink {
             ssrc,
             transport_cc_id: TRANSPORT_CC_ID,
             rtx_pt: None,
+            ssrcs: Vec::new(),
             streams: Vec::new(),
-            packets: phase,
+            phase,
             first: None,
             transport: SeqUnwrapper::default(),
             arrivals: Vec::new(),
@@ -63,15 +77,34 @@ impl Sink {
 
     /// Notes a packet that came at `at`; whether it is to be decrypted.
     pub fn add(&mut self, at: Time, packet: &[u8], header: &RtpHeader) -> bool {
-        if let Some((_, stream)) = self.streams.iter_mut().find(|(ssrc, _)| *ssrc == header.ssrc) {
-            stream.add(header.seq);
-        } else if self.streams.len() < MAX_STREAMS {
-            self.streams.push((header.ssrc, Continuity::starting_with(header.seq)));
-        }
+        let count = if let Some(stream) = self.stream_mut(header.ssrc) {
+            stream.continuity.add(header.seq);
+            stream.count = stream.count.wrapping_add(1);
+            stream.count
+        } else {
+            let count = self.phase.wrapping_add(1);
+            if self.streams.len() < MAX_STREAMS {
+                let continuity = Continuity::starting_with(header.seq);
+                self.ssrcs.push(header.ssrc);
+                self.streams.push(Incoming { ssrc: header.ssrc, continuity, last: None, count });
+            }
+            count
+        };
         self.note_arrival(at, packet, header);
-        self.packets = self.packets.wrapping_add(1);
         let first = *self.first.get_or_insert(at);
-        at.since(first) < SAMPLE_ALL || self.packets.is_multiple_of(SAMPLE)
+        at.since(first) < SAMPLE_ALL || count.is_multiple_of(SAMPLE)
+    }
+
+    /// A packet that was decrypted said this of itself.
+    pub fn note_origin(&mut self, at: Time, ssrc: u32, origin: Origin) {
+        if let Some(stream) = self.stream_mut(ssrc) {
+            stream.last = Some((at, origin));
+        }
+    }
+
+    fn stream_mut(&mut self, ssrc: u32) -> Option<&mut Incoming> {
+        let index = self.ssrcs.iter().position(|known| *known == ssrc)?;
+        self.streams.get_mut(index)
     }
 
     /// Notes when a probe came, for feedback alone; false: the packet is none. What comes as a retransmission is one,
@@ -92,13 +125,13 @@ impl Sink {
         }
     }
 
-    pub fn streams(&self) -> impl Iterator<Item = &Continuity> {
-        self.streams.iter().map(|(_, stream)| stream)
+    pub fn streams(&self) -> &[Incoming] {
+        &self.streams
     }
 
     /// Counts from here on.
     pub fn reset(&mut self) {
-        self.streams.iter_mut().for_each(|(_, stream)| stream.reset());
+        self.streams.iter_mut().for_each(|stream| stream.continuity.reset());
     }
 
     /// Writes a receiver report with the name of this peer; its length.
@@ -106,11 +139,11 @@ impl Sink {
         let blocks: Vec<ReportBlock> = self
             .streams
             .iter_mut()
-            .map(|(ssrc, stream)| ReportBlock {
+            .map(|Incoming { ssrc, continuity, .. }| ReportBlock {
                 ssrc: *ssrc,
-                fraction_lost: stream.interval(),
-                cumulative_lost: stream.lost().min(0x7F_FFFF) as i32,
-                highest_seq: stream.highest_for_report(),
+                fraction_lost: continuity.interval(),
+                cumulative_lost: continuity.lost().min(0x7F_FFFF) as i32,
+                highest_seq: continuity.highest_for_report(),
                 ..ReportBlock::default()
             })
             .collect();
@@ -126,7 +159,7 @@ impl Sink {
         self.arrivals.dedup_by_key(|(number, _)| *number);
         let Some((oldest, _)) = self.arrivals.first() else { return Ok(0) };
         let base = self.next_base.map_or(*oldest, |next| next.min(*oldest));
-        let media_ssrc = self.streams.first().map_or(0, |(ssrc, _)| *ssrc);
+        let media_ssrc = self.ssrcs.first().copied().unwrap_or(0);
         let fields = FeedbackFields { sender_ssrc: self.ssrc, media_ssrc, feedback_count: self.feedback_count };
         self.feedback_count = self.feedback_count.wrapping_add(1);
         let mut writer = Writer::new(buffer);
@@ -157,6 +190,31 @@ mod tests {
         assert!((0..100).all(|seq| give(&mut sink, u64::from(seq) * 10, seq)));
         let sampled = (100..260).filter(|seq| give(&mut sink, u64::from(*seq) * 10, *seq)).count();
         assert_eq!(sampled, 10);
+    }
+
+    #[test]
+    fn every_stream_is_sampled_however_many_take_turns() {
+        let mut sink = Sink::new(1, 0);
+        let mut sampled = [0; 16];
+        for round in 0..400u16 {
+            for stream in 0..16u8 {
+                let mut packet = [0u8; 64];
+                let ssrc = u32::from(stream);
+                let fields = HeaderFields { marker: false, pt: 96, seq: round, timestamp: 0, ssrc, has_padding: false };
+                let len = HeaderWriter::write(&mut packet, &fields, &[]).unwrap();
+                let header = RtpHeader::parse(&packet[..len]).unwrap();
+                let at = Time(u64::from(round) * 33_333);
+                let taken = sink.add(at, &packet[..len], &header);
+                if taken {
+                    sink.note_origin(at, ssrc, Origin { peer: 3, stream });
+                }
+                sampled[usize::from(stream)] += u32::from(taken && round >= 40);
+            }
+        }
+        assert!(sampled.iter().all(|count| (20..=25).contains(count)), "{sampled:?}");
+        for stream in sink.streams() {
+            assert_eq!(stream.last.unwrap().1, Origin { peer: 3, stream: stream.ssrc as u8 });
+        }
     }
 
     #[test]
@@ -204,7 +262,7 @@ mod tests {
             let header = RtpHeader::parse(&packet[..len]).unwrap();
             assert_eq!(sink.add_probe(Time(0), &packet[..len], &header), is_probe);
             assert_eq!(sink.feedback(&mut [0; 256]).unwrap() > 0, is_probe);
-            assert_eq!(sink.streams().count(), 0);
+            assert!(sink.streams().is_empty());
         }
     }
 

@@ -3,19 +3,32 @@
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
+use sfu_core::time::Micros;
 use sfu_loadgen::engine::{Engine, GROUPS};
 use sfu_loadgen::histogram::Histogram;
+use sfu_loadgen::microphone::Hearing;
 use sfu_loadgen::peer::Peer;
 use sfu_loadgen::source::Source;
-use sfu_loadgen::{Credentials, Event, Keys, LoadThread, Report, StreamOptions, VideoOptions};
+use sfu_loadgen::{
+    CameraOptions, Credentials, EncodingOptions, Event, Keys, LoadThread, MicrophoneOptions, Report, StreamOptions,
+    VideoOptions,
+};
 
 use crate::convert::{self, Address, address};
 use crate::error::value_error;
 
 type PyStream = (String, u8, u32);
+/// (rid, ssrc, kbit/s, width, height)
+type PyEncoding = (String, u32, u32, u16, u16);
+/// (ssrc, packets, lost, (peer modulo 2^16, stream, microseconds ago) of the last that was decrypted)
+type PyIncoming = (u32, u64, u64, Option<(u16, u8, u64)>);
 
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999)];
 pub const MAX_KBPS: u32 = 100_000;
+const MAX_ENCODINGS: usize = 4;
+/// Ten minutes of a conversation, and some.
+const MAX_LEVELS: usize = 100_000;
+const MAX_GATHER_MS: u64 = 100;
 
 #[pyclass(module = "sfu._native", frozen)]
 pub struct LoadGen {
@@ -27,6 +40,35 @@ fn stream((mid, pt, ssrc): PyStream) -> PyResult<StreamOptions> {
         return Err(value_error(format!("a stream has a mid of 1..16 bytes and a pt up to 127, not {mid:?}, {pt}")));
     }
     Ok(StreamOptions { mid, pt, ssrc })
+}
+
+fn known_rate(kbps: u32) -> PyResult<u32> {
+    if (1..=MAX_KBPS).contains(&kbps) {
+        Ok(kbps)
+    } else {
+        Err(value_error(format!("video_kbps is {kbps}, accepted are 1..{MAX_KBPS}")))
+    }
+}
+
+fn camera((mid, pt, encodings): (String, u8, Vec<PyEncoding>)) -> PyResult<CameraOptions> {
+    let StreamOptions { mid, pt, .. } = stream((mid, pt, 0))?;
+    if !(1..=MAX_ENCODINGS).contains(&encodings.len()) {
+        return Err(value_error(format!("a camera has 1..{MAX_ENCODINGS} encodings, not {}", encodings.len())));
+    }
+    let encoding = |(rid, ssrc, kbps, width, height): PyEncoding| {
+        if !(1..=16).contains(&rid.len()) {
+            return Err(value_error(format!("a rid has 1..16 bytes, not {rid:?}")));
+        }
+        Ok(EncodingOptions { rid, ssrc, kbps: known_rate(kbps)?, width, height })
+    };
+    Ok(CameraOptions { mid, pt, encodings: encodings.into_iter().map(encoding).collect::<PyResult<_>>()? })
+}
+
+fn microphone((options, levels, dtx): (PyStream, Vec<u8>, bool)) -> PyResult<MicrophoneOptions> {
+    if !(1..=MAX_LEVELS).contains(&levels.len()) {
+        return Err(value_error(format!("a trace has 1..{MAX_LEVELS} levels, not {}", levels.len())));
+    }
+    Ok(MicrophoneOptions { stream: stream(options)?, hearing: Hearing::Trace { levels: levels.into(), dtx } })
 }
 
 impl LoadGen {
@@ -121,12 +163,39 @@ impl LoadGen {
         video_kbps: u32,
         audio: Option<PyStream>,
     ) -> PyResult<()> {
-        if !(1..=MAX_KBPS).contains(&video_kbps) {
-            return Err(value_error(format!("video_kbps is {video_kbps}, accepted are 1..{MAX_KBPS}")));
-        }
-        let video = video.map(stream).transpose()?.map(|stream| VideoOptions { stream, kbps: video_kbps });
+        let kbps = known_rate(video_kbps)?;
+        let video = video.map(stream).transpose()?.map(|stream| VideoOptions { stream, kbps });
         let audio = audio.map(stream).transpose()?;
         self.with(py, |engine| engine.publish(peer, |now| Source::new(video, audio, now)))?.ok_or_else(|| unknown(peer))
+    }
+
+    fn publish_as_browser(
+        &self,
+        py: Python<'_>,
+        peer: u32,
+        camera: Option<(String, u8, Vec<PyEncoding>)>,
+        microphone: Option<(PyStream, Vec<u8>, bool)>,
+    ) -> PyResult<()> {
+        let camera = camera.map(self::camera).transpose()?;
+        let microphone = microphone.map(self::microphone).transpose()?;
+        self.with(py, |engine| engine.publish(peer, |now| Source::of_browser(camera, microphone, now)))?
+            .ok_or_else(|| unknown(peer))
+    }
+
+    fn set_active(&self, py: Python<'_>, peer: u32, encodings: u32) -> PyResult<()> {
+        self.with(py, |engine| engine.set_active(peer, encodings))?.ok_or_else(|| unknown(peer))
+    }
+
+    fn gather(&self, interval_ms: u64) -> PyResult<()> {
+        if interval_ms > MAX_GATHER_MS {
+            return Err(value_error(format!("interval_ms is {interval_ms}, accepted are 0..{MAX_GATHER_MS}")));
+        }
+        self.thread.gather(Micros::from_millis(interval_ms));
+        Ok(())
+    }
+
+    fn incoming(&self, py: Python<'_>, peer: u32) -> PyResult<Vec<PyIncoming>> {
+        self.with(py, |engine| engine.incoming(peer))?.ok_or_else(|| unknown(peer))
     }
 
     fn pause(&self, py: Python<'_>, paused: bool) -> PyResult<()> {
@@ -180,13 +249,16 @@ fn report<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>>
         ("silent_streams", report.silent_streams),
         ("connected", report.connected),
         ("late_us", report.late_us),
+        ("busiest_keyframe_requests", report.busiest_keyframe_requests),
     ];
     let dictionary = PyDict::new(py);
     for (name, number) in numbers {
         dictionary.set_item(name, number)?;
     }
-    dictionary.set_item("latency_us", latency(py, &totals.latency)?)?;
-    dictionary.set_item("latency_counts", totals.latency.buckets().collect::<Vec<_>>())?;
+    for (name, histogram) in [("", &totals.latency()), ("audio_", &totals.audio), ("video_", &totals.video)] {
+        dictionary.set_item(format!("{name}latency_us"), latency(py, histogram)?)?;
+        dictionary.set_item(format!("{name}latency_counts"), histogram.buckets().collect::<Vec<_>>())?;
+    }
     Ok(dictionary)
 }
 

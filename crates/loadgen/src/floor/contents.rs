@@ -9,7 +9,7 @@ use sfu_core::srtp::{SrtpEgress, SrtpProfile};
 use sfu_core::transmit::TxArena;
 
 use crate::aead;
-use crate::source::STAMP;
+use crate::stream::STAMP;
 
 /// How a burst becomes the datagrams of all destinations.
 pub enum Contents {

@@ -18,7 +18,8 @@ use sfu_io::sys::{Receiver, Socket};
 use super::reflector::{send_all, single};
 use super::{Floor, MEASURING, Options};
 use crate::aead;
-use crate::source::{Source, stamp_of};
+use crate::source::Source;
+use crate::stream::stamp_of;
 
 const WARM_UP: Micros = Micros::from_millis(500);
 /// How long what is under way may take at the end.
@@ -135,7 +136,10 @@ impl<'a> Load<'a> {
                 None => bytes.checked_sub(self.overhead),
             };
             let plain = len.and_then(|len| datagram.bytes.get(..len));
-            let Some(sent) = plain.and_then(stamp_of).filter(|sent| *sent >= self.measured_from) else { continue };
+            let Some(sent) = plain.and_then(stamp_of).map(|stamp| stamp.at).filter(|sent| *sent >= self.measured_from)
+            else {
+                continue;
+            };
             self.floor.packets += 1;
             self.floor.bytes += bytes as u64;
             self.floor.latency.add(arrivals.time_of(datagram.stamp).since(sent).0);

@@ -66,6 +66,48 @@ def test_media_flows_while_the_control_plane_is_blocked(tmp_path: Path) -> None:
     assert "control plane blocked" in plot
 
 
+@repeatable
+def test_in_a_big_meeting_everybody_gets_what_the_slots_say_and_hears_who_talks(tmp_path: Path) -> None:
+    options = ["--participants", "20", "--cameras", "5", "--tiles", "4", "--duration", "2", "--storm", "10"]
+    result, plot = bench(tmp_path, "meeting", *options)
+    assert (result["lost"], result["duplicates"], result["damaged"], result["unsent"]) == (0, 0, 0, 0)
+    # 3 encodings of 1, 2 and 7 packets a frame, and open microphones.
+    assert result["packets_in_per_s"] == pytest.approx(5 * 30 * (1 + 2 + 7) + 20 * 50, rel=0.1)
+    # The smallest encoding of four cameras for each, and at most three voices.
+    video_per_s = 20 * 4 * 30
+    assert video_per_s * 0.95 < result["packets_out_per_s"] < video_per_s + 20 * 3 * 50 * 1.1
+    slots = result["slots"]
+    assert (slots["showing"], slots["expected"]) == (80, 80)
+    assert slots["confirmed"] >= 80
+    assert (slots["wrong"], slots["unseen"], slots["own"]) == (0, 0, 0)
+    cost = result["cost"]
+    assert 0 < cost["shard_share"] < 1
+    assert cost["cpu_share"] == pytest.approx(cost["shard_share"] + cost["control_share"], rel=0.1, abs=0.02)
+    for kind in ("video", "audio"):
+        assert 0 < result[f"{kind}_latency_us"]["p50"] <= result[f"{kind}_latency_us"]["p99"]
+    assert result["told_joining"]["messages"] > 0
+    storm = result["storm"]
+    assert (storm["joins"], storm["failed"], storm["errors"]) == (10, 0, {})
+    assert all(phase["lost"] == 0 and phase["packets"] > 0 for phase in storm["phases"].values())
+    assert "storm" in plot
+
+
+@repeatable
+def test_with_dtx_and_cameras_that_follow_the_server_gets_far_fewer_packets(tmp_path: Path) -> None:
+    options = ["--participants", "12", "--cameras", "3", "--tiles", "2", "--talkers", "1", "--duration", "6"]
+    result, _ = bench(tmp_path, "meeting", *options, "--noise", "dtx", "--follow")
+    # All three encodings would be 900 packets/s; the larger ones are wanted by nobody after 5 s, soon after warming up.
+    assert 3 * 30 < result["packets_in_per_s"] < 500
+    assert result["slots"]["showing"] == result["slots"]["expected"] == 24
+    assert result["lost"] == 0
+
+
+def test_more_cameras_than_participants_are_refused() -> None:
+    outcome = CliRunner().invoke(app, ["bench", "meeting", "--participants", "3", "--cameras", "4"])
+    assert outcome.exit_code == 2
+    assert "--cameras is 4, of 3 participants" in outcome.output
+
+
 def test_rounds_are_combined_and_keep_their_spread(tmp_path: Path) -> None:
     result, _ = bench(tmp_path, "fanout", "--subscribers", "3", "--duration", "0.5", "--rounds", "2")
     assert len(result["rounds"]) == 2

@@ -1,12 +1,13 @@
 """A participant's answer to the server's offer (docs/signaling.md), written by text alone and apart from ``sfu.sdp``.
 
 Opus and VP8. Retransmission is taken, as browsers do, and never asked for: what is lost stays lost and is counted, but
-the server may probe by it. One encoding, no simulcast.
+the server may probe by it. A camera sends one encoding, or those named by ``rids`` (RFC 8853).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 
 from sfu.bench import whip
 
@@ -18,19 +19,31 @@ _FORMATS = {
 _KEPT_FEEDBACK = ("transport-cc", "nack pli", "ccm fir")
 
 
-def answer(offer: str, local: whip.Local, sending: Collection[str]) -> str:
-    """Receives wherever the server sends; sends on the mids of ``sending``. SignalingError: it cannot be answered."""
+def answer(offer: str, local: whip.Local, sending: Collection[str], rids: Sequence[str] = ()) -> str:
+    """Receives wherever the server sends; sends on the mids of ``sending``, video in encodings of these ``rids`` if
+    there are any. SignalingError: it cannot be answered.
+    """
     head, *sections = _sections(offer)
     group = next((line for line in head if line.startswith("a=group:BUNDLE")), None)
     if group is None:
         raise whip.SignalingError("the offer has no BUNDLE group")
     lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", group]
     for section in sections:
-        lines += _section(section, local, sending)
+        lines += _section(section, local, sending, rids)
     return "\r\n".join(lines) + "\r\n"
 
 
-def _section(section: list[str], local: whip.Local, sending: Collection[str]) -> list[str]:
+def mids_of_streams(offer: str) -> dict[int, str]:
+    """Which m-line each stream that the server sends belongs to, by SSRC; retransmissions too."""
+    found: dict[int, str] = {}
+    for section in _sections(offer)[1:]:
+        mid = next((line.removeprefix("a=mid:") for line in section if line.startswith("a=mid:")), None)
+        if mid is not None:
+            found |= {int(ssrc): mid for line in section for ssrc in re.findall(r"^a=ssrc:(\d{1,10}) ", line)}
+    return found
+
+
+def _section(section: list[str], local: whip.Local, sending: Collection[str], rids: Sequence[str]) -> list[str]:
     kind = section[0].removeprefix("m=").split(" ")[0]
     mid = next((line.removeprefix("a=mid:") for line in section if line.startswith("a=mid:")), None)
     if kind not in _FORMATS or mid is None:
@@ -58,7 +71,7 @@ def _section(section: list[str], local: whip.Local, sending: Collection[str]) ->
         mapping,
         *(line for line in feedback if line in section),
         *rtx,
-        *_direction(section, kind, local, sends=mid in sending),
+        *_direction(section, kind, local, rids if mid in sending else None),
     ]
 
 
@@ -71,11 +84,18 @@ def _retransmission(section: list[str], pt: str) -> list[str]:
     return []
 
 
-def _direction(section: list[str], kind: str, local: whip.Local, *, sends: bool) -> list[str]:
+def _direction(section: list[str], kind: str, local: whip.Local, rids: Sequence[str] | None) -> list[str]:
+    """``rids`` is None when nothing is sent."""
     if "a=sendonly" in section:
         return ["a=recvonly"]
-    if not sends:
+    if rids is None:
         return ["a=inactive"]
+    if kind == "video" and rids:
+        offered = next((line for line in section if line.startswith("a=simulcast:recv ")), "")
+        if not set(rids) <= set(re.split("[ ;,]", offered)) or whip.RID not in section:
+            raise whip.SignalingError(f"the offer takes no encodings {', '.join(rids)}")
+        named = [f"a=rid:{rid} send" for rid in rids]
+        return [whip.RID, "a=sendonly", *named, f"a=simulcast:send {';'.join(rids)}"]
     ssrc = local.audio_ssrc if kind == "audio" else local.video_ssrc
     return ["a=sendonly", f"a=ssrc:{ssrc} cname:bench"]
 

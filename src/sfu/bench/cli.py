@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 import typer
 
 from sfu.bench.network.cli import network
+from sfu.bench.noise import Noise
 from sfu.bench.speaker.cli import speaker
 
 if TYPE_CHECKING:
@@ -121,6 +122,52 @@ def mesh(  # noqa: PLR0917 - options, all given by name
 
     options = Options(participants, publishers, video_kbps, audio, duration, profile, url, pin)
     _measure("mesh", lambda progress: run(options, progress), rounds, as_json=as_json, out=out, plot=plot)
+
+
+@app.command()
+def meeting(  # noqa: PLR0917 - options, all given by name
+    participants: Annotated[int, typer.Option(min=2, max=5_000, help="In one meeting, all with microphones.")] = 100,
+    cameras: Annotated[
+        int, typer.Option(min=0, max=1_000, help="So many of them have a camera too, of three encodings.")
+    ] = 10,
+    tiles: Annotated[int, typer.Option(min=0, max=49, help="Cameras of others that each one sees, all small.")] = 9,
+    talkers: Annotated[int, typer.Option(min=0, max=50, help="Who take turns to talk.")] = 5,
+    noise: Annotated[
+        Noise, typer.Option(help="What the other microphones send: the noise of a room, or DTX's hardly anything.")
+    ] = Noise.ROOM,
+    fps: Annotated[
+        int, typer.Option(min=1, max=60, help="Frames a second that a tile is worth; cameras send 30.")
+    ] = 30,
+    large: Annotated[bool, typer.Option(help="Everybody shows one of the tiles in 1280 x 720.")] = False,
+    follow: Annotated[
+        bool, typer.Option(help="Cameras send only the encodings that the server asks for, and not always all three.")
+    ] = False,
+    storm: Annotated[
+        int, typer.Option(min=0, max=2_000, help="So many more join within 2 s when everything is measured.")
+    ] = 0,
+    duration: _Duration = 10.0,
+    seed: Annotated[int, typer.Option(min=0, max=1_000_000, help="Of the conversation and the noises.")] = 1,
+    srtp: _Srtp = Srtp.GCM,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="A running sfu serve --dev; else one is started.")
+    ] = None,
+    pin: _Pin = True,
+    rounds: _Rounds = 1,
+    as_json: _Json = False,
+    out: _Out = None,
+    plot: _Plot = None,
+) -> None:
+    """Hold one big meeting of our own server: all have microphones, some cameras, everybody sees a page of tiles."""
+    profile = _prepare(url, srtp)
+    for name, count in (("--cameras", cameras), ("--talkers", talkers)):
+        if count > participants:
+            _fail(f"{name} is {count}, of {participants} participants", EXIT_WRONG_USE)
+    from sfu.bench.meeting import Options, run
+
+    options = Options(
+        participants, cameras, tiles, talkers, noise, fps, large, follow, storm, duration, seed, profile, url, pin
+    )
+    _measure("meeting", lambda progress: run(options, progress), rounds, as_json=as_json, out=out, plot=plot)
 
 
 @app.command()

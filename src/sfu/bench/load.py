@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,8 +20,30 @@ from sfu.dtls.srtp import SrtpProfile
 JOIN_TIMEOUT_S = 20.0
 _THREADS = Path("/proc/self/task")
 _NICENESS = -10
+_SSRCS = 8
+"""Numbers kept for each client: one of audio, up to four of video."""
 _UFRAG_BYTES, _PWD_BYTES = 6, 18
 """RFC 8839 §5.4: at least 4 and 22 characters; base64 makes 8 and 24 of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """One of a camera."""
+
+    rid: str
+    kbps: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Microphone:
+    """``levels``: what it hears, every 20 ms of the generator's clock, again and again, in -dBov (RFC 6464). ``dtx``:
+    while it hears nothing at all (127), hardly anything is sent.
+    """
+
+    levels: bytes
+    dtx: bool
 
 
 class JoinError(Exception):
@@ -63,6 +86,40 @@ class Load:
         video_mid, audio_mid = mids
         audio = None if audio_mid is None else (audio_mid, whip.AUDIO_PT, local.audio_ssrc)
         self._generator.publish(peer, (video_mid, whip.VIDEO_PT, local.video_ssrc), video_kbps, audio)
+
+    def send_as_browser(
+        self,
+        peer: int,
+        local: whip.Local,
+        mids: tuple[str, str],
+        encodings: Sequence[Encoding],
+        microphone: Microphone | None,
+    ) -> None:
+        """Starts to send on ``mids``, camera and microphone: the encodings from the smallest, if there are any."""
+        camera_mid, microphone_mid = mids
+        streams = [
+            (encoding.rid, local.video_ssrc + index, encoding.kbps, encoding.width, encoding.height)
+            for index, encoding in enumerate(encodings)
+        ]
+        self._generator.publish_as_browser(
+            peer,
+            (camera_mid, whip.VIDEO_PT, streams) if streams else None,
+            ((microphone_mid, whip.AUDIO_PT, local.audio_ssrc), microphone.levels, microphone.dtx)
+            if microphone is not None
+            else None,
+        )
+
+    def set_active(self, peer: int, encodings: int) -> None:
+        """Which encodings of its camera it sends: bit 0 is the smallest."""
+        self._generator.set_active(peer, encodings)
+
+    def gather(self, interval_ms: int) -> None:
+        """See ``LoadGen.gather``."""
+        self._generator.gather(interval_ms)
+
+    def incoming(self, peer: int) -> list[tuple[int, int, int, tuple[int, int, int] | None]]:
+        """See ``LoadGen.incoming``."""
+        return self._generator.incoming(peer)
 
     async def subscribe(self, exchange: whip.Exchange, *, audio: bool, group: int = 0) -> None:
         """Joins to receive. JoinError when it does not come about. What it gets counts for its ``group``, 0 or 1."""
@@ -141,8 +198,8 @@ class Load:
             secrets.token_urlsafe(_UFRAG_BYTES).replace("-", "+").replace("_", "/"),
             secrets.token_urlsafe(_PWD_BYTES).replace("-", "+").replace("_", "/"),
             f"{fingerprint.algorithm} {fingerprint.value}",
-            audio_ssrc=0x1000_0000 + 2 * self._clients,
-            video_ssrc=0x1000_0001 + 2 * self._clients,
+            audio_ssrc=0x1000_0000 + _SSRCS * self._clients,
+            video_ssrc=0x1000_0001 + _SSRCS * self._clients,
         )
 
     def _handle_events(self) -> None:

@@ -12,7 +12,7 @@ from sfu.bench import whip
 from sfu.bench.fanout import Result, result_of
 from sfu.bench.load import JoinError, Load
 from sfu.bench.meter import Meter
-from sfu.bench.participant import Participant, post
+from sfu.bench.participant import Participant, Sends, post
 from sfu.bench.session import JOINS_AT_ONCE, WARM_UP_S, Progress, session
 from sfu.bench.target import Target
 from sfu.dtls.srtp import SrtpProfile
@@ -43,13 +43,18 @@ class _Meeting:
     def __init__(self, options: Options, load: Load) -> None:
         self._options = options
         self._changed = asyncio.Event()
-        names = [f"bench-{number}" for number in range(options.participants)]
-        self.participants = [Participant(load, name, self._changed.set) for name in names]
+        publisher = Sends(camera=True, microphone=options.audio)
+        self.participants = [
+            Participant(
+                load, f"bench-{number}", self._changed.set, publisher if number < options.publishers else Sends()
+            )
+            for number in range(options.participants)
+        ]
 
     def expected(self, number: int) -> tuple[int, int]:
         """Streams (audio, video) for a participant: those of all others who publish, audio as far as slots go."""
         others = self._options.publishers - (number < self._options.publishers)
-        audio = min(others, self.participants[number].slots("audio")) if self._options.audio else 0
+        audio = min(others, self.participants[number].count("audio")) if self._options.audio else 0
         return audio, min(others, MAX_CAMERAS)
 
     def expected_streams(self) -> int:
@@ -59,7 +64,7 @@ class _Meeting:
     async def enter(self, number: int, meeting_url: str) -> None:
         """Joins; the first ones publish."""
         participant, publishes = self.participants[number], number < self._options.publishers
-        await participant.join(meeting_url, publishes=publishes, audio=self._options.audio)
+        await participant.join(meeting_url)
         if publishes:
             await participant.publish(self._options.video_kbps)
         await participant.see(self.expected(number)[1])

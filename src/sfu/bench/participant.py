@@ -1,5 +1,5 @@
-"""A participant of a meeting of our own server, by its signaling (docs/signaling.md): joins, answers, publishes, and
-asks for as many video slots as it wants to see cameras.
+"""A participant of a meeting of our own server, by its signaling (docs/signaling.md): joins, answers, publishes, asks
+for as many video slots as it wants to see cameras, and says how large it shows them.
 """
 
 from __future__ import annotations
@@ -10,19 +10,24 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from sfu.bench import whip
-from sfu.bench.answer import answer
-from sfu.bench.load import JoinError, Load
+from sfu.bench.answer import answer, mids_of_streams
+from sfu.bench.load import Encoding, JoinError, Load, Microphone
+from sfu.bench.told import Told, kind_of
 
 REQUEST_TIMEOUT_S = 20.0
 _MAX_JOIN_BYTES = 1 << 20
 _SUBPROTOCOL = "sfu.v1.json"
+_READ = frozenset({"offer", "slots", "encodings", "meeting_ended", "transport"})
+"""Notifications that are acted upon; the others are counted, and it costs too much to read all of a thousand."""
+_SOURCES = ("microphone", "camera")
 
 
 def post(url: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -42,45 +47,96 @@ def post(url: str, body: dict[str, Any]) -> dict[str, Any]:
     return reply
 
 
-class Participant:
-    """Use it in one event loop: ``join``, ``publish``, ``see``, and ``close`` in the end."""
+@dataclass(frozen=True, slots=True)
+class Sends:
+    """What a participant sends. ``encodings``: a browser's, from the smallest; without them a camera sends one
+    stream of whole packets.
+    """
 
-    def __init__(self, load: Load, name: str, on_change: Callable[[], None]) -> None:
-        """``on_change`` is called when a slot changed or the meeting is over for this participant."""
+    camera: bool = False
+    microphone: bool = False
+    encodings: tuple[Encoding, ...] = ()
+
+
+@dataclass(slots=True)
+class Shown:
+    """What a slot was last said to show."""
+
+    kind: str
+    participant_id: str | None = None
+    source: str | None = None
+    state: str = "idle"
+    since_s: float = field(default_factory=time.monotonic)
+    """On the monotonic clock."""
+
+
+class Participant:
+    """Use it in one event loop: ``join``, ``publish`` or ``publish_as_browser``, ``see``, ``lay_out``; in the end
+    ``close``.
+    """
+
+    def __init__(
+        self,
+        load: Load,
+        name: str,
+        on_change: Callable[[], None],
+        sends: Sends = Sends(),
+        group: int = 0,
+    ) -> None:
+        """``on_change`` is called when a slot changed or the meeting is over for this participant. What it gets counts
+        for its ``group``, 0 or 1.
+        """
         self._load = load
         self._name = name
         self._on_change = on_change
+        self._sends = sends
+        self._group = group
         self._local = load.new_client()
-        self._peer = -1
         self._sending: frozenset[str] = frozenset()
         self._ingress: dict[str, str] = {}
-        self._slots: dict[str, dict[str, Any]] = {}
+        self._mids: dict[int, str] = {}
         self._ids = itertools.count(1)
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._socket: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
         self._offer_answered = asyncio.Event()
+        self.id = ""
+        """As the server names it."""
+        self.peer = -1
+        """The generator's number."""
+        self.slots: dict[str, Shown] = {}
+        """By mid."""
+        self.told = Told()
+        self.follows = False
+        """Whether it sends only those encodings that the server asks for."""
         self.failure: str | None = None
         """Why the participant is no longer in the meeting."""
 
     def showing(self, kind: str) -> int:
         """How many slots of a kind ("audio", "video") somebody feeds at the moment."""
-        return sum(slot["kind"] == kind and slot.get("state") == "active" for slot in self._slots.values())
+        return sum(slot.kind == kind and slot.state == "active" for slot in self.slots.values())
 
-    def slots(self, kind: str) -> int:
+    def count(self, kind: str) -> int:
         """How many slots of a kind there are."""
-        return sum(slot["kind"] == kind for slot in self._slots.values())
+        return sum(slot.kind == kind for slot in self.slots.values())
 
-    async def join(self, meeting_url: str, *, publishes: bool, audio: bool) -> None:
+    def incoming(self) -> dict[str, tuple[int, int, int]]:
+        """What really comes on each m-line: of the last packet that was decrypted, the peer that sent it, which of its
+        streams it was (255: the microphone), and how many microseconds ago it came.
+        """
+        streams = ((self._mids.get(ssrc), last) for ssrc, _, _, last in self._load.incoming(self.peer))
+        return {mid: last for mid, last in streams if mid is not None and last is not None}
+
+    async def join(self, meeting_url: str) -> None:
         """From the request to the keys; its time counts. JoinError when it does not come about."""
         start = time.monotonic()
         try:
             joined = await asyncio.to_thread(post, f"{meeting_url}/join", {"name": self._name})
+            self.id = joined["participant_id"]
             self._ingress = joined["ingress"]
-            if publishes:
-                sources = ("camera", "microphone") if audio else ("camera",)
-                self._sending = frozenset(self._ingress[source] for source in sources)
-            self._slots = {slot["mid"]: dict(slot) for slot in joined["slots"]}
+            sources = [source for source in _SOURCES if getattr(self._sends, source)]
+            self._sending = frozenset(self._ingress[source] for source in sources)
+            self._take_slots(joined["slots"])
             remote = whip.parse_answer(joined["offer"]["sdp"])
             self._socket = await connect(
                 joined["signaling_url"],
@@ -96,22 +152,32 @@ class Participant:
         except (whip.SignalingError, WebSocketException, OSError, TimeoutError, KeyError) as error:
             raise JoinError(f"{self._name}: {type(error).__name__}: {error}") from error
         try:
-            self._peer = await self._load.connect(self._local, remote)
+            self.peer = await self._load.connect(self._local, remote, self._group)
         except JoinError as error:
             raise JoinError(f"{self._name}: {error}") from error
         self._load.join_times_s.append(time.monotonic() - start)
 
     async def publish(self, video_kbps: int) -> None:
-        """Starts to send camera and microphone, and says so."""
-        audio_mid = self._ingress["microphone"] if self._ingress["microphone"] in self._sending else None
-        self._load.send(self._peer, self._local, (self._ingress["camera"], audio_mid), video_kbps)
-        if audio_mid is not None:
-            await self._request_or_fail("publish", source="microphone")
-        await self._request_or_fail("publish", source="camera")
+        """Starts to send the camera in whole packets and, if it sends one, the microphone, and says so."""
+        audio_mid = self._ingress["microphone"] if self._sends.microphone else None
+        self._load.send(self.peer, self._local, (self._ingress["camera"], audio_mid), video_kbps)
+        await self._publish()
+
+    async def publish_as_browser(self, microphone: Microphone | None) -> None:
+        """Starts to send all that it sends, as a browser does, and says so."""
+        mids = (self._ingress["camera"], self._ingress["microphone"])
+        encodings = self._sends.encodings if self._sends.camera else ()
+        self._load.send_as_browser(self.peer, self._local, mids, encodings, microphone)
+        await self._publish()
+
+    async def _publish(self) -> None:
+        for source in _SOURCES:
+            if getattr(self._sends, source):
+                await self._request_or_fail("publish", source=source)
 
     async def see(self, cameras: int) -> None:
         """Asks for so many video slots, where the first offer has fewer, and answers the offer that comes then."""
-        if cameras <= self.slots("video"):
+        if cameras <= self.count("video"):
             return
         self._offer_answered.clear()
         await self._request_or_fail("slots", video=cameras)
@@ -119,6 +185,16 @@ class Participant:
             await asyncio.wait_for(self._offer_answered.wait(), REQUEST_TIMEOUT_S)
         except TimeoutError:
             raise JoinError(f"{self._name}: no offer with {cameras} video slots") from None
+
+    async def lay_out(self, size: tuple[int, int], fps: float, *, large: tuple[int, int] | None = None) -> None:
+        """Says that it shows every video slot in this size, the first one ``large``."""
+        mids = [mid for mid, slot in self.slots.items() if slot.kind == "video"]
+        sizes = [size if index or large is None else large for index in range(len(mids))]
+        tiles = [
+            {"mid": mid, "width": width, "height": height, "fps": fps}
+            for mid, (width, height) in zip(mids, sizes, strict=True)
+        ]
+        await self._request_or_fail("layout", tiles=tiles)
 
     async def close(self) -> None:
         """Leaves without a word, as a tab that is closed. Idempotent."""
@@ -152,7 +228,13 @@ class Participant:
         answering: set[asyncio.Task[None]] = set()
         try:
             async for frame in socket:
-                message = json.loads(frame)
+                text = frame if isinstance(frame, str) else frame.decode()
+                kind = kind_of(text)
+                if kind is not None and kind not in {"reply", "error", "welcome"}:
+                    self.told.add(time.monotonic(), kind, len(text))
+                    if kind not in _READ:
+                        continue
+                message = json.loads(text)
                 if "reply" in message:
                     waiting = self._replies.pop(message["reply"], None)
                     if waiting is not None and not waiting.done():
@@ -172,6 +254,8 @@ class Participant:
 
     def _take(self, message: dict[str, Any]) -> None:
         match message["type"]:
+            case "encodings":
+                self._follow(message["active"])
             case "slots":
                 self._take_slots(message["slots"])
             case "meeting_ended":
@@ -179,15 +263,24 @@ class Participant:
             case "transport" if message.get("state") == "closed":
                 self._fail(f"the transport closed: {message.get('detail')}")
 
-    def _take_slots(self, slots: list[dict[str, Any]]) -> None:
+    def _take_slots(self, slots: Sequence[dict[str, Any]]) -> None:
+        """Slots with what they show, or but their places."""
         for slot in slots:
-            self._slots.setdefault(slot["mid"], {}).update(slot)
+            shown = self.slots.setdefault(slot["mid"], Shown(slot.get("kind", "")))
+            if "state" in slot:
+                shown.participant_id, shown.source = slot["participant_id"], slot["source"]
+                shown.state, shown.since_s = slot["state"], time.monotonic()
         self._on_change()
+
+    def _follow(self, active: dict[str, bool]) -> None:
+        """Sends what is wanted, if it follows."""
+        if self.follows and self.peer >= 0 and self._sends.encodings:
+            mask = sum(active.get(encoding.rid, True) << bit for bit, encoding in enumerate(self._sends.encodings))
+            self._load.set_active(self.peer, mask)
 
     async def _answer_later(self, offer: dict[str, Any]) -> None:
         try:
-            for slot in offer["slots"]:
-                self._slots.setdefault(slot["mid"], {}).update(slot)
+            self._take_slots(offer["slots"])
             await self._answer(offer)
         except (whip.SignalingError, WebSocketException, TimeoutError, KeyError) as error:
             self._fail(f"{type(error).__name__}: {error}")
@@ -195,7 +288,9 @@ class Participant:
         self._offer_answered.set()
 
     async def _answer(self, offer: dict[str, Any]) -> None:
-        sdp = answer(offer["sdp"], self._local, self._sending)
+        self._mids |= mids_of_streams(offer["sdp"])
+        rids = [encoding.rid for encoding in self._sends.encodings]
+        sdp = answer(offer["sdp"], self._local, self._sending, rids)
         await self._request("answer", version=offer["version"], sdp=sdp)
 
     def _fail(self, reason: str) -> None:

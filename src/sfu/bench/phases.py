@@ -49,6 +49,9 @@ class Summary:
     cpu_share: float | None
     generator_cpu_share: float
     generator_late_us: int
+    keyframe_requests: int
+    busiest_keyframe_requests: int
+    """The most that one encoding was asked for within a second."""
 
 
 class Watch:
@@ -115,6 +118,8 @@ def _summary(windows: Sequence[Window]) -> Summary:
         cpu_share=sum(costs) / duration_s if costs and duration_s else None,
         generator_cpu_share=_mean([(window.generator_cpu_share, window.duration_s) for window in windows]),
         generator_late_us=max((window.counted["late_us"] for window in windows), default=0),
+        keyframe_requests=sum(window.counted["keyframe_requests"] for window in windows),
+        busiest_keyframe_requests=max((window.counted["busiest_keyframe_requests"] for window in windows), default=0),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from sfu.bench.svg import Axis, Chart, render
@@ -21,7 +22,7 @@ _QUANTILES = (
 
 def plot(scenario: str, result: dict[str, Any]) -> str:
     """SVG."""
-    charts = {"fanout": _fanout, "mesh": _fanout, "ramp": _ramp, "joins": _phases, "isolate": _phases}[scenario](result)
+    charts = _CHARTS[scenario](result)
     return render(charts, title(scenario, result["options"]))
 
 
@@ -86,3 +87,21 @@ def _phases(result: dict[str, Any]) -> list[Chart]:
         Chart("added latency of the running meeting", x, Axis("latency, ms", log=True), latency, bands),
         Chart("lost packets in each window", x, Axis("packets", from_zero=True), lost, bands),
     ]
+
+
+def _meeting(result: dict[str, Any]) -> list[Chart]:
+    curves = [(name, result[f"{name}_latency_counts"]) for name in ("video", "audio")]
+    axis = _percentile_axis(max((counts for _, counts in curves), key=lambda counts: sum(count for _, count in counts)))
+    lines = [(name, percentile_curve(counts)) for name, counts in curves]
+    latency = Chart("added latency", axis, Axis("latency, ms", log=True), lines, limits=[(20, "limit of p99")])
+    return [latency, *(_phases(result) if result["series"] else [])]
+
+
+_CHARTS: dict[str, Callable[[dict[str, Any]], list[Chart]]] = {
+    "fanout": _fanout,
+    "mesh": _fanout,
+    "meeting": _meeting,
+    "ramp": _ramp,
+    "joins": _phases,
+    "isolate": _phases,
+}

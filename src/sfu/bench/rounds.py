@@ -10,6 +10,8 @@ _BULK = frozenset(
     {
         "options",
         "latency_counts",
+        "video_latency_counts",
+        "audio_latency_counts",
         "series",
         "steps",
         "errors",

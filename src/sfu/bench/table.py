@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-Rows = list[tuple[str, str]]
-
+from sfu.bench import meeting_table
+from sfu.bench.cells import Rows, latency_rows, number
 
 WIDTH = 120
 """Where no terminal says how wide it is."""
@@ -32,8 +32,9 @@ def show(scenario: str, result: dict[str, Any]) -> None:
     console.print(table)
     if scenario == "ramp":
         console.print(_columns(_STEP_COLUMNS, [_step_row(step) for step in result["steps"]]))
-    if "phases" in result:
-        phases = [_phase_row(name, phase) for name, phase in result["phases"].items()]
+    watched = result["storm"] if scenario == "meeting" else result
+    if watched is not None and "phases" in watched:
+        phases = [_phase_row(name, phase) for name, phase in watched["phases"].items()]
         console.print(_columns(_PHASE_COLUMNS, phases))
     if "rounds" in result:
         console.print(f"medians of {len(result['rounds'])} rounds; --json has the spread", style="dim")
@@ -41,6 +42,8 @@ def show(scenario: str, result: dict[str, Any]) -> None:
 
 def title(scenario: str, options: dict[str, Any]) -> str:
     """What was measured, in a line."""
+    if scenario == "meeting":
+        return meeting_table.title(options)
     audio = " + audio" if options["audio"] else ""
     stream = f"{options['video_kbps']} kbit/s{audio}, {options['profile']}"
     if "participants" in options:
@@ -63,7 +66,7 @@ def fanout_rows(result: dict[str, Any]) -> Rows:
         ("duplicates", f"{result['duplicates']:,.0f}"),
         ("damaged samples", f"{result['damaged']:,.0f}"),
         ("silent streams", f"{result['silent_streams']:,.0f}"),
-        *_latency_rows(result["latency_us"]),
+        *latency_rows(result["latency_us"]),
         ("server RSS MiB", number(result["rss_bytes"], 1, scale=2**-20)),
         ("server RSS KiB per subscriber", number(result["rss_bytes_per_subscriber"], 1, scale=2**-10)),
         ("join ms p50 / p99 / max", f"{join['p50']:.0f} / {join['p99']:.0f} / {join['max']:.0f}"),
@@ -138,7 +141,14 @@ def _latencies(latency: dict[str, float]) -> str:
     return f"{latency['p50'] / 1e3:.2f} / {latency['p99'] / 1e3:.2f}"
 
 
-_ROWS = {"fanout": fanout_rows, "mesh": fanout_rows, "ramp": ramp_rows, "joins": joins_rows, "isolate": isolate_rows}
+_ROWS = {
+    "fanout": fanout_rows,
+    "mesh": fanout_rows,
+    "meeting": meeting_table.rows,
+    "ramp": ramp_rows,
+    "joins": joins_rows,
+    "isolate": isolate_rows,
+}
 _STEP_COLUMNS = [
     "subscribers",
     "packets/s",
@@ -188,16 +198,3 @@ def _columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     for row in rows:
         table.add_row(*row)
     return table
-
-
-def _latency_rows(latency: dict[str, float]) -> Rows:
-    return [
-        ("latency ms p50 / p90", f"{latency['p50'] / 1e3:.2f} / {latency['p90'] / 1e3:.2f}"),
-        ("latency ms p99 / p99.9", f"{latency['p99'] / 1e3:.2f} / {latency['p99_9'] / 1e3:.2f}"),
-        ("latency ms max", f"{latency['max'] / 1e3:.2f}"),
-    ]
-
-
-def number(value: float | None, digits: int, *, scale: float = 1) -> str:
-    """``-`` for what is not known."""
-    return "-" if value is None else f"{value * scale:,.{digits}f}"

@@ -75,6 +75,19 @@ def usage_of(pid: int) -> Usage:
     return Usage(cpu_s, pages * os.sysconf("SC_PAGE_SIZE"))
 
 
+def threads_of(pid: int) -> dict[str, float]:
+    """Processor time of the process's threads so far, by name, seconds; threads of one name together. TargetError."""
+    times: dict[str, float] = {}
+    try:
+        for task in (Path("/proc") / str(pid) / "task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # it may end just now
+                name = (task / "comm").read_text().strip()
+                times[name] = times.get(name, 0.0) + int((task / "schedstat").read_text().split()[0]) / 1e9
+    except OSError as error:
+        raise TargetError(f"the server (process {pid}) is gone") from error
+    return times
+
+
 @asynccontextmanager
 async def own_server(cpu: int | None, settings: Mapping[str, str] | None = None) -> AsyncIterator[Target]:
     """``sfu serve --dev`` on free ports, kept on processor ``cpu``. TargetError when it does not start.

@@ -18,9 +18,10 @@ _RTX_PT = 97
 VIDEO_MID, AUDIO_MID = "1", "0"
 _TRANSPORT_CC_ID = 6
 _TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+RID = "a=extmap:2 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 EXTENSIONS = ("a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid", f"a=extmap:{_TRANSPORT_CC_ID} {_TRANSPORT_CC_URI}")
 AUDIO_LEVEL = "a=extmap:4 urn:ietf:params:rtp-hdrext:ssrc-audio-level"
-"""The numbers are those of ``crates/loadgen/src/source.rs``."""
+"""The numbers are those of ``crates/loadgen/src/stream.rs``."""
 _TIMEOUT_S = 20.0
 _MAX_ANSWER_BYTES = 262_144
 
@@ -43,6 +44,7 @@ class Local:
     """As in ``a=fingerprint``."""
     audio_ssrc: int
     video_ssrc: int
+    """Of a camera's first encoding; the others have the numbers after it."""
 
 
 @dataclass(frozen=True, slots=True)

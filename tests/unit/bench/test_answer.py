@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sfu.bench.answer import answer
+from sfu.bench.answer import answer, mids_of_streams
 from sfu.bench.whip import Local, SignalingError
 from sfu.rtp.codecs import CodecId, CodecName, ExtensionKind, Fingerprint, Kind, LocalTransportParameters
 from sfu.sdp.description import SessionDescription
@@ -25,8 +25,9 @@ def offer() -> str:
     return str(build_offer(SERVER, SECTIONS, CodecPolicy(), session_id=7, version=1))
 
 
-def session(sending: set[str]) -> NegotiatedSession:
-    return apply_answer(SessionDescription.parse(offer()), SessionDescription.parse(answer(offer(), LOCAL, sending)))
+def session(sending: set[str], rids: tuple[str, ...] = ()) -> NegotiatedSession:
+    answered = answer(offer(), LOCAL, sending, rids)
+    return apply_answer(SessionDescription.parse(offer()), SessionDescription.parse(answered))
 
 
 def test_who_publishes_sends_one_encoding_of_each_source_and_receives_on_every_slot() -> None:
@@ -39,6 +40,24 @@ def test_who_publishes_sends_one_encoding_of_each_source_and_receives_on_every_s
         (False, True),
     ]
     assert [encoding.ssrc for media in agreed.media for encoding in media.encodings] == [10, 11]
+
+
+def test_a_camera_of_three_encodings_names_them_and_no_stream() -> None:
+    agreed = session({"0", "1"}, ("q", "h", "f"))
+    camera = next(media for media in agreed.media if media.mid == "1")
+    assert [encoding.rid for encoding in camera.encodings] == ["q", "h", "f"]
+    assert [encoding.ssrc for encoding in camera.encodings] == [None, None, None]
+    assert dict(agreed.receive.extensions)[2] is ExtensionKind.RID
+
+
+def test_encodings_that_the_server_does_not_take_are_refused() -> None:
+    with pytest.raises(SignalingError, match="takes no encodings x, y"):
+        answer(offer(), LOCAL, {"1"}, ("x", "y"))
+
+
+def test_the_streams_of_the_offer_are_known_by_their_m_lines() -> None:
+    assert mids_of_streams(offer()) == {1003: "3", 1004: "4", 2004: "4"}
+    assert mids_of_streams("") == {}
 
 
 def test_who_only_watches_sends_nothing() -> None:

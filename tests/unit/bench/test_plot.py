@@ -25,6 +25,20 @@ RESULTS: dict[str, dict[str, Any]] = {
     "fanout": {"options": OPTIONS, "latency_counts": [(80, 900), (120, 90), (900, 9), (3_000, 1)]},
     "ramp": {"options": OPTIONS, "steps": [step(300_000, 0.6), step(100_000, 0.2)]},
     "joins": {"options": OPTIONS, "series": [point(1, "before"), point(2, "during"), point(3, "after")]},
+    "meeting": {
+        "options": {
+            "participants": 20,
+            "cameras": 5,
+            "tiles": 4,
+            "talkers": 2,
+            "noise": "room",
+            "fps": 30,
+            "profile": "GCM",
+        },
+        "video_latency_counts": [(80, 900), (120, 90), (900, 9), (3_000, 1)],
+        "audio_latency_counts": [(80, 90), (120, 9)],
+        "series": [point(1, "before"), point(2, "during"), point(3, "after")],
+    },
     "isolate": {"options": OPTIONS, "blocked_s": 1.0, "series": [point(1, "before"), point(2, "during")]},
 }
 
@@ -45,6 +59,11 @@ def test_every_scenario_draws_lines_within_the_picture_and_names_its_axes(scenar
 
 def test_a_server_whose_cost_is_not_known_is_drawn_without_it() -> None:
     assert "latency" in plot("ramp", {"options": OPTIONS, "steps": [step(1, None), step(2, None)]})
+
+
+def test_a_meeting_without_a_storm_is_drawn_without_its_windows() -> None:
+    assert "storm" in plot("meeting", RESULTS["meeting"])
+    assert "storm" not in plot("meeting", RESULTS["meeting"] | {"series": []})
 
 
 def test_nothing_counted_is_an_empty_picture() -> None:

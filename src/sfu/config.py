@@ -44,6 +44,7 @@ Address = Annotated[str, AfterValidator(_canonical_address), Field(json_schema_e
 IceServerUrl = Annotated[str, AfterValidator(_checked_ice_url), Field(json_schema_extra={"accepted": ACCEPTED_ICE_URL})]
 AudioCodec = Literal[CodecName.OPUS, CodecName.RED]
 VideoCodec = Literal[CodecName.VP8, CodecName.VP9, CodecName.H264, CodecName.AV1]
+SourceName = Literal["microphone", "camera", "screen", "screen_audio"]
 BUILT_IN_PLUGINS = ("meetings", "signaling_ws", "whip", "observability", "page")
 
 
@@ -143,6 +144,15 @@ class MeetingSection(Section):
     audio_slots: int = Field(3, ge=1, le=16, description="audio m-lines that a participant receives on")
     video_slots_initial: int = Field(4, ge=0, le=49, description="video m-lines in the first offer")
     video_slots_max: int = Field(49, ge=0, le=49, description="video m-lines that a participant may ask for")
+    max_cameras: int = Field(10_000, ge=0, le=10_000, description="cameras that are on in a meeting at a time")
+    max_video: int = Field(49, ge=0, le=49, description="videos that a participant receives at a time")
+    max_screens: int = Field(1, ge=0, le=49, description="screens that are shared in a meeting at a time")
+    publish: tuple[SourceName, ...] = Field(
+        ("microphone", "camera", "screen", "screen_audio"),
+        max_length=4,
+        description="what participants may publish who are no hosts",
+    )
+    audience: bool = Field(False, description="who joins publishes nothing until a host permits it")
 
     @model_validator(mode="after")
     def _slots(self) -> MeetingSection:

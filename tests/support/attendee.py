@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.support.answers import answer_to
 
 from sfu.conference import Attendee, Meeting
@@ -11,8 +13,9 @@ from sfu.conference.events import Event, RosterChanged
 class Client:
     """An attendee with the events that it was told, most recent last."""
 
-    def __init__(self, meeting: Meeting, name: str) -> None:
-        self.attendee: Attendee = meeting.join(name)
+    def __init__(self, meeting: Meeting, name: str, **how: Any) -> None:
+        """``how``: as of ``Meeting.join``."""
+        self.attendee: Attendee = meeting.join(name, **how)
         self.events: list[Event] = []
         self.welcome = self.attendee.attach(self.events.append)
 

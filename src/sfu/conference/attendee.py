@@ -15,6 +15,7 @@ from sfu.conference.events import (
     LeaveReason,
     Listener,
     OfferMade,
+    PermissionsChanged,
     Replaced,
     SlotsChanged,
     TransportChanged,
@@ -26,10 +27,11 @@ from sfu.conference.negotiation import Negotiation
 from sfu.conference.offering import Asked, Offering
 from sfu.conference.participant import Participant
 from sfu.conference.reception import Reception, Tile
+from sfu.conference.rights import Rights
 from sfu.conference.scene import Scene
 from sfu.conference.slot import Slot, SlotTable
-from sfu.conference.track import Source
-from sfu.conference.views import EncodingsView, MeetingTitle, OfferView, Welcome
+from sfu.conference.track import Content, Source
+from sfu.conference.views import EncodingsView, MeetingTitle, OfferView, PermissionsView, Welcome
 from sfu.errors import RemoteError
 from sfu.media.producer import Producer
 from sfu.media.states import TransportState
@@ -53,22 +55,22 @@ _SOURCE_OF_MID = {section.mid: source for source, section in INGRESS.items()}
 class Attendee(Participant):
     """Lives while its client listens (``attach``) and for the resume window after the client went away."""
 
-    def __init__(self, meeting: Meeting, name: str, transport: Transport) -> None:
-        super().__init__(meeting, name, transport)
+    def __init__(self, meeting: Meeting, name: str, rights: Rights, transport: Transport) -> None:
+        super().__init__(meeting, name, rights, transport)
         self._offerings: dict[Source, Offering] = {}
         options = meeting.options
         self.slots = SlotTable(transport, new_participant_id(), on_change=self.tell_slots)
         self._reception = meeting.allocator.receive(self.id, self.slots, transport, self.notify)
         self._view = FIRST_PAGE
         self._told_view = ViewChanged()
-        self._wanted_video = options.video_slots_initial
+        self._wanted_video = min(options.video_slots_initial, meeting.permissions.rules.max_video)
         self._wants_ice_restart = False
         self._local = transport.local
         self._negotiation = Negotiation(options.codecs)
         self._listener: Listener | None = None
         self._was_attached = False
         self._add_slots(Kind.AUDIO, options.audio_slots)
-        self._add_slots(Kind.VIDEO, options.video_slots_initial)
+        self._add_slots(Kind.VIDEO, self._wanted_video)
         self._negotiation.propose(self._local, (*INGRESS.values(), *self.slots.sections))
         self._depart_later(options.resume_window_s, LeaveReason.TIMEOUT)
 
@@ -116,6 +118,7 @@ class Attendee(Participant):
             resumed=resumed,
             transport=self.transport.state.value,
             view=self._told_view,
+            permissions=self._permissions(),
             quality=self._reception.qualities,
             encodings=self._encodings(),
         )
@@ -152,10 +155,16 @@ class Attendee(Participant):
         self.meeting.arrange(self)
         self._negotiate()
 
-    def publish(self, source: Source, *, muted: bool = False) -> None:
-        """Shows a source to the others. Before the first answer it is remembered."""
+    def publish(
+        self, source: Source, *, muted: bool = False, take_over: bool = False, content: Content | None = None
+    ) -> None:
+        """Shows a source to the others. Before the first answer it is remembered. ``take_over``: a screen, in the
+        place of the one that has been shared longest where no other may be.
+        """
         self._require_transport()
-        self._changed(self.sources.publish(source, muted=muted))
+        self.sources.require(source)
+        self.meeting.permissions.admit(self, source, take_over=take_over)
+        self._changed(self.sources.publish(source, muted=muted, content=content))
 
     def unpublish(self, source: Source) -> None:
         """Shows it no longer."""
@@ -170,6 +179,9 @@ class Attendee(Participant):
         most = self.meeting.options.video_slots_max
         if not 0 <= video <= most:
             raise RemoteError("bad_request", f"video is {video}", f"0 to {most}")
+        limit = self.meeting.permissions.rules.max_video
+        if video > limit:
+            raise RemoteError("limit_reached", f"max_video of the meeting is {limit}", f"0 to {limit}", status=409)
         self._require_transport()
         self._wanted_video = video
         self.meeting.arrange(self)
@@ -200,6 +212,11 @@ class Attendee(Participant):
         self._require_transport()
         self._wants_ice_restart = True
         self._negotiate()
+
+    def permitted(self) -> None:
+        """See ``Participant``."""
+        view = self._permissions()
+        self.notify(PermissionsChanged(view.role, view.publish, view.max_video))
 
     # what the meeting shows it
 
@@ -248,6 +265,9 @@ class Attendee(Participant):
             self.notify(EncodingsChanged(producer.mid, source.value, *_by_rid(producer, asked)))
 
         self._offerings[source] = self.meeting.allocator.offer(producer, tell)
+
+    def _permissions(self) -> PermissionsView:
+        return self.meeting.permissions.view(self.rights, self.meeting.options.video_slots_max)
 
     def _encodings(self) -> tuple[EncodingsView, ...]:
         """Of sources that should not send everything."""

@@ -10,8 +10,9 @@ from sfu.conference.allocation import Allocator
 from sfu.conference.events import EndReason
 from sfu.conference.layout import ChooseFeeds, choose_feeds
 from sfu.conference.meeting import Meeting
-from sfu.conference.names import check_meeting_id, check_title, new_meeting_id
+from sfu.conference.names import check_meeting_id, check_title, digest, new_meeting_id, new_token
 from sfu.conference.options import ConferenceOptions
+from sfu.conference.rights import Rules
 from sfu.conference.store import MeetingRecord, MeetingStore, MemoryStore
 from sfu.errors import RemoteError
 from sfu.layers import LayerPolicy, StandardPolicy
@@ -75,8 +76,14 @@ class Conference:
             viewers=sum(meeting.viewers for meeting in meetings),
         )
 
-    async def create_meeting(self, title: str = "", *, id: str | None = None) -> Meeting:  # noqa: A002
-        """Makes a meeting, called ``id`` if one is given.
+    async def create_meeting(
+        self,
+        title: str = "",
+        *,
+        id: str | None = None,  # noqa: A002
+        rules: Rules | None = None,
+    ) -> Meeting:
+        """Makes a meeting, called ``id`` if one is given; its ``host_token`` is for who had it made.
 
         Raises ``RemoteError``: ``bad_request``, ``conflict`` when the id is taken, ``rate_limited`` when there
         are too many meetings.
@@ -85,10 +92,13 @@ class Conference:
         meeting_id = check_meeting_id(id) if id is not None else new_meeting_id()
         self._require_room()
         await self._forget_ended()
-        record = MeetingRecord(meeting_id, title, self._clock.wall())
+        token = new_token()
+        record = MeetingRecord(meeting_id, title, self._clock.wall(), rules or self.options.rules, digest(token))
         if not await self._store.add(record):
             raise RemoteError("conflict", f"there is a meeting {meeting_id!r} already", "choose another id", status=409)
-        return self._open(record)
+        meeting = self._open(record)
+        meeting.host_token = token
+        return meeting
 
     async def meeting(self, meeting_id: str) -> Meeting:
         """The meeting of that id. Raises ``RemoteError`` ``meeting_not_found``."""
@@ -105,18 +115,20 @@ class Conference:
         return self._open(record)
 
     async def meeting_or_new(self, meeting_id: str) -> Meeting:
-        """The meeting of that id, made if there is none (development mode)."""
+        """The meeting of that id, made if there is none (development mode): who joins it first is its host."""
         try:
             return await self.meeting(meeting_id)
         except RemoteError as error:
             if error.code != "meeting_not_found":
                 raise
         try:
-            return await self.create_meeting(id=meeting_id)
+            meeting = await self.create_meeting(id=meeting_id)
         except RemoteError as error:
             if error.code != "conflict":
                 raise
-        return await self.meeting(meeting_id)  # somebody was faster
+            return await self.meeting(meeting_id)  # somebody was faster
+        meeting.first_is_host = True
+        return meeting
 
     def close(self, reason: EndReason = EndReason.SERVER_STOPPING) -> None:
         """Ends every meeting; nobody comes in any more. Idempotent."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sfu.conference.views import Departure, ParticipantView, SlotPlace, SlotView, VideosView
+from sfu.conference.views import Departure, ParticipantView, PermissionsView, SlotPlace, SlotView, VideosView
 
 
 class LeaveReason(StrEnum):
@@ -55,6 +55,20 @@ class SlotsChanged:
 @dataclass(frozen=True, slots=True)
 class ViewChanged(VideosView):
     """There are more videos to see or fewer, or another page of them is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionsChanged(PermissionsView):
+    """The attendee may publish something else than before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublished:
+    """The server took a source of the attendee's away; ``by``: the participant who wanted that."""
+
+    source: str
+    reason: str
+    by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,8 @@ Event = (
     | RosterChanged
     | SlotsChanged
     | ViewChanged
+    | PermissionsChanged
+    | Unpublished
     | QualityChanged
     | EncodingsChanged
     | TransportChanged

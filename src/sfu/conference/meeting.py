@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 
 from sfu.clock import Clock, Timer
@@ -17,11 +16,12 @@ from sfu.conference.events import (
     Removed,
 )
 from sfu.conference.layout import ChooseFeeds
-from sfu.conference.names import check_name
+from sfu.conference.names import check_name, digest
 from sfu.conference.negotiation import parse_sdp
 from sfu.conference.options import ConferenceOptions
 from sfu.conference.participant import Participant
 from sfu.conference.publisher import Publisher
+from sfu.conference.rights import Permissions
 from sfu.conference.roster import Roster
 from sfu.conference.store import MeetingRecord
 from sfu.conference.timeline import Timeline
@@ -62,6 +62,10 @@ class Meeting:
         self._on_end = on_end
         self._participants: dict[str, Participant] = {}
         self.roster = Roster(clock, self._participants, self._tell)
+        self.permissions = Permissions(record.rules, record.host_digest, self._participants)
+        self.host_token: str | None = None
+        """What makes who joins with it a host; known where the meeting was made."""
+        self.first_is_host = False
         self._viewers: dict[str, Viewer] = {}
         self._arranger = Arranger(
             clock, choose_feeds, allocator, self.voices, participants=self._participants, viewers=self._viewers
@@ -100,25 +104,31 @@ class Meeting:
 
     def attendee(self, token: str) -> Attendee:
         """Whose signaling token this is. Raises ``RemoteError`` ``unauthorized``."""
-        holder = self._by_token.get(_digest(token))
+        holder = self._by_token.get(digest(token))
         if not isinstance(holder, Attendee):
             raise RemoteError("unauthorized", "the token is unknown or expired", "join the meeting again", status=401)
         return holder
 
     def client_offer_holder(self, token: str) -> Publisher | Viewer:
         """Whose secret this is, of those who came by an offer of their own. Raises ``participant_not_found``."""
-        holder = self._by_token.get(_digest(token))
+        holder = self._by_token.get(digest(token))
         if not isinstance(holder, Publisher | Viewer):
             raise RemoteError("participant_not_found", "there is no such session", status=404)
         return holder
 
     # coming and going
 
-    def join(self, name: str) -> Attendee:
-        """A new attendee with its first offer. Raises ``RemoteError``: ``bad_request``, ``meeting_full``."""
+    def join(self, name: str, *, host_token: str | None = None, audience: bool = False) -> Attendee:
+        """A new attendee with its first offer; a host with the meeting's token, or, if it wants, audience.
+
+        Raises ``RemoteError``: ``bad_request``, ``meeting_full``, ``forbidden`` when the token is wrong.
+        """
         name = check_name(name)
+        rights = self.permissions.rights(host_token=host_token, audience=audience)
         self._require_place()
-        attendee = Attendee(self, name, self._media().create_transport())
+        if self.first_is_host and not audience:
+            self.first_is_host, rights = False, self.permissions.host()
+        attendee = Attendee(self, name, rights, self._media().create_transport())
         self._enter(attendee)
         return attendee
 
@@ -128,7 +138,7 @@ class Meeting:
         self._require_place()
         transport = self._media().create_transport()
         try:
-            publisher = Publisher(self, name, transport, offer)
+            publisher = Publisher(self, name, self.permissions.rights(), transport, offer)
         except RemoteError:
             transport.close()
             self._emptied()
@@ -153,7 +163,7 @@ class Meeting:
             self._emptied()
             raise
         self._viewers[viewer.token] = viewer
-        self._by_token[_digest(viewer.token)] = viewer
+        self._by_token[digest(viewer.token)] = viewer
         self._arranger.arrange(viewer)
         return viewer
 
@@ -161,7 +171,7 @@ class Meeting:
         """Ends a participant's stay: its media stops, the others are told. Idempotent."""
         if self._participants.pop(participant.id, None) is None:
             return
-        del self._by_token[_digest(participant.token)]
+        del self._by_token[digest(participant.token)]
         participant.notify(Removed(reason))
         participant.close()
         self.roster.left(participant.id, reason)
@@ -174,7 +184,7 @@ class Meeting:
         """Ends a viewer's stay. Idempotent."""
         if self._viewers.pop(viewer.token, None) is None:
             return
-        del self._by_token[_digest(viewer.token)]
+        del self._by_token[digest(viewer.token)]
         viewer.close()
         self._emptied()
 
@@ -223,7 +233,7 @@ class Meeting:
 
     def _enter(self, participant: Participant) -> None:
         self._participants[participant.id] = participant
-        self._by_token[_digest(participant.token)] = participant
+        self._by_token[digest(participant.token)] = participant
         self._arranger.entered(participant)
         self.roster.joined(participant)
 
@@ -270,8 +280,3 @@ class Meeting:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
-
-
-def _digest(token: str) -> bytes:
-    """Tokens are looked up by digest, so that the time of a look-up says nothing about those that exist."""
-    return hashlib.sha256(token.encode()).digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 
@@ -31,6 +32,11 @@ def new_participant_id() -> str:
 def new_token() -> str:
     """A bearer secret of 256 bits."""
     return secrets.token_urlsafe(32)
+
+
+def digest(token: str) -> bytes:
+    """Tokens are looked up by digest, so that the time of a look-up says nothing about those that exist."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 def check_meeting_id(meeting_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sfu.conference.rights import Rules
 from sfu.sdp.negotiate import CodecPolicy
 
 
@@ -23,6 +24,8 @@ class ConferenceOptions:
     audio_slots: int = 3
     video_slots_initial: int = 4
     video_slots_max: int = 49
+    rules: Rules = field(default_factory=Rules)
+    """Of meetings that are made without any of their own."""
     adaptive: bool = True
     """Each receiver's network is measured, and it gets the layers that it carries; else everybody gets the best."""
     start_bps: int = 300_000

@@ -7,12 +7,14 @@ only sends) are the two kinds.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sfu.clock import Timer
-from sfu.conference.events import Event, LeaveReason
+from sfu.conference.events import Event, LeaveReason, Unpublished
 from sfu.conference.names import new_participant_id, new_token
 from sfu.conference.reception import Reception
+from sfu.conference.rights import Rights, Withdrawal
 from sfu.conference.sources import Sources
 from sfu.conference.track import Source
 from sfu.conference.views import ParticipantView, timestamp
@@ -31,11 +33,12 @@ class Participant(ABC):
     Leaves its meeting once, by ``Meeting.remove``; after that nothing calls it any more.
     """
 
-    def __init__(self, meeting: Meeting, name: str, transport: Transport) -> None:
+    def __init__(self, meeting: Meeting, name: str, rights: Rights, transport: Transport) -> None:
         self.meeting = meeting
         self.id = new_participant_id()
         self.token = new_token()
         self.name = name
+        self.rights = rights
         self.rank = meeting.next_rank()
         """In the order of joining."""
         self.joined_at = timestamp(meeting.clock.wall())
@@ -51,7 +54,16 @@ class Participant(ABC):
 
     def view(self) -> ParticipantView:
         """What the others are told."""
-        return ParticipantView(self.id, self.name, self.joined_at, self.is_connected, sources=self.sources.views())
+        rights = self.rights
+        return ParticipantView(
+            self.id,
+            self.name,
+            self.joined_at,
+            self.is_connected,
+            rights.role.value,
+            rights.hand,
+            self.sources.views(),
+        )
 
     @property
     def reception(self) -> Reception | None:
@@ -61,6 +73,18 @@ class Participant(ABC):
     @abstractmethod
     def notify(self, event: Event) -> None:
         """Tells its client, where that has a way to listen."""
+
+    @abstractmethod
+    def permitted(self) -> None:
+        """It may publish something else than before."""
+
+    def withdraw(self, sources: Iterable[Source], reason: Withdrawal, *, by: str | None) -> None:
+        """The server takes these away, as far as they are published: its client is told, and nobody sees them."""
+        for source in sources:
+            if self.sources.unpublish(source):
+                self.notify(Unpublished(source.value, reason.value, by))
+                self.meeting.updated(self)
+                self.meeting.refresh(self)
 
     def leave(self) -> None:
         """Leaves because it wants to. Idempotent."""

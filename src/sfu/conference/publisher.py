@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sfu.conference.client_offer import ClientOffer
 from sfu.conference.events import Event, LeaveReason
 from sfu.conference.participant import Participant
+from sfu.conference.rights import Rights
 from sfu.conference.track import Source
 from sfu.errors import RemoteError
 from sfu.media.states import TransportState
@@ -29,22 +30,38 @@ class Publisher(Participant):
     """``answer`` is the SDP to send back. Leaves when it is told to, or when its transport closes (which it does, too,
     when nothing connects to it in time)."""
 
-    def __init__(self, meeting: Meeting, name: str, transport: Transport, offer: SessionDescription) -> None:
-        super().__init__(meeting, name, transport)
+    def __init__(
+        self, meeting: Meeting, name: str, rights: Rights, transport: Transport, offer: SessionDescription
+    ) -> None:
+        super().__init__(meeting, name, rights, transport)
         self.exchange = ClientOffer(transport, offer, meeting.options.codecs, egress=(), accept_ingress=True)
         sources = _name_sources(self.exchange.session.media)
         if not sources:
             raise RemoteError(
                 "unsupported_media", "the offer sends no audio or video", "m-lines with a=sendonly", status=422
             )
+        self._sent = [source for source, _ in sources]
+        if not rights.publish.intersection(self._sent):
+            meeting.permissions.admit(self, self._sent[0])
         self.sources.negotiated(sources)
-        for source, _ in sources:
-            self.sources.publish(source, muted=False)
+        self._publish()
 
     @property
     def is_connected(self) -> bool:
         """Whether its media transport is connected."""
         return self.transport.state is TransportState.CONNECTED
+
+    def permitted(self) -> None:
+        """Publishes what it may now."""
+        self._publish()
+        self.meeting.refresh(self)
+
+    def _publish(self) -> None:
+        """All that it sends and may publish; the rest comes in and goes nowhere."""
+        for source in self._sent:
+            if source in self.rights.publish:
+                self.meeting.permissions.admit(self, source)
+                self.sources.publish(source, muted=False)
 
     def notify(self, event: Event) -> None:
         """Nothing: its client has no way to listen."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sfu.conference.events import QualityChanged
 from sfu.conference.slot import Slot, SlotState, SlotTable
 from sfu.conference.timeline import Timeline
-from sfu.conference.track import Source
+from sfu.conference.track import Content, Source
 from sfu.conference.views import QualityView
 from sfu.layers import Allocation, Choice, Demand, Ladder, LayerPolicy, Priority, Reason, Subscriber, Wish
 from sfu.layers.model import FULL_FPS
@@ -232,7 +232,10 @@ class Reception:
         assert track.producer is not None  # noqa: S101
         is_screen = track.source is Source.SCREEN
         key = f"{slot.mid}:{track.producer.id}"
-        return Demand(key, self._ladder_of(track.producer), self._wish(slot, is_screen=is_screen), is_screen)
+        wish = self._wish(slot, is_screen=is_screen)
+        # A film on a screen is worth more frames, as a camera's picture is.
+        is_still = is_screen and track.content is not Content.MOTION
+        return Demand(key, self._ladder_of(track.producer), wish, is_still)
 
     def _wish(self, slot: Slot, *, is_screen: bool) -> Wish:
         tile = None if self._tiles is None else self._tiles.get(slot.mid, _NOT_IN_VIEW)

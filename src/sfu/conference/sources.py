@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from sfu.conference.track import Source, Track
-from sfu.conference.views import SourceView
+from sfu.conference.track import Content, Source, Track
+from sfu.conference.views import HintedSourceView, SourceView
 from sfu.errors import RemoteError
 from sfu.media.producer import Producer
 from sfu.media.transport import Transport
@@ -47,7 +47,7 @@ class Sources:
 
     def views(self) -> dict[str, SourceView]:
         """What is published, as others are told."""
-        return {source.value: SourceView(self._tracks[source].muted) for source in Source if source in self._tracks}
+        return {source.value: _view(self._tracks[source]) for source in Source if source in self._tracks}
 
     def negotiated(self, media: Iterable[tuple[Source, NegotiatedMedia]]) -> None:
         """Creates producers for the m-lines that the client sends on and closes those of the others."""
@@ -62,8 +62,8 @@ class Sources:
                 self._on_produced(source, producer)
             self._apply(source)
 
-    def publish(self, source: Source, *, muted: bool) -> bool:
-        """Shows a source. True when that changed anything. Raises ``RemoteError`` when its m-line was refused."""
+    def require(self, source: Source) -> None:
+        """Raises ``RemoteError`` when the client does not send it."""
         if self._is_negotiated and source not in self._producers:
             raise RemoteError(
                 "conflict",
@@ -71,9 +71,17 @@ class Sources:
                 "answer the offer again with that direction, then publish",
                 status=409,
             )
-        if source in self._tracks:
-            return self.mute(source, muted=muted)
-        self._tracks[source] = Track(self._participant_id, source, muted, name=self._name, rank=self._rank)
+
+    def publish(self, source: Source, *, muted: bool, content: Content | None = None) -> bool:
+        """Shows a source. True when that changed anything. Raises ``RemoteError`` when its m-line was refused."""
+        self.require(source)
+        if (track := self._tracks.get(source)) is not None:
+            hint_changed = track.content is not content
+            track.content = content
+            return self.mute(source, muted=muted) or hint_changed
+        self._tracks[source] = Track(
+            self._participant_id, source, muted, name=self._name, rank=self._rank, content=content
+        )
         self._apply(source)
         return True
 
@@ -115,3 +123,7 @@ class Sources:
             producer.pause()
         else:
             producer.resume()
+
+
+def _view(track: Track) -> HintedSourceView | SourceView:
+    return SourceView(track.muted) if track.content is None else HintedSourceView(track.muted, track.content.value)

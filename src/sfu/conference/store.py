@@ -6,9 +6,11 @@ because a database is; the rest of the conference is not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
+
+from sfu.conference.rights import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,9 @@ class MeetingRecord:
     id: str
     title: str
     created_at: datetime
+    rules: Rules = field(default_factory=Rules)
+    host_digest: bytes = b""
+    """SHA-256 of the token that makes a host; b"": nobody is."""
 
 
 class MeetingStore(Protocol):

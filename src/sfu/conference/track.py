@@ -24,6 +24,14 @@ class Source(StrEnum):
         return Kind.AUDIO if self in (Source.MICROPHONE, Source.SCREEN_AUDIO) else Kind.VIDEO
 
 
+class Content(StrEnum):
+    """What a video shows, as its publisher says; the values are words of the signaling protocol."""
+
+    MOTION = "motion"
+    DETAIL = "detail"
+    TEXT = "text"
+
+
 @dataclass(eq=False, slots=True)
 class Track:
     """One published source. Two tracks are the same only if they are the same object."""
@@ -35,6 +43,7 @@ class Track:
     """None until its client has answered an offer, and after its transport closed."""
     name: str = ""
     """The participant's, so that who shows it needs no roster."""
+    content: Content | None = None
     rank: int = 0
     """The participant's, in the order of joining."""
     number: int = field(default_factory=count().__next__)

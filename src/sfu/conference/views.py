@@ -17,6 +17,22 @@ class SourceView:
 
 
 @dataclass(frozen=True, slots=True)
+class HintedSourceView(SourceView):
+    """A published source with a hint at what it shows, a word of ``Content``."""
+
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionsView:
+    """What a participant is and may publish, and how many videos it may receive."""
+
+    role: str
+    publish: tuple[str, ...]
+    max_video: int
+
+
+@dataclass(frozen=True, slots=True)
 class ParticipantView:
     """A participant; ``sources`` has only what is published."""
 
@@ -27,7 +43,7 @@ class ParticipantView:
     role: str = "participant"
     hand: int | None = None
     """The order number of a raised hand: who raised it earlier has a lower one."""
-    sources: dict[str, SourceView] = field(default_factory=dict)
+    sources: dict[str, HintedSourceView | SourceView] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +146,7 @@ class Welcome:
     resumed: bool
     transport: str
     view: VideosView
+    permissions: PermissionsView
     quality: tuple[QualityView, ...] = ()
     encodings: tuple[EncodingsView, ...] = ()
 

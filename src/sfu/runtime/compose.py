@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from sfu.clock import Clock
-from sfu.conference import ConferenceOptions
+from sfu.conference import ConferenceOptions, Source
+from sfu.conference.rights import Rules
 from sfu.config import Config, IceServerSection
 from sfu.dtls.certificate import Certificate
 from sfu.ice.servers import IceServer
@@ -52,6 +53,13 @@ def conference_options(config: Config) -> ConferenceOptions:
         audio_slots=meeting.audio_slots,
         video_slots_initial=meeting.video_slots_initial,
         video_slots_max=meeting.video_slots_max,
+        rules=Rules(
+            max_cameras=meeting.max_cameras,
+            max_video=meeting.max_video,
+            max_screens=meeting.max_screens,
+            publish=frozenset(map(Source, meeting.publish)),
+            audience=meeting.audience,
+        ),
         adaptive=config.layers.adaptive,
         start_bps=config.layers.start_bps,
         max_bps=config.layers.max_bps,

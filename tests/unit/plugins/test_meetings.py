@@ -8,7 +8,8 @@ import pytest
 from tests.support.clock import VirtualClock
 from tests.support.site import Site
 
-from sfu.conference import Meeting
+from sfu.conference import Conference, Meeting, Source
+from sfu.conference.rights import Rules
 from sfu.ice.servers import IceServer
 from sfu.plugins.meetings import MeetingsPlugin
 
@@ -40,7 +41,9 @@ async def test_a_meeting_is_created_with_a_link_and_found_again(http: httpx.Asyn
         "title": "Review",
         "join_url": f"http://sfu.test:8080/m/{created['id']}",
         "created_at": "2026-01-01T00:00:00.000Z",
+        "host_token": created["host_token"],
     }
+    assert len(created.pop("host_token")) > 40
     assert (await http.get(f"/meetings/{created['id']}")).json() == {**created, "participants": 0}
 
 
@@ -169,6 +172,70 @@ async def test_the_quality_of_whom_nobody_knows_is_a_problem(http: httpx.AsyncCl
     for seconds in (0, 901, "x"):
         response = await http.get(f"/meetings/standup/{quality}", params={"seconds": seconds})
         assert is_problem(response, 400, "bad_request")
+
+
+async def join(http: httpx.AsyncClient, meeting: str, **body: Any) -> httpx.Response:
+    return await http.post(f"/meetings/{meeting}/join", json={"name": "Ann", **body})
+
+
+async def test_who_made_the_meeting_joins_as_its_host_and_nobody_else_does(
+    http: httpx.AsyncClient, conference: Conference
+) -> None:
+    created = (await http.post("/meetings")).json()
+    meeting = conference.meetings[created["id"]]
+    host = (await join(http, meeting.id, host_token=created["host_token"])).json()
+    other = (await join(http, meeting.id)).json()
+    roles = [meeting.participants[joined["participant_id"]].rights.role for joined in (host, other)]
+    assert roles == ["host", "participant"]
+    assert "host_token" not in host
+    for wrong in ("", "x"):
+        assert is_problem(await join(http, meeting.id, host_token=wrong), 403, "forbidden")
+
+
+async def test_options_make_the_rules_of_a_meeting(http: httpx.AsyncClient, conference: Conference) -> None:
+    options = {"max_cameras": 2, "max_video": 3, "max_screens": 0, "publish": ["microphone"], "audience": True}
+    created = (await http.post("/meetings", json={"options": options})).json()
+    meeting = conference.meetings[created["id"]]
+    assert meeting.permissions.rules == Rules(2, 3, 0, frozenset({Source.MICROPHONE}), audience=True)
+    joined = (await join(http, meeting.id)).json()
+    assert meeting.participants[joined["participant_id"]].rights.role == "audience"
+    assert sum(slot["kind"] == "video" for slot in joined["slots"]) == 3
+    created = (await http.post("/meetings", json={"options": {"max_screens": 4}})).json()
+    assert conference.meetings[created["id"]].permissions.rules == Rules(max_screens=4)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"max_cameras": -1}, "max_cameras"),
+        ({"max_video": 50}, "max_video"),
+        ({"publish": ["webcam"]}, "publish"),
+        ({"audience": "perhaps"}, "audience"),
+        ({"max_hands": 1}, "max_hands"),
+    ],
+)
+async def test_wrong_options_are_named(http: httpx.AsyncClient, options: dict[str, Any], named: str) -> None:
+    response = await http.post("/meetings", json={"options": options})
+    assert is_problem(response, 400, "bad_request")
+    assert named in response.json()["detail"]
+
+
+async def test_one_may_join_as_audience(http: httpx.AsyncClient, meeting: Meeting) -> None:
+    joined = (await join(http, "standup", role="audience")).json()
+    assert meeting.participants[joined["participant_id"]].rights.publish == frozenset()
+    assert is_problem(await join(http, "standup", role="host"), 400, "bad_request")
+
+
+async def test_in_development_who_makes_a_meeting_by_joining_it_is_its_host(site: Site, conference: Conference) -> None:
+    async with client(site, dev=True) as dev:
+        await dev.get("/meetings/new")
+        first, second = (await join(dev, "new")).json(), (await join(dev, "new")).json()
+        again = (await join(dev, "new", host_token=first["host_token"])).json()
+    people = conference.meetings["new"].participants
+    assert [people[one["participant_id"]].rights.role for one in (first, second, again)] == [
+        "host", "participant", "host"
+    ]  # fmt: skip
+    assert "host_token" not in second
 
 
 async def test_a_full_meeting_is_a_conflict(http: httpx.AsyncClient, meeting: Meeting) -> None:

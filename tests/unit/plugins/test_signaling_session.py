@@ -85,6 +85,9 @@ def test_hello_is_answered_by_the_whole_state(talk: Talk, meeting: Meeting) -> N
     }  # fmt: skip
     assert welcome["offer"]["version"] == 1
     assert (welcome["resumed"], welcome["transport"]) == (False, "new")
+    assert welcome["permissions"] == {
+        "role": "participant", "publish": ["microphone", "camera", "screen", "screen_audio"], "max_video": 49
+    }  # fmt: skip
     assert welcome["view"] == {"videos": 0, "page": 0, "pages": 1}
 
 
@@ -108,6 +111,7 @@ def test_a_whole_stay_from_answer_to_leave(talk: Talk, meeting: Meeting) -> None
         ("slots", {"video": 6}),
         ("restart_ice", {}),
         ("roster", {"search": "a"}),
+        ("raise_hand", {"raised": True}),
         ("ping", {}),
     ):
         assert talk.request(name, **fields).items() >= ok.items(), name
@@ -235,9 +239,12 @@ def test_an_unknown_type_names_those_that_are_known(talk: Talk, meeting: Meeting
 @pytest.mark.parametrize(
     ("name", "fields", "names"),
     [
-        ("publish", {}, ["source", "publish takes source, muted"]),
+        ("publish", {}, ["source", "publish takes source, muted, take_over, content"]),
         ("publish", {"source": "webcam"}, ["source", "microphone"]),
         ("mute", {"source": "camera", "muted": "yes"}, ["muted"]),
+        ("publish", {"source": "screen", "content": "film"}, ["content", "motion", "text"]),
+        ("permit", {"participant_id": "x", "publish": ["webcam"]}, ["publish.0", "microphone"]),
+        ("raise_hand", {}, ["raised"]),
         ("slots", {"video": 50}, ["video", "49"]),
         ("slots", {"video": True}, ["video"]),
         ("layers", {"mid": "7", "spatial": 300}, ["spatial"]),
@@ -280,6 +287,7 @@ def test_errors_of_the_meeting_keep_their_code(talk: Talk, meeting: Meeting) -> 
     assert talk.request("mute", source="camera", muted=True)["code"] == "conflict"
     assert talk.request("hello", token="again")["code"] == "conflict"
     assert talk.request("roster", after="nobody")["code"] == "participant_not_found"
+    assert talk.request("permit", participant_id="x", publish=[])["code"] == "forbidden"
     assert talk.closed is None
 
 

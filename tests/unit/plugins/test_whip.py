@@ -15,6 +15,7 @@ from tests.support.clock import VirtualClock
 from tests.support.site import Site
 
 from sfu.conference import Conference, Meeting, Source
+from sfu.conference.rights import Rules
 from sfu.errors import RemoteError
 from sfu.ice.servers import IceServer
 from sfu.plugins.whip import WhipPlugin
@@ -100,6 +101,33 @@ async def test_a_second_video_is_taken_for_a_screen(http: httpx.AsyncClient, mee
     await post(http, "/whip/standup", offer(extra_video=True))
     [publisher] = meeting.participants.values()
     assert set(publisher.sources.tracks) == {Source.MICROPHONE, Source.CAMERA, Source.SCREEN}
+
+
+async def test_what_a_meeting_does_not_permit_is_not_published(http: httpx.AsyncClient, conference: Conference) -> None:
+    webinar = await conference.create_meeting(rules=Rules(audience=True))
+    refused = await post(http, f"/whip/{webinar.id}", offer())
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert webinar.participants == {}
+    voices = await conference.create_meeting(rules=Rules(publish=frozenset({Source.MICROPHONE})))
+    watcher = Client(voices, "Watcher", host_token=voices.host_token)
+    watcher.answer()
+    assert (await post(http, f"/whip/{voices.id}", offer())).status_code == 201
+    [publisher] = [item for item in voices.participants.values() if item.id != watcher.id]
+    assert set(publisher.sources.tracks) == {Source.MICROPHONE}
+    assert watcher.shown() == []
+    [camera] = [item for item in publisher.transport.producers.values() if item.mid == "1"]
+    assert camera.paused
+    voices.permissions.permit(watcher.attendee, publisher.id, [Source.CAMERA])
+    assert watcher.shown() == [(publisher.id, "camera", "active")]
+    assert set(publisher.sources.tracks) == {Source.CAMERA}
+
+
+async def test_a_stream_beyond_the_limit_of_cameras_is_refused(http: httpx.AsyncClient, conference: Conference) -> None:
+    meeting = await conference.create_meeting(rules=Rules(max_cameras=1))
+    assert (await post(http, f"/whip/{meeting.id}", offer())).status_code == 201
+    refused = await post(http, f"/whip/{meeting.id}", offer())
+    assert (refused.status_code, refused.json()["code"]) == (409, "limit_reached")
+    assert len(meeting.participants) == 1
 
 
 async def test_offered_simulcast_is_taken(http: httpx.AsyncClient, meeting: Meeting) -> None:

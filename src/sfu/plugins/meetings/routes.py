@@ -44,7 +44,8 @@ def meeting_routes(context: PluginContext) -> APIRouter:
         body = body or CreateMeeting()
         if body.id is not None and not options.dev:
             raise RemoteError("bad_request", "a meeting id may be chosen in development mode only", "leave id out")
-        meeting = await conference.create_meeting(body.title or "", id=body.id)
+        rules = body.options.over(conference.options.rules) if body.options else None
+        meeting = await conference.create_meeting(body.title or "", id=body.id, rules=rules)
         return MeetingCreated.of(meeting, base_url(request, options.public_url))
 
     @router.get("/{meeting_id}")
@@ -69,8 +70,13 @@ def meeting_routes(context: PluginContext) -> APIRouter:
     @router.post("/{meeting_id}/join", response_model_exclude_none=True)
     async def join(request: Request, meeting_id: str, body: Join) -> Joined:
         """Joins: a participant, its token, and the offer to answer over the signaling WebSocket."""
-        attendee = (await find(meeting_id)).join(body.name)
-        return _joined(context, attendee, base_url(request, options.public_url))
+        meeting = await find(meeting_id)
+        makes_it = meeting.first_is_host
+        attendee = meeting.join(body.name, host_token=body.host_token, audience=body.role == "audience")
+        joined = _joined(context, attendee, base_url(request, options.public_url))
+        if makes_it and not meeting.first_is_host:
+            joined.host_token = meeting.host_token
+        return joined
 
     @router.post("/{meeting_id}/leave", status_code=204)
     async def leave(request: Request, meeting_id: str) -> None:

@@ -12,6 +12,7 @@ from sfu.conference import Attendee, Source, Tile
 from sfu.conference.layout import MAX_PINS, Mode, View
 from sfu.conference.names import MAX_NAME_CHARS
 from sfu.conference.roster import MAX_PAGE
+from sfu.conference.track import Content
 from sfu.conference.views import RosterPage
 from sfu.errors import RemoteError
 
@@ -44,6 +45,8 @@ class Answer(Request):
 class Publish(Request):
     source: SourceField
     muted: bool = False
+    take_over: bool = False
+    content: Annotated[Content, Field(strict=False)] | None = None
 
 
 class Unpublish(Request):
@@ -93,6 +96,19 @@ class Roster(Request):
     search: str = Field("", max_length=MAX_NAME_CHARS)
 
 
+class RaiseHand(Request):
+    raised: bool
+
+
+class LowerHand(Request):
+    participant_id: str = Field(max_length=64)
+
+
+class Permit(Request):
+    participant_id: str = Field(max_length=64)
+    publish: list[SourceField] = Field(max_length=len(Source))
+
+
 class RestartIce(Request):
     pass
 
@@ -110,7 +126,7 @@ def _answer(attendee: Attendee, request: Answer) -> None:
 
 
 def _publish(attendee: Attendee, request: Publish) -> None:
-    attendee.publish(request.source, muted=request.muted)
+    attendee.publish(request.source, muted=request.muted, take_over=request.take_over, content=request.content)
 
 
 def _unpublish(attendee: Attendee, request: Unpublish) -> None:
@@ -141,6 +157,18 @@ def _layout(attendee: Attendee, request: Layout) -> None:
 
 def _roster(attendee: Attendee, request: Roster) -> RosterPage:
     return attendee.meeting.roster.page(request.after, request.limit, request.search)
+
+
+def _raise_hand(attendee: Attendee, request: RaiseHand) -> None:
+    attendee.meeting.permissions.raise_hand(attendee, raised=request.raised)
+
+
+def _lower_hand(attendee: Attendee, request: LowerHand) -> None:
+    attendee.meeting.permissions.lower_hand(attendee, request.participant_id)
+
+
+def _permit(attendee: Attendee, request: Permit) -> None:
+    attendee.meeting.permissions.permit(attendee, request.participant_id, request.publish)
 
 
 def _restart_ice(attendee: Attendee, _request: RestartIce) -> None:
@@ -182,6 +210,9 @@ FOR_ALL = 5.0
 LAYOUT = 2.0
 """Work for its sender alone, but a decision about every slot."""
 
+HAND = 2.0
+"""Everybody is told, with whatever else there is to tell."""
+
 PAGE = 4.0
 """A look at everybody: twelve a second, more than anybody types."""
 
@@ -202,6 +233,9 @@ REQUESTS: dict[str, RequestType] = {
     "layers": _type(Layers, _layers),
     "layout": _type(Layout, _layout, LAYOUT),
     "roster": _type(Roster, _roster, PAGE),
+    "raise_hand": _type(RaiseHand, _raise_hand, HAND),
+    "lower_hand": _type(LowerHand, _lower_hand, HAND),
+    "permit": _type(Permit, _permit, FOR_ALL),
     "restart_ice": _type(RestartIce, _restart_ice, FOR_ALL),
     "ping": _type(Ping, _ping),
     "leave": _type(Leave, _leave),

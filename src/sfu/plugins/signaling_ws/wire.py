@@ -14,10 +14,12 @@ from sfu.conference.events import (
     Event,
     MeetingEnded,
     OfferMade,
+    PermissionsChanged,
     QualityChanged,
     RosterChanged,
     SlotsChanged,
     TransportChanged,
+    Unpublished,
     ViewChanged,
 )
 from sfu.errors import WireError
@@ -32,6 +34,8 @@ NOTIFICATIONS: dict[type, str] = {
     RosterChanged: "roster",
     SlotsChanged: "slots",
     ViewChanged: "view",
+    PermissionsChanged: "permissions",
+    Unpublished: "unpublished",
     QualityChanged: "quality",
     EncodingsChanged: "encodings",
     TransportChanged: "transport",

@@ -42,6 +42,11 @@ export class Incoming {
     this.#slots.update(slots);
   }
 
+  /** The meeting lets nobody receive more videos than this. */
+  limit(maxVideo) {
+    this.#maxVideo = Math.min(this.#maxVideo, maxVideo);
+  }
+
   /** The whole state of a `welcome`. */
   replace({ slots, quality }) {
     this.#slots.update(slots);

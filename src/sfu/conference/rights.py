@@ -1,0 +1,179 @@
+"""Who may do what in a meeting: its rules, the roles of those in it, raised hands."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sfu.conference.names import digest
+from sfu.conference.track import Source
+from sfu.conference.views import PermissionsView
+from sfu.errors import RemoteError
+
+if TYPE_CHECKING:
+    from sfu.conference.participant import Participant
+
+EVERYTHING = frozenset(Source)
+
+
+class Role(StrEnum):
+    """What somebody is in a meeting; the values are words of the signaling protocol."""
+
+    HOST = "host"
+    """Publishes whatever there is, and says who else may."""
+    PARTICIPANT = "participant"
+    AUDIENCE = "audience"
+    """Publishes nothing, until a host permits something."""
+
+
+class Withdrawal(StrEnum):
+    """Why the server took a source away; the values are words of the signaling protocol."""
+
+    TAKEN_OVER = "taken_over"
+    NOT_ALLOWED = "not_allowed"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Of one meeting, set when it is made."""
+
+    max_cameras: int = 10_000
+    """Published at a time."""
+    max_video: int = 49
+    """Videos that one participant receives at a time."""
+    max_screens: int = 1
+    """Shared at a time."""
+    publish: frozenset[Source] = EVERYTHING
+    """What a participant may publish who is no host."""
+    audience: bool = False
+    """Whether those who join are audience."""
+
+
+@dataclass(slots=True)
+class Rights:
+    """Of one participant. Changed by ``Permissions`` alone."""
+
+    role: Role
+    publish: frozenset[Source]
+    hand: int | None = None
+    """The order number of the raised hand."""
+
+
+class Permissions:
+    """Of one meeting. ``participants`` is the meeting's own. ``host_digest`` is that of the token that makes a host;
+    b"": there is none.
+    """
+
+    def __init__(self, rules: Rules, host_digest: bytes, participants: Mapping[str, Participant]) -> None:
+        self.rules = rules
+        self._host_digest = host_digest
+        self._participants = participants
+        self._hands = 0
+
+    # who comes
+
+    def rights(self, *, host_token: str | None = None, audience: bool = False) -> Rights:
+        """Of who joins with that token, or wants to be no more than audience. Raises ``RemoteError`` ``forbidden``."""
+        if host_token is not None:
+            if not hmac.compare_digest(digest(host_token), self._host_digest):
+                raise RemoteError("forbidden", "the host token is wrong", "join without it", status=403)
+            return self.host()
+        if audience or self.rules.audience:
+            return Rights(Role.AUDIENCE, frozenset())
+        return Rights(Role.PARTICIPANT if self.rules.publish else Role.AUDIENCE, self.rules.publish)
+
+    @staticmethod
+    def host() -> Rights:
+        """Of a host."""
+        return Rights(Role.HOST, EVERYTHING)
+
+    def view(self, rights: Rights, most_video: int) -> PermissionsView:
+        """What a participant is told of its own."""
+        return PermissionsView(
+            rights.role.value,
+            tuple(source.value for source in Source if source in rights.publish),
+            min(self.rules.max_video, most_video),
+        )
+
+    # what they publish
+
+    def admit(self, participant: Participant, source: Source, *, take_over: bool = False) -> None:
+        """Whether it may publish a source now; makes room where it may take over.
+
+        Raises ``RemoteError``: ``forbidden``, ``limit_reached``, ``conflict`` while others present.
+        """
+        may = participant.rights.publish
+        if source not in may:
+            allowed = ", ".join(item.value for item in Source if item in may) or "nothing until a host permits it"
+            raise RemoteError("forbidden", f"you may not publish {source}", f"you may publish {allowed}", status=403)
+        if source in participant.sources.tracks:
+            return
+        if source is Source.CAMERA:
+            cameras = sum(Source.CAMERA in who.sources.tracks for who in self._participants.values())
+            self._require_less("max_cameras", cameras, self.rules.max_cameras, "try again when somebody stopped")
+        elif source is Source.SCREEN:
+            self._admit_screen(participant, take_over=take_over)
+
+    def _admit_screen(self, participant: Participant, *, take_over: bool) -> None:
+        presenters = [who for who in self._participants.values() if Source.SCREEN in who.sources.tracks]
+        if len(presenters) < self.rules.max_screens:
+            return
+        if not presenters:
+            self._require_less("max_screens", 0, self.rules.max_screens, "screens are not shared in this meeting")
+        if not take_over:
+            names = ", ".join(who.name for who in presenters[:3])
+            raise RemoteError("conflict", f"{names} is presenting", "take_over: true takes over", status=409)
+        longest = min(presenters, key=lambda who: who.sources.tracks[Source.SCREEN].number)
+        longest.withdraw((Source.SCREEN, Source.SCREEN_AUDIO), Withdrawal.TAKEN_OVER, by=participant.id)
+
+    @staticmethod
+    def _require_less(limit: str, count: int, most: int, hint: str) -> None:
+        if count >= most:
+            raise RemoteError("limit_reached", f"{limit} of the meeting is {most}", hint, status=409)
+
+    # what hosts do, and hands
+
+    def permit(self, host: Participant, participant_id: str, publish: Collection[Source]) -> None:
+        """From now on this is what a participant may publish; nothing makes it audience. What it publishes and may not
+        any more is taken away.
+
+        Raises ``RemoteError``: ``forbidden``, ``participant_not_found``, ``bad_request`` when it is a host.
+        """
+        participant = self._led(host, participant_id)
+        rights = participant.rights
+        if rights.role is Role.HOST:
+            raise RemoteError("bad_request", f"{participant.name} is a host", "name somebody who is not")
+        allowed = frozenset(publish)
+        if allowed == rights.publish:
+            return
+        rights.publish = allowed
+        rights.role = Role.PARTICIPANT if allowed else Role.AUDIENCE
+        rights.hand = None if allowed else rights.hand
+        participant.permitted()
+        taken = [source for source in participant.sources.tracks if source not in allowed]
+        participant.withdraw(taken, Withdrawal.NOT_ALLOWED, by=host.id)
+        participant.meeting.updated(participant)
+
+    def raise_hand(self, participant: Participant, *, raised: bool) -> None:
+        """Raises its own hand, last in order, or takes it down."""
+        if raised is (participant.rights.hand is not None):
+            return
+        if raised:
+            self._hands += 1
+        participant.rights.hand = self._hands if raised else None
+        participant.meeting.updated(participant)
+
+    def lower_hand(self, host: Participant, participant_id: str) -> None:
+        """Takes somebody's hand down. Raises ``RemoteError``: ``forbidden``, ``participant_not_found``."""
+        self.raise_hand(self._led(host, participant_id), raised=False)
+
+    def _led(self, host: Participant, participant_id: str) -> Participant:
+        if host.rights.role is not Role.HOST:
+            raise RemoteError("forbidden", "only a host may do that", "join with the host token", status=403)
+        participant = self._participants.get(participant_id)
+        if participant is None:
+            raise RemoteError("participant_not_found", f"no participant {participant_id!r} is here", status=404)
+        return participant

@@ -310,7 +310,7 @@ export class Meeting extends EventTarget {
   #onWelcome(welcome) {
     const { participants, total, slots, quality, encodings } = welcome;
     const floor = this.#floor.welcome(welcome);
-    this.#incoming.limit(welcome.permissions.max_video);
+    this.#incoming.limit(welcome.permissions?.max_video ?? MAX_VIDEO_SLOTS);
     this.#emitChanges(this.#roster.replace(participants, total));
     this.#incoming.replace({ slots, quality });
     this.#session.connection.wantOnly(encodings ?? []);

@@ -21,12 +21,14 @@ export const TILE_CHOICES = Object.freeze([4, 9, 16, 25, MOST_TILES]);
 
 const shapeOf = ({ w, h }) => (w > h * 1.1 ? "wideBox" : "tallBox");
 
-/** @returns {Rect[]} the arrangement of `count` equal tiles that makes them largest */
+/** @returns {Rect[]} the arrangement of `count` equal tiles that makes them largest and crops pictures least */
 export function grid(count, box) {
-  let best = { columns: 1, area: 0 };
+  let best = { columns: 1, worth: 0 };
   for (let columns = 1; columns <= count; columns += 1) {
     const { w, h } = cellOf(count, columns, box);
-    if (w * h > best.area) best = { columns, area: w * h };
+    const cropped = 1 - Math.min(1, w / h / WIDEST);
+    const worth = w * h * (1 - cropped / 2);
+    if (worth > best.worth) best = { columns, worth };
   }
   return gridOf(count, best.columns, box);
 }

@@ -2,9 +2,9 @@
 import { h, hueOf, initials } from "./dom.js";
 import { icon } from "./icons.js";
 
-/** A label has little room below this width, CSS pixels; below the second there is none for more than a name. */
+/** A label has little room below this width, CSS pixels; below the second there is room for little more than a name. */
 const SMALL = 190;
-const TINY = 120;
+const TINY = 165;
 
 /**
  * @typedef {{key: string, id: string, name: string, isSelf: boolean, source: "camera"|"screen"|"more",

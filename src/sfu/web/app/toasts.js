@@ -17,6 +17,8 @@ export function announce(text) {
 export function toast(text, { tone = "plain" } = {}) {
   announce(text);
   const box = document.getElementById("toasts");
+  // Said again, it is said once.
+  for (const other of [...box.children]) if (other.textContent === text) other.remove();
   const symbol = tone === "good" ? icon("check") : tone === "bad" ? icon("info") : null;
   const item = h(`div.toast.${tone}`, {}, symbol, h("span", {}, text));
   box.append(item);

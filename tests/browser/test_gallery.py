@@ -1,0 +1,83 @@
+"""Meetings of 2 to 60 people on the screen: pages, views, pins, by pointer and by keyboard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.browser.conftest import NewPerson
+from tests.browser.crowd import join_crowd
+from tests.browser.person import Person
+from tests.browser.screen import DESKTOP, PHONE, look, settled, show
+from tests.support.server import RunningServer
+from tests.support.waiting import until
+
+NAMES = (
+    "Grace Hopper",
+    "Alan Turing",
+    "Katherine Johnson",
+    "Edsger Dijkstra",
+    "Barbara Liskov",
+    "Radia Perlman",
+    "Ken Thompson",
+    "Frances Allen",
+    "Margaret Hamilton",
+    "Maximiliane von Hohenstein-Wittelsbach",
+)
+
+
+def people(first: int, count: int) -> list[str]:
+    return [NAMES[index] if index < len(NAMES) else f"Guest {index}" for index in range(first, first + count)]
+
+
+async def tiles_of(person: Person) -> list[str]:
+    """The names on the tiles, in the order in which they are read out."""
+    return [tile["name"] for tile in (await look(person))["tiles"]]
+
+
+async def has_pictures(person: Person, count: int) -> None:
+    """Waits until so many tiles show a picture that was decoded."""
+    pictures = "[...document.querySelectorAll('.tile.has-video video')].filter((it) => it.videoWidth > 0).length"
+    await until(lambda: person.page.evaluate(pictures), f"{count} pictures", good=lambda n: n == count, within_s=60)
+
+
+async def in_order(person: Person, name: str, *, count: int) -> dict[str, Any]:
+    """Looks at both window sizes; what was seen at the desktop."""
+    await settled(person, PHONE, min(6, count))
+    await show(person, f"{name}-phone")
+    return await settled(person, DESKTOP, count)
+
+
+async def test_2_9_25_and_49_people_fit_on_one_page_and_more_on_several(
+    new_person: NewPerson, server: RunningServer
+) -> None:
+    meeting_id = await server.create_meeting("Weekly review")
+    ada, crowd = await new_person("Ada", quality="180"), await new_person("Crowd")
+    await ada.page.add_init_script("sessionStorage.first ??= localStorage.setItem('sfu.preferences', '{\"tiles\":49}')")
+    await ada.open_and_join(f"{server.url}/m/{meeting_id}")
+    await crowd.page.goto(server.url)
+    there = 1
+    for count in (2, 9, 25, 49):
+        await join_crowd(crowd.page, meeting_id, people(there - 1, count - there), cameras=count - there)
+        there = count
+        desktop = await in_order(ada, f"gallery-{count}", count=count)
+        await has_pictures(ada, count)
+        await show(ada, f"gallery-{count}-desktop")
+        assert not [tile["name"] for tile in desktop["tiles"] if tile["isCut"] and len(tile["name"]) < 15]
+        assert await ada.page.get_by_role("navigation", name="Pages").count() == 0
+
+    await join_crowd(crowd.page, meeting_id, people(48, 3), cameras=2)
+    pages = ada.page.get_by_role("navigation", name="Pages: 1 of 2")
+    await pages.wait_for()
+    first = set(await tiles_of(ada))
+    await ada.page.keyboard.press("PageDown")
+    await ada.page.get_by_role("navigation", name="Pages: 2 of 2").wait_for()
+    await until(
+        lambda: tiles_of(ada),
+        "who is left, those without a picture last",
+        good=lambda names: set(names) == {"Guest 48", "Guest 49", "Guest 50", "Ada (you)"},
+    )
+    assert (await tiles_of(ada))[-2:] == ["Guest 50", "Ada (you)"]
+    await has_pictures(ada, 3)
+    await show(ada, "gallery-second-page-desktop")
+    await ada.page.get_by_role("button", name="Previous page").click()
+    await until(lambda: tiles_of(ada), "the first page again", good=lambda names: set(names) == first)

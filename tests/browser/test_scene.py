@@ -21,7 +21,7 @@ COMPOSE = """async ({ cameras, faces, received, ...options }) => {
       const [participantId, screen] = key.split("/");
       return { participantId, source: screen ? "screen" : "camera" };
     }),
-    people, unknown: 0, total: cameras.length, screens: [], own: ["self"], main: null,
+    people, unknown: 0, total: cameras.length, most: 49, screens: [], own: ["self"], main: null,
     places: { gallery: 9, strip: 4 }, ...options, choices,
   };
   return compose(situation, options.before);
@@ -82,6 +82,11 @@ async def test_as_many_videos_are_asked_for_as_there_are_places(page: Person) ->
     assert (speaker["large"], speaker["videos"]) == (["c2"], 4)  # three beside oneself, and the large one
     shared = await compose(page, names("c", 20), [], ["c5/screen", *names("c", 3)], screens=["c5/screen"], total=21)
     assert (shared["large"], shared["small"], shared["videos"]) == (["c5/screen"], ["c0", "c1", "c2", "self"], 4)
+
+
+async def test_pages_are_no_larger_than_what_may_be_received(page: Person) -> None:
+    scene = await compose(page, names("c", 20), [], names("c", 5), most=5)
+    assert (scene["videos"], scene["pages"], len(scene["small"])) == (5, 4, 6)
 
 
 async def test_screens_and_pins_are_large_on_every_page_and_in_every_view(page: Person) -> None:

@@ -10,6 +10,7 @@ const REASONS = {
   replaced: ["You joined from somewhere else", "This tab was disconnected because another one took over.", true],
   meeting_not_found: ["There is no meeting here", "The link is wrong, or the meeting is over.", false],
   meeting_full: ["The meeting is full", "Someone has to leave before you can join.", true],
+  forbidden: ["You could not join as the host", "This is another meeting than the one that you started.", true],
   network: ["The server cannot be reached", "Check your connection and try again.", true],
 };
 const UNKNOWN = ["You were disconnected", "Something went wrong on the way.", true];

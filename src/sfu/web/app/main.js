@@ -27,6 +27,8 @@ function enter(id, name, media) {
   stay.begin(id);
   const view = new MeetingView(new Meeting({ id, name, hostToken: hostTokens.of(id) }), media, (reason) => {
     stay.end();
+    // Of a meeting that was there before under the same name.
+    if (reason === "forbidden") hostTokens.forget(id);
     left(reason, () => preJoin(id));
   });
   view.open();

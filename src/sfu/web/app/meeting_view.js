@@ -8,7 +8,7 @@ import { Gathering } from "./gathering.js";
 import { PeoplePanel } from "./people_panel.js";
 import { LocalPublisher } from "./publish.js";
 import { StageView } from "./stage_view.js";
-import { preferences } from "./store.js";
+import { hostTokens, preferences } from "./store.js";
 import { toast } from "./toasts.js";
 import { copyButton, meetingLink, TopBar } from "./topbar.js";
 
@@ -69,6 +69,7 @@ export class MeetingView {
     try {
       await this.#meeting.join();
       this.#entered = true;
+      hostTokens.keep(this.#meeting.id, this.#meeting.hostToken);
       this.#refresh();
       const { speaker } = preferences();
       if (speaker) await this.#meeting.audio.setSpeaker(speaker);

@@ -14,6 +14,7 @@
  * @property {string[]} own keys of one's own tiles
  * @property {{mode: "gallery"|"speaker", page: number, pins: string[], screen: string|null}} choices
  * @property {string|null} main key of whom the speaker view shows
+ * @property {number} most how many videos may be received at once
  * @property {{gallery: number, strip: number}} places tiles that fit, oneself among them
  *
  * @typedef {object} Scene
@@ -56,15 +57,15 @@ export function compose(situation, before = { front: [], back: [] }) {
   const ownSmall = own.filter((key) => !isTaken(key));
   const aside = screens.filter((key) => !isTaken(key));
   const room = large.length > 0 ? places.strip : places.gallery;
-  const perPage = Math.max(1, room - ownSmall.length - aside.length);
   const groups = groupsOf(situation, isTaken);
   const pinned = large.filter((key) => isCamera(key) && choices.pins.includes(key) && hasCamera(situation, key));
+  const always = screens.length + pinned.length + (isMain(situation) ? 1 : 0);
+  const perPage = Math.max(1, Math.min(room - ownSmall.length - aside.length, situation.most - always));
   const turned = choices.mode === "gallery"
     ? page(groups, { perPage, page: choices.page, cameras: situation.total - screens.length - pinned.length })
     : fill(groups, perPage);
   const front = settle(before.front, [...aside, ...turned.front]);
   const back = settle(before.back, turned.back);
-  const isMainVideo = choices.mode === "speaker" && large.length > 0 ? 1 : 0;
   return {
     large,
     small: [...front, ...back, ...ownSmall],
@@ -72,9 +73,14 @@ export function compose(situation, before = { front: [], back: [] }) {
     page: turned.page,
     pages: turned.pages,
     cameraPage: turned.cameraPage,
-    videos: screens.length + pinned.length + isMainVideo + perPage,
+    videos: always + perPage,
     more: groups.more,
   };
+}
+
+/** Whether it is the speaker who is large: nothing that was chosen is. */
+function isMain({ choices, screens }) {
+  return choices.mode === "speaker" && screens.length + choices.pins.length === 0;
 }
 
 /** A screen and who is pinned; in the speaker view else who speaks. */

@@ -54,6 +54,9 @@ export const hostTokens = {
   keep(id, token) {
     if (token) session((storage) => storage.setItem(HOST_KEY + id, token));
   },
+  forget(id) {
+    session((storage) => storage.removeItem(HOST_KEY + id));
+  },
 };
 
 function session(use) {

@@ -122,6 +122,7 @@ export class Tiles extends EventTarget {
       people,
       unknown: Math.max(0, meeting.total - meeting.participants.size),
       total: meeting.paging.videos,
+      most: meeting.permissions.maxVideo,
       screens: this.screens,
       own,
       choices: this.#choices,

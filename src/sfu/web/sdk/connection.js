@@ -59,11 +59,12 @@ export class Connection extends EventTarget {
    * @param {string} source
    * @param {MediaStreamTrack|null} track
    * @param {Choices} [choices]
-   * @typedef {{codec?: string|null, scalabilityMode?: string|null, dtx?: boolean}} Choices of how it is encoded
+   * @typedef {{codec?: string|null, scalabilityMode?: string|null, dtx?: boolean, content?: string}} Choices of how it is
+   *   encoded; `content`: "motion", "detail" or "text"
    */
   send(source, track, choices = {}) {
     this.#tracks.set(source, track);
-    if (track) hint(source, track);
+    if (track) hint(source, track, choices.content);
     const { codec, scalabilityMode, dtx = false } = choices;
     if (codec) this.#choices.set(source, { codec, scalabilityMode: scalabilityMode ?? undefined });
     else this.#choices.delete(source);

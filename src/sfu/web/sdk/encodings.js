@@ -63,9 +63,9 @@ export function kindOf(source) {
   return source === "camera" || source === "screen" ? "video" : "audio";
 }
 
-/** Tells the encoder what the pixels or samples are. */
-export function hint(source, track) {
-  if ("contentHint" in track) track.contentHint = PROFILES[source].contentHint;
+/** Tells the encoder what the pixels or samples are; `content` where somebody knows better. */
+export function hint(source, track, content = null) {
+  if ("contentHint" in track) track.contentHint = content ?? PROFILES[source].contentHint;
 }
 
 /**

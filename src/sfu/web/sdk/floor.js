@@ -3,15 +3,17 @@
  * with `welcome` and the notifications `speakers`, `permissions` and `view` of docs/signaling.md.
  *
  * @typedef {{dominant: string|null, recent: string[], audible: string[]}} Speakers ids; `recent`: the newest first
- * @typedef {{role: "host"|"participant"|"audience", publish: string[]}} Permissions
+ * @typedef {{role: "host"|"participant"|"audience", publish: string[], maxVideo: number}} Permissions `maxVideo`: how
+ *   many videos may be received at once
  * @typedef {{videos: number, page: number, pages: number}} Paging how many remote videos there are for this
  *   participant, and which page of the gallery is received
  */
 import { SOURCES } from "./encodings.js";
+import { MAX_VIDEO_SLOTS } from "./slots.js";
 
 const NOBODY = Object.freeze({ dominant: null, recent: [], audible: [] });
 const ONE_PAGE = Object.freeze({ videos: 0, page: 0, pages: 1 });
-const EVERYTHING = Object.freeze({ role: "participant", publish: [...SOURCES] });
+const EVERYTHING = Object.freeze({ role: "participant", publish: [...SOURCES], maxVideo: MAX_VIDEO_SLOTS });
 
 export class Floor {
   /** @type {Speakers} */
@@ -61,6 +63,6 @@ function pagingOf({ videos, page, pages }) {
   return { videos, page, pages };
 }
 
-function permissionsOf({ role, publish }) {
-  return { role, publish: [...publish] };
+function permissionsOf({ role, publish, max_video: maxVideo }) {
+  return { role, publish: [...publish], maxVideo: maxVideo ?? MAX_VIDEO_SLOTS };
 }

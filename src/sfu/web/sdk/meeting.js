@@ -10,9 +10,8 @@ import { SfuError } from "./errors.js";
 import { Floor } from "./floor.js";
 import { Api } from "./http.js";
 import { Incoming } from "./incoming.js";
-import { LocalSources } from "./local_sources.js";
+import { Publications } from "./publications.js";
 import { participantOf, Roster } from "./roster.js";
-import { check } from "./scalability.js";
 import { Sessions } from "./sessions.js";
 import { MAX_VIDEO_SLOTS } from "./slots.js";
 import { StatsSummary } from "./stats.js";
@@ -29,7 +28,11 @@ export class Meeting extends EventTarget {
   /** How many videos the page shows at once. */
   #shown = MAX_VIDEO_SLOTS;
   #slotsTimer = 0;
-  #sources = new LocalSources((source) => this.#sourceEnded(source));
+  #publications = new Publications({
+    connection: () => this.#session?.connection,
+    tell: (type, fields) => this.#tell(type, fields),
+    emit: (type, detail) => this.#emit(type, detail),
+  });
   #incoming;
   #stats = new StatsSummary();
   #entered = Promise.withResolvers();
@@ -49,12 +52,14 @@ export class Meeting extends EventTarget {
     this.id = id;
     this.name = name;
     this.title = "";
+    /** @type {string|null} with it one is the host; also given by a server for development to whoever makes a meeting */
+    this.hostToken = hostToken ?? null;
     this.#incoming = new Incoming(maxVideo, (layout) => this.#sayLayout(layout));
     this.#entered.promise.catch(() => {});
     const api = new Api(server);
     this.#api = api;
     this.#sessions = new Sessions(
-      { join: () => api.join(id, name, { hostToken, role }), leave: (token) => api.leave(id, token, { keepalive: true }) },
+      { join: () => api.join(id, name, { hostToken: this.hostToken ?? undefined, role }), leave: (token) => api.leave(id, token, { keepalive: true }) },
       {
         begin: (session) => this.#begin(session),
         lost: () => this.#become("reconnecting"),
@@ -152,32 +157,25 @@ export class Meeting extends EventTarget {
    * @param {"microphone"|"camera"|"screen"|"screen_audio"} source
    * @param {MediaStreamTrack} track
    * @param {{muted?: boolean, codec?: "VP8"|"VP9"|"H264"|"AV1", scalabilityMode?: string, dtx?: boolean,
-   *   takeOver?: boolean}} [options] `takeOver`: of a screen, in place of who presents
-   *   of a video `codec`: by default what browser and server agree on first; and `scalabilityMode`, with a codec:
+   *   content?: "motion"|"detail"|"text", takeOver?: boolean}} [options] of a video `content`: what it shows;
+   *   of a screen `takeOver`: in place of who presents; of a video `codec`: by default what browser and server agree on first; and `scalabilityMode`, with a codec:
    *   "L3T3_KEY" sends VP9 or AV1 as one stream of three sizes and frame rates, a camera is to be published so before
    *   `join`. Of a sound `dtx`: send next to nothing in silence
    * @throws {SfuError} `unsupported_codec`, `unsupported_scalability`, `conflict`: it is not sent so; `conflict` of a
    *   screen: somebody else presents, see `takeOver`; `forbidden`, `limit_reached`. What was refused is not published
    */
-  async publish(source, track, { muted = false, codec = null, scalabilityMode = null, dtx = false, takeOver } = {}) {
-    const choices = kindOf(source) === "video" ? { codec, scalabilityMode } : { dtx };
-    if (choices.codec || choices.scalabilityMode) await check(codec, scalabilityMode);
-    this.#session?.connection.require(source, choices);
-    this.#sources.set(source, track, muted, choices);
-    await this.#session?.connection.send(source, track, choices);
-    await this.#tellPublished(source, { muted, take_over: takeOver });
+  publish(source, track, options) {
+    return this.#publications.publish(source, track, options);
   }
 
   /** Takes a source away; the others see it go. Does not stop the track. */
-  async unpublish(source) {
-    if (!this.#sources.delete(source)) return;
-    await this.#session?.connection.send(source, null);
-    await this.#tell("unpublish", { source });
+  unpublish(source) {
+    return this.#publications.unpublish(source);
   }
 
   /** Sends silence (or black) and tells the others; the device stays open for a quick return. */
-  async mute(source, muted) {
-    if (this.#sources.mute(source, muted)) await this.#tell("mute", { source, muted });
+  mute(source, muted) {
+    return this.#publications.mute(source, muted);
   }
 
   /** Raises or lowers one's own hand; who raised one is told by `participants`, `hand`. */
@@ -202,7 +200,7 @@ export class Meeting extends EventTarget {
 
   /** @returns {{track: MediaStreamTrack, muted: boolean}|null} what this participant publishes as `source` */
   published(source) {
-    return this.#sources.published(source);
+    return this.#publications.published(source);
   }
 
   /**
@@ -293,7 +291,8 @@ export class Meeting extends EventTarget {
     const { joined, connection } = session;
     this.title = joined.meeting.title ?? "";
     this.#incoming.begin(connection, joined.slots);
-    for (const [source, { track, choices }] of this.#sources.entries()) connection.send(source, track, choices);
+    this.hostToken = joined.host_token ?? this.hostToken;
+    this.#publications.begin(connection);
     session.addEventListener("state", ({ detail }) => this.#onSessionState(detail));
     session.addEventListener("welcome", ({ detail }) => this.#onWelcome(detail));
     session.addEventListener("notification", ({ detail }) => this.#onNotification(detail));
@@ -316,16 +315,9 @@ export class Meeting extends EventTarget {
     this.#session.connection.wantOnly(encodings ?? []);
     this.#slotsChanged();
     this.#emitFloor(floor);
-    this.#bringTogether(this.participants.get(this.participantId)?.sources ?? {});
+    const known = this.participants.get(this.participantId)?.sources ?? {};
+    this.#publications.bringTogether(known, (source) => this.#floor.may(source));
     this.#entered.resolve();
-  }
-
-  /** @param {Record<string, {muted: boolean}>} known what the server says that this participant publishes */
-  #bringTogether(known) {
-    for (const [type, fields] of this.#sources.difference(known)) {
-      if (type !== "publish") this.#tell(type, fields).catch(console.warn);
-      else if (this.#floor.may(fields.source)) this.#tellPublished(fields.source, fields).catch(console.warn);
-    }
   }
 
   #onNotification(message) {
@@ -339,9 +331,12 @@ export class Meeting extends EventTarget {
       quality: () => this.#emit("quality", this.#incoming.judge(message)),
       encodings: () => this.#session?.connection.want(message),
       speakers: () => this.#emitFloor(this.#floor.notify(message)),
-      permissions: () => this.#emitFloor(this.#floor.notify(message)),
+      permissions: () => {
+        this.#incoming.limit(message.max_video ?? MAX_VIDEO_SLOTS);
+        this.#emitFloor(this.#floor.notify(message));
+      },
       view: () => this.#emitFloor(this.#floor.notify(message)),
-      unpublished: () => this.#unpublished(message),
+      unpublished: () => this.#publications.withdrawn(message),
       meeting_ended: () => this.#close(message.reason),
     };
     handlers[message.type]?.();
@@ -355,13 +350,6 @@ export class Meeting extends EventTarget {
   #emitFloor(events) {
     for (const event of events) this.#emit(event, this.#floor.detail(event));
     if (events.includes("view")) this.#askForSlots();
-  }
-
-  /** The server took a source away. */
-  #unpublished({ source, reason, by }) {
-    if (!this.#sources.delete(source)) return;
-    this.#session?.connection.send(source, null);
-    this.#emit("unpublished", { source, reason, by: by ?? null });
   }
 
   /** More slots when more is to be seen than there are slots for; a refusal leaves what there is. */
@@ -386,21 +374,6 @@ export class Meeting extends EventTarget {
     }
   }
 
-  #sourceEnded(source) {
-    this.unpublish(source).catch(console.warn);
-    this.#emit("source-ended", { source });
-  }
-
-  /** What the server refuses is not published here either. */
-  async #tellPublished(source, fields) {
-    try {
-      await this.#tell("publish", { source, ...fields });
-    } catch (error) {
-      if (error.code !== "timeout" && this.#sources.delete(source)) await this.#session?.connection.send(source, null);
-      throw error;
-    }
-  }
-
   async #request(type, fields) {
     if (!this.#session) throw new SfuError("closed", "The meeting is not joined.");
     return this.#session.request(type, fields);
@@ -422,7 +395,7 @@ export class Meeting extends EventTarget {
     this.#become("closed", reason);
     this.#sessions.stop();
     this.#incoming.stop();
-    this.#sources.clear();
+    this.#publications.clear();
     after.then(() => this.#session?.close());
     this.#entered.reject(error ?? new SfuError("closed", `The meeting is closed: ${reason}.`));
   }

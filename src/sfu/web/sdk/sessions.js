@@ -6,7 +6,7 @@ import { backoffMs, pause } from "./backoff.js";
 import { Session } from "./session.js";
 
 /** After these a new try of the same join cannot succeed. */
-const FINAL_CODES = new Set(["meeting_not_found", "meeting_full", "unauthorized", "bad_request"]);
+const FINAL_CODES = new Set(["meeting_not_found", "meeting_full", "unauthorized", "forbidden", "bad_request"]);
 /** Ends of a session that a new join can mend; all others are final. */
 const MENDABLE = new Set(["unauthorized", "transport"]);
 

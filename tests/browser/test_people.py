@@ -1,0 +1,166 @@
+"""The list of participants, hands, permissions and presenters: what people see and can do of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Locator, expect
+from tests.browser.conftest import NewPerson
+from tests.browser.crowd import fill, join_crowd
+from tests.browser.person import Person
+from tests.browser.screen import DESKTOP, PHONE, show
+from tests.support.server import RunningServer, running_server
+from tests.support.waiting import until
+
+BIG = "[meeting]\nmax_participants = 1100\nresume_window_s = 900.0\n"
+FOUND_WITHIN_S = 3.0
+"""From the last key to the list: a pause for the next key, and one page from the server. 0.4 s were measured."""
+
+
+@pytest.fixture
+async def big_server(tmp_path: Path) -> AsyncIterator[RunningServer]:
+    """A server for a thousand people in a meeting."""
+    async with running_server(tmp_path, config=BIG) as server:
+        yield server
+
+
+def panel(person: Person) -> Locator:
+    """The list of participants."""
+    return person.page.get_by_role("complementary", name="Participants")
+
+
+def row(person: Person, name: str) -> Locator:
+    """Somebody in the list of all."""
+    return panel(person).get_by_role("list", name="All participants").get_by_role("listitem", name=name)
+
+
+async def announced(person: Person, text: str) -> None:
+    """Waits until a screen reader is told so."""
+    live = person.page.locator("#live")
+    await until(live.inner_text, f"{person.name} hears {text!r}", good=lambda said: text in said)
+
+
+async def test_somebody_is_found_at_once_among_a_thousand(
+    new_person: NewPerson, big_server: RunningServer, report: Callable[[str], None]
+) -> None:
+    meeting_id = await big_server.create_meeting("All hands")
+    ada = await new_person("Ada")
+    await ada.page.set_viewport_size({"width": DESKTOP["width"], "height": DESKTOP["height"]})
+    await ada.open_and_join(f"{big_server.url}/m/{meeting_id}")
+    before = [f"Guest {number}" for number in range(1, 500)]
+    await fill(big_server, meeting_id, [*before, "Katherine Johnson", *(f"Visitor {number}" for number in range(499))])
+    await ada.page.reload()  # of those who were there already the page knows a hundred
+    await ada.connected()
+    people = ada.page.get_by_role("button", name="1000 participants")
+    await people.wait_for()
+    assert await ada.page.locator(".toast").count() == 0, "nobody wants to hear of a thousand who come"
+
+    await people.click()
+    rows = panel(ada).get_by_role("list", name="All participants").get_by_role("listitem")
+    await until(rows.count, "rows", good=lambda count: count >= 10)
+    await show(ada, "people-1000-desktop")
+    assert await rows.count() < 60, "rows that nobody sees"
+    assert await rows.first.get_attribute("aria-setsize") == "1000"
+
+    started = time.monotonic()
+    await ada.page.get_by_label("Search participants").fill("johns")
+    await row(ada, "Katherine Johnson").wait_for()
+    found_s = time.monotonic() - started
+    report(f"search among 1,000 participants: {found_s:.2f} s")
+    assert found_s < FOUND_WITHIN_S
+    await until(rows.count, "nobody else", good=lambda count: count == 1)
+    await panel(ada).get_by_text("1 found", exact=True).wait_for()
+
+    await ada.page.get_by_label("Search participants").fill("")
+    await until(rows.count, "everybody again", good=lambda count: count >= 10)
+    scroller = panel(ada).get_by_role("list", name="All participants")
+
+    async def at_the_end() -> bool:
+        await scroller.evaluate("(list) => { list.scrollTop = list.scrollHeight; }")
+        return await panel(ada).locator("[aria-posinset='1000']").count() == 1
+
+    await until(at_the_end, "the last of all", within_s=30)
+    assert await rows.count() < 60
+
+    await ada.page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    await scroller.evaluate("(list) => { list.scrollTop = 0; }")
+    box = await panel(ada).bounding_box()
+    assert box is not None
+    assert (box["x"], box["width"]) == (0, PHONE["width"])
+    await show(ada, "people-1000-phone")
+    await ada.page.get_by_role("button", name="Close the list").click()
+    await panel(ada).wait_for(state="detached")
+
+
+async def test_a_listener_raises_a_hand_is_permitted_and_speaks_and_listens_again(
+    new_person: NewPerson, server: RunningServer
+) -> None:
+    answer = await server.http.post("/meetings", json={"title": "Lecture", "options": {"audience": True}})
+    meeting = answer.json()
+    host, bo, crowd = await new_person("Ada"), await new_person("Bo"), await new_person("Crowd")
+    await host.page.add_init_script(f"sessionStorage.setItem('sfu.host.{meeting['id']}', '{meeting['host_token']}')")
+    link = f"{server.url}/m/{meeting['id']}"
+    await host.open_and_join(link)
+    await crowd.page.goto(server.url)
+    await join_crowd(crowd.page, meeting["id"], ["Cleo", "Dara"])
+    await bo.open_and_join(link)
+
+    await announced(bo, "You are in the audience")
+    for control in ("microphone", "camera", "screen"):
+        await expect(bo.page.locator(f"[data-control={control}]")).to_be_hidden()
+    await crowd.page.evaluate("crowd[1].raiseHand()")
+    await bo.page.get_by_role("button", name="Raise hand").click()
+    await bo.page.get_by_role("button", name="Lower hand").wait_for()
+    await announced(bo, "Your hand is raised")
+    await announced(host, "raised a hand")
+    await host.page.keyboard.press("p")
+    hands = panel(host).get_by_role("list", name="Raised hands").get_by_role("listitem")
+    await until(hands.count, "two hands", good=lambda count: count == 2)
+    assert [await hands.nth(index).locator(".row-name").inner_text() for index in (0, 1)] == ["Dara", "Bo"]
+    await show(host, "hands-desktop")
+    await hands.nth(0).get_by_role("button", name="Lower Dara’s hand").click()
+    await until(hands.count, "one hand", good=lambda count: count == 1)
+
+    await hands.nth(0).get_by_role("button", name="Let Bo speak").click()
+    await announced(bo, "You can speak now")
+    await until(hands.count, "no hand", good=lambda count: count == 0)
+    microphone = bo.page.get_by_role("button", name="Unmute")
+    await microphone.click()
+    await bo.page.get_by_role("button", name="Turn on camera").click()
+    await host.hears(1)
+    await host.page.locator(".tile:not(.self).has-video").wait_for()
+    assert await bo.page.evaluate("__probe.connections.length") == 1, "without joining again"
+
+    await row(host, "Bo").get_by_role("button", name="Move Bo to the audience").click()
+    await announced(bo, "You are in the audience now")
+    await expect(bo.page.locator("[data-control=microphone]")).to_be_hidden()
+    await host.page.locator(".tile:not(.self).has-video").wait_for(state="detached")
+    sending = "__probe.connection().getSenders().filter((sender) => sender.track).length"
+    await until(lambda: bo.page.evaluate(sending), "nothing is sent", good=lambda count: count == 0)
+
+
+async def test_a_presenter_hands_over_to_who_asks(new_person: NewPerson, meeting_link: str) -> None:
+    ada, bo = await new_person("Ada"), await new_person("Bo")
+    await ada.open_and_join(meeting_link)
+    await bo.open_and_join(meeting_link)
+    await ada.press("screen")
+    screen = bo.page.locator(".tile.large[data-source=screen].has-video")
+    await screen.wait_for()
+    await show(bo, "presented-desktop")
+
+    await bo.press("screen")
+    question = bo.page.get_by_role("dialog", name="Ada is presenting. Take over?")
+    await question.get_by_role("button", name="Cancel").click()
+    await bo.page.get_by_role("button", name="Share screen").wait_for()
+    assert await ada.page.get_by_role("button", name="Stop sharing").count() == 1
+
+    await bo.press("screen")
+    await question.wait_for()
+    await bo.page.keyboard.press("Enter")
+    await announced(ada, "Bo is presenting now")
+    await ada.page.get_by_role("button", name="Share screen").wait_for()
+    await ada.page.locator(".tile.large[data-source=screen].has-video").wait_for()
+    await bo.page.get_by_role("button", name="Stop sharing").wait_for()

@@ -10,9 +10,13 @@ const NARROWEST = { wideBox: 1.2, tallBox: 0.75 };
 const WIDEST = 16 / 9;
 /** Share of the box that the strip beside (or, in a tall box, below) the large tiles takes, and its bounds in pixels. */
 const STRIP = { wideBox: { share: 0.22, min: 132, max: 300 }, tallBox: { share: 0.16, min: 92, max: 170 } };
-/** Tiles that are comfortable to look at, and the smallest that still show who it is. */
-const COMFORTABLE = { wideBox: { w: 220, h: 124 }, tallBox: { w: 150, h: 170 } };
-const SMALLEST = { wideBox: { w: 130, h: 73 }, tallBox: { w: 150, h: 170 } };
+/** Tiles that are comfortable to look at: a share of the box, within bounds in pixels; and the smallest that still show
+ * who it is. */
+const COMFORTABLE = { share: 1 / 6, min: 160, max: 220 };
+const SMALLEST = { w: 130, h: 73 };
+const PORTRAIT = { w: 150, h: 135 };
+/** On a phone held upright: two columns of three. */
+const PHONE = { width: 560, tiles: 6 };
 /** The narrowest tile of a strip that lies below. */
 const STRIP_TILE = 108;
 /** Most tiles on a page, and what a person may choose instead of "as fits". */
@@ -96,14 +100,21 @@ function fitting(box, { w, h }) {
   return columns * Math.max(1, Math.floor((box.h + GAP) / (h + GAP)));
 }
 
+function comfortable(box) {
+  const w = Math.min(COMFORTABLE.max, Math.max(COMFORTABLE.min, box.w * COMFORTABLE.share));
+  return { w, h: w / WIDEST };
+}
+
 /**
  * @param {Size} box
  * @param {number} [choice] of `TILE_CHOICES`; 0: as many as are comfortable to look at
  * @returns {number} tiles on a page of the gallery, 2..49: oneself is one of them
  */
 export function galleryPlaces(box, choice = 0) {
-  const size = (choice ? SMALLEST : COMFORTABLE)[shapeOf(box)];
-  return Math.max(2, Math.min(choice || MOST_TILES, MOST_TILES, fitting(box, size)));
+  const isTall = shapeOf(box) === "tallBox";
+  const size = isTall ? PORTRAIT : choice ? SMALLEST : comfortable(box);
+  const most = isTall && box.w < PHONE.width ? PHONE.tiles : MOST_TILES;
+  return Math.max(2, Math.min(choice || most, most, fitting(box, size)));
 }
 
 /** @param {Size} box @returns {number} tiles of the strip beside the large ones, at least 2 */

@@ -36,7 +36,7 @@ export class PeopleRow {
     this.#name.textContent = isSelf ? `${name} (you)` : name;
     this.#name.title = name;
     this.#role.textContent = connected ? ROLES[role] : "Connection lost";
-    this.#signs.replaceChildren(...signsOf(participant));
+    this.#signs.replaceChildren(...signsOf(participant, isHost));
     this.#setActions(isHost ? this.#hostActions(participant, isSelf) : []);
     this.element.setAttribute("aria-label", describe(participant, isSelf));
   }
@@ -64,19 +64,20 @@ export class PeopleRow {
 }
 
 function action(symbol, label, run) {
-  return h("button.icon-button", { type: "button", "aria-label": label, title: label, onClick: act(run) }, icon(symbol));
+  return h(`button.icon-button.${symbol}`, { type: "button", "aria-label": label, title: label, onClick: act(run) }, icon(symbol));
 }
 
 function act(run) {
   return () => run().catch((error) => toast(error.message, { tone: "bad" }));
 }
 
-function signsOf({ sources, hand }) {
+/** For a host a raised hand is a button. */
+function signsOf({ sources, hand }, isHost) {
   const sign = (symbol, style, title) => h(`span.sign.${style}`, { title }, icon(symbol));
   const { microphone, camera, screen } = sources;
   const hears = microphone && !microphone.muted;
   return [
-    hand !== null && sign("hand", "up", "Hand raised"),
+    hand !== null && !isHost && sign("hand", "up", "Hand raised"),
     screen && sign("screen", "on", "Shares the screen"),
     camera && !camera.muted && sign("camera", "on", "Camera on"),
     microphone && sign(hears ? "mic" : "mic-off", hears ? "on" : "off", hears ? "Microphone on" : "Muted"),

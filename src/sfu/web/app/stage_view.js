@@ -27,9 +27,8 @@ export class StageView {
     this.#pager = new Pager(this.choices);
     this.#chooser = new ScreenChooser(meeting, this.choices);
     this.#chip = new SpeakingChip(meeting, (id) => this.#reveal(id));
-    const box = h("div.stage-box", {}, this.#tiles.element, ...above);
-    this.element = h("section.stage", { "aria-label": "Stage" }, this.#chooser.element, box,
-      h("div.stage-foot", {}, this.#chip.element, this.#pager.element));
+    const box = h("div.stage-box", {}, this.#tiles.element, this.#chip.element, ...above);
+    this.element = h("section.stage", { "aria-label": "Stage" }, this.#chooser.element, box, this.#pager.element);
     this.#pager.followSwipes(box);
     this.#tiles.addEventListener("scene", () => this.#sceneChanged());
   }

@@ -14,6 +14,8 @@ import { compose, keyOf, MORE, videoOf } from "./scene.js";
 import { MoreTile, Tile } from "./tile.js";
 import { VoiceMarks } from "./voice_marks.js";
 
+/** As in style.css. */
+const PAGER_HEIGHT = 44;
 /** The page draws no frames in the background, and yet a picture-in-picture window has to be told what to show. */
 const HIDDEN_INTERVAL_MS = 200;
 
@@ -127,8 +129,15 @@ export class Tiles extends EventTarget {
       own,
       choices: this.#choices,
       main: this.#mainSpeaker(videos, people),
-      places: { gallery: galleryPlaces(this.#size, this.#choices.tiles), strip: stripPlaces(this.#size) },
+      places: this.#places(),
     };
+  }
+
+  /** How many fit without the buttons for pages: with them there are as many, so that they do not come and go. */
+  #places() {
+    const { w, h } = this.#size;
+    const whole = { w, h: h + (this.scene?.pages > 1 ? PAGER_HEIGHT : 0) };
+    return { gallery: galleryPlaces(whole, this.#choices.tiles), strip: stripPlaces(whole) };
   }
 
   #mainSpeaker(videos, people) {

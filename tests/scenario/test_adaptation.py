@@ -32,7 +32,8 @@ def encodings(network: Network, viewer: Peer, speaker: Peer, seconds: float) -> 
 
 
 def qualities(viewer: Peer) -> list[tuple[str, str]]:
-    return [(event.state, event.reason) for event in viewer.events if isinstance(event, QualityChanged)]
+    told = [event for event in viewer.events if isinstance(event, QualityChanged)]
+    return [(view.state, view.reason) for event in told for view in event.slots]
 
 
 def test_a_fast_network_gets_the_best_picture_within_seconds(make_network) -> None:

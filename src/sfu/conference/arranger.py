@@ -1,5 +1,5 @@
-"""When layouts are decided, and for whom: in small meetings with every change; in large ones twice a second, at once
-when somebody else takes the floor, and for so many receivers in a turn of the event loop that nobody is held up.
+"""When layouts are decided, and for whom: in small calm meetings with every change; else twice a second, at once when
+somebody else takes the floor, and for so many receivers in a turn of the event loop that nobody is held up.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from itertools import chain
 from sfu.clock import Clock, Timer
 from sfu.conference.allocation import Allocator
 from sfu.conference.attendee import Attendee
-from sfu.conference.beat import Beat
+from sfu.conference.beat import Beat, Pace
 from sfu.conference.layout import ChooseFeeds
 from sfu.conference.participant import Participant
 from sfu.conference.scene import Scene
@@ -20,11 +20,11 @@ from sfu.conference.viewer import Viewer
 from sfu.conference.voices import Voices
 from sfu.media.producer import Producer
 
-SMALL = 50
-"""Up to so many participants nothing waits: all together are decided for within some milliseconds."""
-
 INTERVAL_S = 0.5
-"""Between two decisions in a larger meeting; a beat of a message that everybody may get."""
+"""Between two decisions where not everything is decided at once; a beat of a message that everybody may get."""
+
+COUNT_S, BUSY_COUNT_S = 0.25, 1.0
+"""Between two messages of how many videos there are; the second where layouts wait, too."""
 
 HOLD_S = 1.0
 """How long who took the floor has it on the screen at least: shorter, and nobody sees who it was."""
@@ -42,6 +42,7 @@ class Arranger:
     def __init__(
         self,
         clock: Clock,
+        pace: Pace,
         choose_feeds: ChooseFeeds,
         allocator: Allocator,
         voices: Voices,
@@ -51,6 +52,7 @@ class Arranger:
     ) -> None:
         self.scene = Scene()
         self._clock = clock
+        self._pace = pace
         self._choose_feeds = choose_feeds
         self._allocator = allocator
         self._voices = voices
@@ -59,7 +61,8 @@ class Arranger:
         self._tracks: dict[str, list[Track]] = {}
         """By participant, in the order of joining; empty for who publishes nothing."""
         self._is_stale = False
-        self._beat = Beat(clock, self._interval_s, self._begin)
+        self._beat = Beat(clock, lambda: 0.0 if pace.is_calm else INTERVAL_S, self._begin)
+        self._count_beat = Beat(clock, lambda: COUNT_S if pace.is_calm else BUSY_COUNT_S, self._tell_counts)
         self._floor = Beat(clock, lambda: HOLD_S, self._take_floor)
         self._waiting: deque[Attendee | Viewer] = deque()
         self._enqueued: set[str] = set()
@@ -93,8 +96,8 @@ class Arranger:
 
     def stop(self) -> None:
         """Nobody is there. Idempotent; what happens afterwards starts it anew."""
-        self._beat.stop()
-        self._floor.stop()
+        for beat in (self._beat, self._count_beat, self._floor):
+            beat.stop()
         if self._turn_timer is not None:
             self._turn_timer.cancel()
             self._turn_timer = None
@@ -103,9 +106,6 @@ class Arranger:
         self._warm.clear()
 
     # inner
-
-    def _interval_s(self) -> float:
-        return 0.0 if len(self._participants) <= SMALL else INTERVAL_S
 
     def _take_floor(self) -> None:
         if self._voices.dominant == self.scene.dominant:
@@ -116,12 +116,13 @@ class Arranger:
     def _begin(self) -> None:
         """Decides for everybody, now or in the turns to come. Who waits already keeps his place."""
         self._refresh()
+        self._count_beat.due()
         for receiver in chain(self._participants.values(), self._viewers.values()):
             if isinstance(receiver, Attendee | Viewer) and receiver.id not in self._enqueued:
                 self._enqueued.add(receiver.id)
                 self._waiting.append(receiver)
         self._keep_warm()
-        if len(self._participants) <= SMALL:
+        if self._pace.is_small:
             self._turn(len(self._waiting))
         elif self._turn_timer is None:
             self._turn()
@@ -148,6 +149,11 @@ class Arranger:
         for viewer in receivers:
             if isinstance(viewer, Viewer) and self._viewers.get(viewer.token) is viewer:
                 viewer.follow(self.scene.tracks)
+
+    def _tell_counts(self) -> None:
+        for participant in tuple(self._participants.values()):
+            if isinstance(participant, Attendee):
+                participant.tell_view(self.scene)
 
     def _keep_warm(self) -> None:
         cameras = (self.scene.find(who, Source.CAMERA) for who in self.scene.recent[:WARM])

@@ -63,6 +63,7 @@ class Attendee(Participant):
         self._reception = meeting.allocator.receive(self.id, self.slots, transport, self.notify)
         self._view = FIRST_PAGE
         self._told_view = ViewChanged()
+        self._page = self._told_view.page, self._told_view.pages
         self._wanted_video = min(options.video_slots_initial, meeting.permissions.rules.max_video)
         self._wants_ice_restart = False
         self._local = transport.local
@@ -226,7 +227,13 @@ class Attendee(Participant):
             self.meeting.allocator.touch(self._reception)
         self.slots.assign(feeds)
         self.tell_slots()
-        view = ViewChanged(scene.remote_videos(self.id), feeds.page, feeds.pages)
+        self._page = feeds.page, feeds.pages
+        if self._page != (self._told_view.page, self._told_view.pages):
+            self.tell_view(scene)
+
+    def tell_view(self, scene: Scene) -> None:
+        """Tells the client how many videos there are, and which page it sees, if it does not know."""
+        view = ViewChanged(scene.remote_videos(self.id), *self._page)
         if view != self._told_view:
             self._told_view = view
             self.notify(view)

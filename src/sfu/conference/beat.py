@@ -1,8 +1,11 @@
-"""How often something may be told: at once after quiet, else gathered until the interval is over."""
+"""How often something may be told: at once after quiet, else gathered until the interval is over; and when a meeting is
+small and quiet enough for everything to be told at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sized
 
 from sfu.clock import Clock, Timer
 
@@ -40,3 +43,35 @@ class Beat:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+SMALL = 50
+"""Up to so many participants a change may concern everybody at once."""
+
+RUSH = 7
+RUSH_S = 1.0
+"""So many who come within this time do not come one by one."""
+
+
+class Pace:
+    """Of one meeting: whether what happens is told at once, or with much else. ``people`` are its participants."""
+
+    def __init__(self, clock: Clock, people: Sized) -> None:
+        self._clock = clock
+        self._people = people
+        self._came: deque[float] = deque(maxlen=RUSH)
+
+    def came(self) -> None:
+        """Somebody did."""
+        self._came.append(self._clock.now())
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all that can be done for everybody is done in one go."""
+        return len(self._people) <= SMALL
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether it is small and nobody rushes in."""
+        is_rush = len(self._came) == RUSH and self._clock.now() - self._came[0] < RUSH_S
+        return self.is_small and not is_rush

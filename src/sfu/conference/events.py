@@ -8,7 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sfu.conference.views import Departure, ParticipantView, PermissionsView, SlotPlace, SlotView, VideosView
+from sfu.conference.views import (
+    Departure,
+    ParticipantView,
+    PermissionsView,
+    QualityView,
+    SlotPlace,
+    SlotView,
+    VideosView,
+)
 
 
 class LeaveReason(StrEnum):
@@ -73,11 +81,9 @@ class Unpublished:
 
 @dataclass(frozen=True, slots=True)
 class QualityChanged:
-    """How good a slot's picture is, and why it is no better."""
+    """How good the pictures of these slots are, and why they are no better."""
 
-    mid: str
-    state: str
-    reason: str
+    slots: tuple[QualityView, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from sfu.clock import Clock, Timer
 from sfu.conference.allocation import Allocator
 from sfu.conference.arranger import Arranger
 from sfu.conference.attendee import Attendee
+from sfu.conference.beat import Pace
 from sfu.conference.events import (
     EndReason,
     Event,
@@ -61,14 +62,21 @@ class Meeting:
         self._engine = engine
         self._on_end = on_end
         self._participants: dict[str, Participant] = {}
-        self.roster = Roster(clock, self._participants, self._tell)
+        self._pace = Pace(clock, self._participants)
+        self.roster = Roster(clock, self._pace, self._participants, self._tell)
         self.permissions = Permissions(record.rules, record.host_digest, self._participants)
         self.host_token: str | None = None
         """What makes who joins with it a host; known where the meeting was made."""
         self.first_is_host = False
         self._viewers: dict[str, Viewer] = {}
         self._arranger = Arranger(
-            clock, choose_feeds, allocator, self.voices, participants=self._participants, viewers=self._viewers
+            clock,
+            self._pace,
+            choose_feeds,
+            allocator,
+            self.voices,
+            participants=self._participants,
+            viewers=self._viewers,
         )
         self._by_token: dict[bytes, Participant | Viewer] = {}
         self._router: Router | None = None
@@ -234,6 +242,7 @@ class Meeting:
     def _enter(self, participant: Participant) -> None:
         self._participants[participant.id] = participant
         self._by_token[digest(participant.token)] = participant
+        self._pace.came()
         self._arranger.entered(participant)
         self.roster.joined(participant)
 

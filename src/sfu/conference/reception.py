@@ -101,6 +101,7 @@ class Reception:
         self._audio_bps = 0
         self._allocation = Allocation((), 0, 0)
         self._told: dict[str, tuple[str, Reason]] = {}
+        self._untold: set[str] = set()
         self._first_bps = start_bps
         self._sending_since: float | None = None
         self._is_measured = False
@@ -160,6 +161,9 @@ class Reception:
             slot.prioritize(demand.wish.priority)
             if slot.choice is not choice:
                 self._give(slot, choice)
+        if self._untold:
+            untold, self._untold = self._untold, set()
+            self._tell(QualityChanged(tuple(view for view in self.qualities if view.mid in untold)))
         shown = ((slot.mid, slot.choice if slot in self._fed else None) for slot in self.slots.video)
         self.timeline.decided(now, allocation.desired_bps, shown)
 
@@ -263,7 +267,7 @@ class Reception:
         told = (_state(choice), choice.reason)
         if self._told.get(slot.mid) != told:
             self._told[slot.mid] = told
-            self._tell(QualityChanged(slot.mid, told[0], told[1].value))
+            self._untold.add(slot.mid)
 
 
 def _state(choice: Choice) -> str:

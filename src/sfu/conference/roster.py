@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from sfu.clock import Clock
-from sfu.conference.beat import Beat
+from sfu.conference.beat import Beat, Pace
 from sfu.conference.events import LeaveReason, RosterChanged
 from sfu.conference.views import Departure, ParticipantView, RosterPage
 from sfu.errors import RemoteError
@@ -29,9 +29,8 @@ MAX_CHANGES = 100
 
 MAX_PAGE = 200
 
-SMALL = 50
-"""Up to so many participants a beat is short."""
-INTERVAL_S, LARGE_INTERVAL_S = 0.25, 1.0
+CALM_S, BUSY_S = 0.25, 1.0
+"""Between two messages; see ``Pace``."""
 
 PAGES_PER_S, MAX_PAGES = 100.0, 500.0
 """Of a whole meeting, whoever asks: a page of 1,000 participants costs the control plane up to a millisecond. All of a
@@ -45,12 +44,12 @@ class Roster:
     """``participants`` is the meeting's, in the order of joining; ``tell`` reaches everybody."""
 
     def __init__(
-        self, clock: Clock, participants: Mapping[str, Participant], tell: Callable[[RosterChanged], None]
+        self, clock: Clock, pace: Pace, participants: Mapping[str, Participant], tell: Callable[[RosterChanged], None]
     ) -> None:
         self._clock = clock
         self._participants = participants
         self._tell = tell
-        self._beat = Beat(clock, self._interval_s, self._leave)
+        self._beat = Beat(clock, lambda: CALM_S if pace.is_calm else BUSY_S, self._leave)
         self._changed: dict[str, bool] = {}
         """Who is to be told of; True: as new."""
         self._departed: dict[str, LeaveReason] = {}
@@ -142,9 +141,6 @@ class Roster:
         if self._pages < 1:
             raise RemoteError("rate_limited", "the meeting asks for too many pages", "wait a second", status=429)
         self._pages -= 1
-
-    def _interval_s(self) -> float:
-        return INTERVAL_S if len(self._participants) <= SMALL else LARGE_INTERVAL_S
 
     def _leave(self) -> None:
         joined: list[ParticipantView] = []

@@ -133,7 +133,7 @@ def pair(room: Room) -> tuple[Room, Client, Client]:
 
 
 def qualities(client: Client) -> list[tuple[str, str, str]]:
-    return [(event.mid, event.state, event.reason) for event in client.heard(QualityChanged)]
+    return [(view.mid, view.state, view.reason) for event in client.heard(QualityChanged) for view in event.slots]
 
 
 def test_a_network_that_carries_all_gets_all(pair: tuple[Room, Client, Client]) -> None:

@@ -67,6 +67,7 @@ class Mirror:
 def act(meeting: Meeting, clock: VirtualClock, mirrors: list[Mirror], step: tuple[str, int, Source, int]) -> None:
     action, who, source, number = step
     if action == "join":
+        clock.advance(1)  # nobody rushes in
         mirrors.append(Mirror(Client(meeting, f"P{len(mirrors)}")))
         return
     if action in {"wait", "wait_long"}:
@@ -131,7 +132,7 @@ def check(meeting: Meeting, mirrors: list[Mirror]) -> None:
 
 def check_roster(meeting: Meeting, clock: VirtualClock, mirrors: list[Mirror]) -> None:
     """When the beat is over everybody knows who is there."""
-    clock.advance(0.25)
+    clock.advance(1)
     views = {view.id: view for view in meeting.participant_views()}
     for mirror in mirrors:
         if mirror.client.attendee.is_connected and mirror.client.attendee.id in meeting.participants:

@@ -224,9 +224,10 @@ class Stage:
         match event:
             case OfferMade(version=version, sdp=sdp):
                 self.clock.call_later(0.0, lambda: self._answer(seat, version, sdp))
-            case QualityChanged(mid=mid, state=state, reason=reason):
-                self.notices.append(Notice(self.now_s, seat.index, mid, state, reason))
-                self.sim.announce(seat.client, seat.ssrc_of[mid], state == "paused")
+            case QualityChanged(slots=slots):
+                for view in slots:
+                    self.notices.append(Notice(self.now_s, seat.index, view.mid, view.state, view.reason))
+                    self.sim.announce(seat.client, seat.ssrc_of[view.mid], view.state == "paused")
             case EncodingsChanged(active=active) if seat.video is not None:
                 rids = [encoding.rid for encoding in seat.person.camera] if seat.person.scalability is None else [""]
                 for place, rid in enumerate(rids):

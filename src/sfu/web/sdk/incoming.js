@@ -54,7 +54,7 @@ export class Incoming {
     this.views.forgotten();
   }
 
-  /** Takes a `quality` notification over. @returns {object} what `quality` of `Meeting` says */
+  /** Takes an entry of a `quality` notification over. @returns {object} what `quality` of `Meeting` says */
   judge({ mid, state, reason }) {
     this.#slots.setQuality({ mid, state, reason });
     const { participantId = null, source = null } = this.#slots.get(mid) ?? {};

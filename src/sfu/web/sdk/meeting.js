@@ -328,7 +328,7 @@ export class Meeting extends EventTarget {
         this.#incoming.update(message.slots);
         this.#slotsChanged();
       },
-      quality: () => this.#emit("quality", this.#incoming.judge(message)),
+      quality: () => message.slots.forEach((slot) => this.#emit("quality", this.#incoming.judge(slot))),
       encodings: () => this.#session?.connection.want(message),
       speakers: () => this.#emitFloor(this.#floor.notify(message)),
       permissions: () => {

@@ -94,7 +94,19 @@ def test_in_a_big_meeting_everybody_gets_what_the_slots_say_and_hears_who_talks(
 
 @repeatable
 def test_with_dtx_and_cameras_that_follow_the_server_gets_far_fewer_packets(tmp_path: Path) -> None:
-    options = ["--participants", "12", "--cameras", "3", "--tiles", "2", "--talkers", "1", "--duration", "6"]
+    options = [
+        "--participants",
+        "12",
+        "--cameras",
+        "3",
+        "--tiles",
+        "2",
+        "--talkers",
+        "1",
+        "--duration",
+        "6",
+        "--spread",
+    ]
     result, _ = bench(tmp_path, "meeting", *options, "--noise", "dtx", "--follow")
     # All three encodings would be 900 packets/s; the larger ones are wanted by nobody after 5 s, soon after warming up.
     assert 3 * 30 < result["packets_in_per_s"] < 500

@@ -139,6 +139,9 @@ def meeting(  # noqa: PLR0917 - options, all given by name
         int, typer.Option(min=1, max=60, help="Frames a second that a tile is worth; cameras send 30.")
     ] = 30,
     large: Annotated[bool, typer.Option(help="Everybody shows one of the tiles in 1280 x 720.")] = False,
+    spread: Annotated[
+        bool, typer.Option(help="They look at all pages of the gallery in turn, and not all at the first one.")
+    ] = False,
     follow: Annotated[
         bool, typer.Option(help="Cameras send only the encodings that the server asks for, and not always all three.")
     ] = False,
@@ -165,7 +168,21 @@ def meeting(  # noqa: PLR0917 - options, all given by name
     from sfu.bench.meeting import Options, run
 
     options = Options(
-        participants, cameras, tiles, talkers, noise, fps, large, follow, storm, duration, seed, profile, url, pin
+        participants,
+        cameras,
+        tiles,
+        talkers,
+        noise,
+        fps,
+        large,
+        spread,
+        follow,
+        storm,
+        duration,
+        seed,
+        profile,
+        url,
+        pin,
     )
     _measure("meeting", lambda progress: run(options, progress), rounds, as_json=as_json, out=out, plot=plot)
 

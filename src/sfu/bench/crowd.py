@@ -37,6 +37,7 @@ class Seat:
     size: tuple[int, int]
     large: tuple[int, int] | None
     fps: float
+    page: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Crowd:
         if seat.sends.camera or seat.sends.microphone:
             await participant.publish_as_browser(seat.microphone)
         await participant.see(seat.tiles)
-        await participant.lay_out(seat.size, seat.fps, large=seat.large)
+        await participant.lay_out(seat.size, seat.fps, large=seat.large, page=seat.page)
         return participant
 
     async def enter_all(self, meeting_url: str, at_once: int, progress: Progress) -> None:

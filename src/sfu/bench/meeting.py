@@ -49,6 +49,8 @@ class Options:
     noise: Noise
     fps: int
     large: bool
+    spread: bool
+    """They look at all full pages of the gallery, in turn, and not all at the first."""
     follow: bool
     """Cameras send only the encodings that the server asks for."""
     storm: int
@@ -154,11 +156,14 @@ async def run(options: Options, progress: Progress) -> Result:
 def _seats(options: Options) -> Iterator[Seat]:
     """The first ones have cameras, the first ones talk; those of the storm come last."""
     hearing = microphones(options.seed, options.talkers, options.noise)
+    # Who has a camera has one fewer to look at.
+    pages = max(1, (options.cameras - 1) // max(1, options.tiles)) if options.spread else 1
     for number, microphone in enumerate(hearing):
         camera = number < options.cameras
         sends = Sends(camera=camera, microphone=True, encodings=SIMULCAST if camera else ())
         large = LARGE if options.large else None
-        yield Seat(f"bench-{number}", sends, microphone, options.tiles, TILE, large, options.fps)
+        page = number % pages
+        yield Seat(f"bench-{number}", sends, microphone, options.tiles, TILE, large, options.fps, page)
 
 
 @dataclass(slots=True)

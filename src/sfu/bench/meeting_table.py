@@ -10,9 +10,11 @@ from sfu.bench.cells import Rows, latency_rows, number
 def title(options: dict[str, Any]) -> str:
     """In a line."""
     silent = "room noise" if options["noise"] == "room" else "DTX"
+    pages = " of all pages" if options["spread"] else ""
+    seen = f"{options['tiles']} tiles{pages} at {options['fps']} frames/s"
     return (
-        f"meeting: {options['participants']} with microphones ({options['talkers']} talk, {silent}), "
-        f"{options['cameras']} cameras, {options['tiles']} tiles at {options['fps']} frames/s, {options['profile']}"
+        f"meeting: {options['participants']} microphones ({options['talkers']} talk, {silent}), "
+        f"{options['cameras']} cameras, {seen}, {options['profile']}"
     )
 
 

@@ -186,15 +186,17 @@ class Participant:
         except TimeoutError:
             raise JoinError(f"{self._name}: no offer with {cameras} video slots") from None
 
-    async def lay_out(self, size: tuple[int, int], fps: float, *, large: tuple[int, int] | None = None) -> None:
-        """Says that it shows every video slot in this size, the first one ``large``."""
+    async def lay_out(
+        self, size: tuple[int, int], fps: float, *, large: tuple[int, int] | None = None, page: int = 0
+    ) -> None:
+        """Says that it looks at this page of the gallery, every video slot in this size, the first one ``large``."""
         mids = [mid for mid, slot in self.slots.items() if slot.kind == "video"]
         sizes = [size if index or large is None else large for index in range(len(mids))]
         tiles = [
             {"mid": mid, "width": width, "height": height, "fps": fps}
             for mid, (width, height) in zip(mids, sizes, strict=True)
         ]
-        await self._request_or_fail("layout", tiles=tiles)
+        await self._request_or_fail("layout", tiles=tiles, page=page)
 
     async def close(self) -> None:
         """Leaves without a word, as a tab that is closed. Idempotent."""

@@ -33,6 +33,7 @@ RESULTS: dict[str, dict[str, Any]] = {
             "talkers": 2,
             "noise": "room",
             "fps": 30,
+            "spread": True,
             "profile": "GCM",
         },
         "video_latency_counts": [(80, 900), (120, 90), (900, 9), (3_000, 1)],

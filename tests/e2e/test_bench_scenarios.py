@@ -86,6 +86,7 @@ def test_in_a_big_meeting_everybody_gets_what_the_slots_say_and_hears_who_talks(
     for kind in ("video", "audio"):
         assert 0 < result[f"{kind}_latency_us"]["p50"] <= result[f"{kind}_latency_us"]["p99"]
     assert result["told_joining"]["messages"] > 0
+    assert 0 < result["control_ms_per_join"] < 1_000
     storm = result["storm"]
     assert (storm["joins"], storm["failed"], storm["errors"]) == (10, 0, {})
     assert all(phase["lost"] == 0 and phase["packets"] > 0 for phase in storm["phases"].values())

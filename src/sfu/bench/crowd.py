@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sfu.bench import told
 from sfu.bench.load import Encoding, JoinError, Load, Microphone
 from sfu.bench.participant import Participant, Sends, Shown
+from sfu.bench.told import Told
 
 SETTLE_TIMEOUT_S = 20.0
 """How long after the last join the slots may take to show what they should. What is missing then is reported."""
@@ -168,9 +168,18 @@ class Crowd:
             own=own,
         )
 
-    def told(self) -> list[told.Told]:
+    def told(self) -> list[Told]:
         """What each was told."""
         return [participant.told for participant in self.participants]
+
+    def told_later(self) -> list[Told]:
+        """The same without what came of its own joining."""
+        return [participant.told_later for participant in self.participants]
+
+    def forget_told(self) -> None:
+        """Counts from here on."""
+        for each in (*self.told(), *self.told_later()):
+            each.reset()
 
     async def close(self) -> None:
         """All leave without a word."""

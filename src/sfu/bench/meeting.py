@@ -120,12 +120,16 @@ class Result:
     told_joining: dict[str, float]
     """Notifications while all joined, of those in the meeting: see ``told.together``."""
     told_kinds_joining: dict[str, int]
+    told_of_others_joining: dict[str, float]
+    """The same from 3 s after one's own coming on."""
     told_running: dict[str, float]
     told_kinds_running: dict[str, int]
     keyframe_requests: int
     busiest_keyframe_requests: int
     join_ms: dict[str, float]
     joins_per_s: float
+    control_ms_per_join: float | None
+    """Processor time of the control plane while all joined, what it told the others included, by participants."""
     rss_bytes: int | None
     rss_bytes_per_participant: int | None
     generator_cpu_share: float
@@ -174,8 +178,11 @@ class _Found:
     """Of the server before anybody came; ``full`` is when all are there."""
     full: Usage | None = None
     joins_s: float = 0.0
+    control_s: float | None = None
+    """Processor time of the control plane while they joined."""
     join_times_s: list[float] = field(default_factory=list)
     joining: _Heard = ({}, {})
+    joining_others: dict[str, float] = field(default_factory=dict)
     running: _Heard = ({}, {})
     storm: Storm | None = None
     series: list[Point] = field(default_factory=list)
@@ -192,27 +199,28 @@ class _Run:
 
     async def measure(self) -> Result:
         options, progress, load, crowd = self.options, self.progress, self.load, self.crowd
-        found = _Found(self.target.usage())
+        found, before = _Found(self.target.usage()), self._threads()
         start, address = time.monotonic(), await self._make_meeting()
         await crowd.enter_all(address, JOINS_AT_ONCE, lambda done, total: progress("joining", done, total))
         found.joins_s, found.join_times_s = time.monotonic() - start, list(load.join_times_s)
+        if self.target.pid is not None:
+            found.control_s = _control_s(self._used(before))
         found.joining = told.together(crowd.told(), found.joins_s), told.kinds(crowd.told())
+        found.joining_others = told.together(crowd.told_later(), found.joins_s)
         await crowd.settle(options.tiles, lambda done, total: progress("filling the slots", done, total))
         progress("warming up", 0, 1)
         await asyncio.sleep(WARM_UP_S)
-        for each in crowd.told():
-            each.reset()
+        crowd.forget_told()
         threads, meter = self._threads(), Meter(self.target, load)
         window = await meter.measure(options.duration_s, progress)
-        threads = {name: used - threads.get(name, 0.0) for name, used in self._threads().items()}
+        used = self._used(threads) if self.target.pid is not None else None
         found.running = told.together(crowd.told(), window.duration_s), told.kinds(crowd.told())
         crowd.check()
         slots, found.full = await crowd.check_slots(options.tiles), self.target.usage()
         if options.storm:
             found.storm, found.series = await self._storm(address)
             crowd.check()
-        cost = _cost(window, threads if self.target.pid is not None else None)
-        return _result(options, window, cost, slots, found)
+        return _result(options, window, _cost(window, used), slots, found)
 
     async def _make_meeting(self) -> str:
         try:
@@ -224,6 +232,9 @@ class _Run:
     def _threads(self) -> dict[str, float]:
         return {} if self.target.pid is None else threads_of(self.target.pid)
 
+    def _used(self, since: dict[str, float]) -> dict[str, float]:
+        return {name: used - since.get(name, 0.0) for name, used in self._threads().items()}
+
     async def _storm(self, address: str) -> tuple[Storm, list[Point]]:
         watch = Watch(Meter(self.target, self.load))
         watch.start()
@@ -233,8 +244,7 @@ class _Run:
             watch.phase, start = Phase.DURING, time.monotonic()
             self.progress("storm", 0, 1)
             newcomers = list(itertools.islice(self.seats, self.options.storm))
-            for each in self.crowd.told():
-                each.reset()
+            self.crowd.forget_told()
             times_s = await self.crowd.storm(newcomers, address, STORM_S, _STORMERS)
             duration_s = time.monotonic() - start
             noticed = told.together(self.crowd.told()[: self.options.participants], duration_s)
@@ -259,8 +269,8 @@ def _cost(window: Window, threads: dict[str, float] | None) -> Cost:
     """``threads``: what each used meanwhile, seconds."""
     if threads is None or window.server_cpu_s is None:
         return Cost(None, None, None, None, None)
-    shard_s = sum(used for name, used in threads.items() if name.startswith(_SHARD))
-    control_s = sum(threads.values()) - shard_s
+    control_s = _control_s(threads)
+    shard_s = sum(threads.values()) - control_s
     return Cost(
         cpu_share=window.cpu_share,
         shard_share=shard_s / window.duration_s,
@@ -268,6 +278,10 @@ def _cost(window: Window, threads: dict[str, float] | None) -> Cost:
         us_per_packet=window.cpu_us_per_packet,
         shard_us_per_packet=shard_s * 1e6 / window.packets if window.packets else None,
     )
+
+
+def _control_s(threads: dict[str, float]) -> float:
+    return sum(used for name, used in threads.items() if not name.startswith(_SHARD))
 
 
 def _result(options: Options, window: Window, cost: Cost, slots: SlotCheck, found: _Found) -> Result:
@@ -293,12 +307,14 @@ def _result(options: Options, window: Window, cost: Cost, slots: SlotCheck, foun
         slots=slots,
         told_joining=found.joining[0],
         told_kinds_joining=found.joining[1],
+        told_of_others_joining=found.joining_others,
         told_running=found.running[0],
         told_kinds_running=found.running[1],
         keyframe_requests=counted["keyframe_requests"],
         busiest_keyframe_requests=counted["busiest_keyframe_requests"],
         join_ms=join_percentiles_ms(found.join_times_s),
         joins_per_s=len(found.join_times_s) / found.joins_s,
+        control_ms_per_join=found.control_s * 1e3 / options.participants if found.control_s is not None else None,
         rss_bytes=full.rss_bytes if full is not None else None,
         rss_bytes_per_participant=grown // options.participants if grown is not None else None,
         generator_cpu_share=window.generator_cpu_share,

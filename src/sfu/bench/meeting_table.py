@@ -39,7 +39,9 @@ def rows(result: dict[str, Any]) -> Rows:
         ("slots that show their own, or one twice", f"{slots['own']:,.0f}"),
         ("join ms p50 / p99 / max", f"{join['p50']:.0f} / {join['p99']:.0f} / {join['max']:.0f}"),
         ("joins/s", f"{result['joins_per_s']:.1f}"),
+        ("control plane's CPU ms per join", number(result["control_ms_per_join"], 2)),
         *_told_rows(result["told_joining"], "while all join"),
+        ("  the same, from 3 s after its own coming on", _busiest(result["told_of_others_joining"])),
         *_told_rows(result["told_running"], "while it runs"),
         ("keyframe requests", f"{result['keyframe_requests']:,.0f}"),
         ("  of one encoding within a second, at most", f"{result['busiest_keyframe_requests']:.0f}"),
@@ -53,12 +55,15 @@ def rows(result: dict[str, Any]) -> Rows:
 
 
 def _told_rows(told: dict[str, float], when: str) -> Rows:
-    busiest = f"{told['busiest_p50']:.0f} / {told['busiest_p99']:.0f} / {told['busiest']:.0f}"
     return [
         (f"messages to a participant {when}, per s", f"{told['messages_per_s']:.2f}"),
-        ("  in its busiest second p50 / p99 / max", busiest),
+        ("  in its busiest second p50 / p99 / max", _busiest(told)),
         ("  bytes of a message / KiB to each", f"{told['bytes_per_message']:,.0f} / {told['bytes_each'] / 1024:,.1f}"),
     ]
+
+
+def _busiest(told: dict[str, float]) -> str:
+    return f"{told['busiest_p50']:.0f} / {told['busiest_p99']:.0f} / {told['busiest']:.0f}"
 
 
 def _storm_rows(storm: dict[str, Any] | None) -> Rows:

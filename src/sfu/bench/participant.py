@@ -28,6 +28,8 @@ _SUBPROTOCOL = "sfu.v1.json"
 _READ = frozenset({"offer", "slots", "encodings", "meeting_ended", "transport"})
 """Notifications that are acted upon; the others are counted, and it costs too much to read all of a thousand."""
 _SOURCES = ("microphone", "camera")
+INSIDE_S = 3.0
+"""So long after its layout nothing more comes of a participant's own joining: transport, slots, qualities."""
 
 
 def post(url: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -107,6 +109,9 @@ class Participant:
         self.slots: dict[str, Shown] = {}
         """By mid."""
         self.told = Told()
+        self.told_later = Told()
+        """From ``INSIDE_S`` after it had come in: what comes of the others, and not of its own coming."""
+        self._inside_s: float | None = None
         self.follows = False
         """Whether it sends only those encodings that the server asks for."""
         self.failure: str | None = None
@@ -197,6 +202,7 @@ class Participant:
             for mid, (width, height) in zip(mids, sizes, strict=True)
         ]
         await self._request_or_fail("layout", tiles=tiles, page=page)
+        self._inside_s = time.monotonic() + INSIDE_S
 
     async def close(self) -> None:
         """Leaves without a word, as a tab that is closed. Idempotent."""
@@ -233,7 +239,10 @@ class Participant:
                 text = frame if isinstance(frame, str) else frame.decode()
                 kind = kind_of(text)
                 if kind is not None and kind not in {"reply", "error", "welcome"}:
-                    self.told.add(time.monotonic(), kind, len(text))
+                    now = time.monotonic()
+                    self.told.add(now, kind, len(text))
+                    if self._inside_s is not None and now >= self._inside_s:
+                        self.told_later.add(now, kind, len(text))
                     if kind not in _READ:
                         continue
                 message = json.loads(text)

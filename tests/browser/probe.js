@@ -5,7 +5,8 @@
   const connections = [];
   const sockets = [];
   const requests = [];
-  const probe = { connections, sockets, requests, clickedAt: null, firstFrameAt: null };
+  const speakers = [];
+  const probe = { connections, sockets, requests, speakers, participantId: null, clickedAt: null, firstFrameAt: null };
   globalThis.__probe = probe;
 
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
@@ -24,6 +25,7 @@
     constructor(...args) {
       super(...args);
       sockets.push(this);
+      this.addEventListener("message", ({ data }) => heard(JSON.parse(data)));
     }
 
     send(text) {
@@ -31,6 +33,14 @@
       super.send(text);
     }
   };
+
+  function heard(message) {
+    if (message.type === "welcome") probe.participantId = message.participant_id;
+    if (message.type === "speakers") speakers.push({ at: probe.now(), ...message });
+  }
+
+  // A clock that all pages of a machine share, ms.
+  probe.now = () => performance.timeOrigin + performance.now();
 
   // The last layout that the server was told of.
   probe.layout = () => requests.findLast(({ type }) => type === "layout") ?? null;
@@ -96,6 +106,22 @@
       video.requestVideoFrameCallback(onFrame);
     };
     video.requestVideoFrameCallback(onFrame);
+  };
+
+  // From now on: who is large, since when, and when the first picture after that was put on the screen.
+  probe.followMain = () => {
+    const mains = [];
+    probe.mains = mains;
+    const look = () => {
+      const tile = document.querySelector(".tile.large");
+      if (tile && tile.dataset.key !== mains.at(-1)?.id) {
+        const main = { id: tile.dataset.key, at: probe.now(), shownAt: null };
+        mains.push(main);
+        tile.querySelector("video").requestVideoFrameCallback(() => (main.shownAt = probe.now()));
+      }
+      requestAnimationFrame(look);
+    };
+    look();
   };
 
   addEventListener("submit", () => {

@@ -21,7 +21,7 @@ COMPOSE = """async ({ cameras, faces, received, ...options }) => {
       const [participantId, screen] = key.split("/");
       return { participantId, source: screen ? "screen" : "camera" };
     }),
-    people, unknown: 0, total: cameras.length, most: 49, screens: [], own: ["self"], main: null,
+    people, unknown: 0, total: cameras.length, most: 49, screens: [], own: ["self"], main: null, recent: [],
     places: { gallery: 9, strip: 4 }, ...options, choices,
   };
   return compose(situation, options.before);
@@ -79,7 +79,8 @@ async def test_a_page_that_is_gone_is_the_last_one(page: Person) -> None:
 async def test_as_many_videos_are_asked_for_as_there_are_places(page: Person) -> None:
     assert (await compose(page, names("c", 20), [], names("c", 8)))["videos"] == 8
     speaker = await compose(page, names("c", 20), [], names("c", 4), main="c2", choices={"mode": "speaker"})
-    assert (speaker["large"], speaker["videos"]) == (["c2"], 4)  # three beside oneself, and the large one
+    # Three beside oneself, the large one, and two that are ready.
+    assert (speaker["large"], len(speaker["small"]), speaker["videos"]) == (["c2"], 4, 6)
     shared = await compose(page, names("c", 20), [], ["c5/screen", *names("c", 3)], screens=["c5/screen"], total=21)
     assert (shared["large"], shared["small"], shared["videos"]) == (["c5/screen"], ["c0", "c1", "c2", "self"], 4)
 
@@ -126,6 +127,12 @@ async def test_the_speaker_view_swaps_two_tiles_when_another_one_speaks(page: Pe
     assert (first["large"], first["small"]) == (["c0"], ["c1", "c2", "c3", "self"])
     second = await compose(page, cameras, [], cameras, main="c2", choices={"mode": "speaker"}, before=first["standing"])
     assert (second["large"], second["small"]) == (["c2"], ["c1", "c0", "c3", "self"])
+
+
+async def test_the_speaker_view_shows_those_who_spoke_last(page: Person) -> None:
+    cameras = names("c", 6)
+    scene = await compose(page, cameras, [], cameras, main="c5", recent=["c5", "c4", "c0"], choices={"mode": "speaker"})
+    assert (scene["large"], scene["small"]) == (["c5"], ["c0", "c1", "c4", "self"])
 
 
 async def test_of_a_thousand_people_most_are_counted(page: Person) -> None:

@@ -13,6 +13,7 @@
  * @property {string[]} screens keys of the others' screens, the newest last
  * @property {string[]} own keys of one's own tiles
  * @property {{mode: "gallery"|"speaker", page: number, pins: string[], screen: string|null}} choices
+ * @property {string[]} recent ids of those who spoke last, the newest first
  * @property {string|null} main key of whom the speaker view shows
  * @property {number} most how many videos may be received at once
  * @property {{gallery: number, strip: number}} places tiles that fit, oneself among them
@@ -32,6 +33,9 @@ import { paginate } from "./pages.js";
 
 /** People without a picture whose initials are shown; the others are counted. */
 const MOST_FACES = 98;
+
+/** Videos that the speaker view receives beside those that it shows: who speaks again is seen at once. */
+const WARM = 2;
 
 export const MORE = "more";
 
@@ -63,7 +67,7 @@ export function compose(situation, before = { front: [], back: [] }) {
   const perPage = Math.max(1, Math.min(room - ownSmall.length - aside.length, situation.most - always));
   const turned = choices.mode === "gallery"
     ? page(groups, { perPage, page: choices.page, cameras: situation.total - screens.length - pinned.length })
-    : fill(groups, perPage);
+    : fill(groups, perPage, situation.recent);
   const front = settle(before.front, [...aside, ...turned.front]);
   const back = settle(before.back, turned.back);
   return {
@@ -73,7 +77,7 @@ export function compose(situation, before = { front: [], back: [] }) {
     page: turned.page,
     pages: turned.pages,
     cameraPage: turned.cameraPage,
-    videos: always + perPage,
+    videos: Math.min(situation.most, always + perPage + (isMain(situation) ? WARM : 0)),
     more: groups.more,
   };
 }
@@ -127,8 +131,11 @@ function page({ here, away, faces }, { perPage, page: wanted, cameras }) {
   return { ...turned, front, back: faces.slice(turned.from, turned.to) };
 }
 
-/** As many as there is room for. */
-function fill({ here, away, faces }, room) {
-  const front = [...here, ...away].slice(0, room);
+/** As many as there is room for: those who spoke last in any case. */
+function fill({ here, away, faces }, room, recent) {
+  const pictures = [...here, ...away];
+  const rank = (key) => (recent.includes(key) ? recent.indexOf(key) : recent.length);
+  const first = new Set([...pictures].sort((one, other) => rank(one) - rank(other)).slice(0, room));
+  const front = pictures.filter((key) => first.has(key));
   return { front, back: faces.slice(0, room - front.length), page: 0, pages: 1, cameraPage: 0 };
 }

@@ -31,6 +31,8 @@ export class Tile {
   /** @param {() => void} onPin */
   constructor(onPin) {
     this.#video.muted = true;
+    // Until there is a picture there is a face.
+    this.#video.addEventListener("loadeddata", () => this.element.classList.add("pictured"));
     this.#pin = h("button.tile-pin", { type: "button", onClick: onPin }, icon("pin"));
     const label = h("div.tile-label", {}, this.#microphone, this.#name, this.#soft);
     this.element = h("div.tile", { role: "listitem", onDblclick: onPin }, this.#avatar, this.#video, this.#note,
@@ -114,6 +116,7 @@ export class Tile {
   #show(track) {
     if (track === this.#track) return;
     this.#track = track;
+    this.element.classList.remove("pictured");
     this.#video.srcObject = track ? new MediaStream([track]) : null;
     if (track) this.#video.play().catch(() => {});
   }

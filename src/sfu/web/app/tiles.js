@@ -37,6 +37,7 @@ export class Tiles extends EventTarget {
   #dominant = null;
   #size = { w: 0, h: 0 };
   #isScheduled = false;
+  #isClosed = false;
   #timer = 0;
   #observer = new ResizeObserver(([{ contentRect }]) => this.#resized(contentRect));
 
@@ -66,9 +67,10 @@ export class Tiles extends EventTarget {
     else requestAnimationFrame(() => this.#work());
   }
 
-  /** Only who speaks changed: in the gallery nobody moves. */
+  /** Only who speaks changed: in the gallery nobody moves, in the speaker view nobody waits for a frame. */
   refreshSpeakers() {
-    if (this.#choices.mode === "speaker" || this.scene === null) return this.refresh();
+    if (this.scene === null) return;
+    if (this.#choices.mode === "speaker" && this.#meeting.speakers.dominant !== this.#main.current) return this.#work();
     this.#frameDominant();
     this.dispatchEvent(new Event("scene"));
   }
@@ -78,8 +80,8 @@ export class Tiles extends EventTarget {
   }
 
   close() {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
-    this.#isScheduled = true;
     this.#observer.disconnect();
     this.#marks.close();
     for (const tile of this.#tiles.values()) tile.remove();
@@ -93,8 +95,8 @@ export class Tiles extends EventTarget {
   }
 
   #work() {
-    if (this.#meeting.state === "closed") return;
     this.#isScheduled = false;
+    if (this.#isClosed || this.#meeting.state === "closed") return;
     this.#marks.meter(this.#media.microphone);
     if (this.#size.w === 0 || this.#size.h === 0) return;
     const situation = this.#situation();
@@ -128,6 +130,7 @@ export class Tiles extends EventTarget {
       screens: this.screens,
       own,
       choices: this.#choices,
+      recent: meeting.speakers.recent,
       main: this.#mainSpeaker(videos, people),
       places: this.#places(),
     };

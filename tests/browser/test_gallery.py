@@ -47,6 +47,26 @@ async def in_order(person: Person, name: str, *, count: int) -> dict[str, Any]:
     return await settled(person, DESKTOP, count)
 
 
+WATCH_TILES = """() => {
+  globalThis.touched = new Set();
+  const what = { subtree: true, childList: true, attributes: true, characterData: true };
+  new MutationObserver((changes) => {
+    for (const { target } of changes) touched.add((target.closest ? target : target.parentElement).closest(".tile"));
+  }).observe(document.querySelector(".tiles"), what);
+}"""
+
+
+async def one_change_touches_one_tile(person: Person, crowd: Person) -> None:
+    """Somebody among many raises a hand: no other tile is worked on."""
+    tile = person.page.locator(".tile", has=person.page.get_by_text("Guest 20", exact=True))
+    await person.page.mouse.move(1, 1)
+    await person.page.evaluate(WATCH_TILES)
+    await crowd.page.evaluate("crowd[20].raiseHand()")
+    await tile.locator(".tile-hand").wait_for()
+    touched = set(await person.page.evaluate("[...touched].map((tile) => tile?.dataset.key ?? 'the list')"))
+    assert touched - {"self"} == {await tile.get_attribute("data-key")}, "but for one's own: that microphone beeps"
+
+
 async def test_2_9_25_and_49_people_fit_on_one_page_and_more_on_several(
     new_person: NewPerson, server: RunningServer
 ) -> None:
@@ -64,6 +84,8 @@ async def test_2_9_25_and_49_people_fit_on_one_page_and_more_on_several(
         await show(ada, f"gallery-{count}-desktop")
         assert not [tile["name"] for tile in desktop["tiles"] if tile["isCut"] and len(tile["name"]) < 15]
         assert await ada.page.get_by_role("navigation", name="Pages").count() == 0
+
+    await one_change_touches_one_tile(ada, crowd)
 
     await join_crowd(crowd.page, meeting_id, people(48, 3), cameras=2)
     pages = ada.page.get_by_role("navigation", name="Pages: 1 of 2")

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from tests.support.attendee import Client
 from tests.support.clock import VirtualClock
+from tests.support.floor import speak
 from tests.support.media import RecordingShard, World
 
 from sfu.conference import Conference, ConferenceOptions, Source, Tile
 from sfu.conference.allocation import BATCH
+from sfu.conference.arranger import WARM
 from sfu.conference.events import EncodingsChanged, QualityChanged
 from sfu.conference.reception import ANSWER_S
 from sfu.errors import RemoteError
@@ -344,6 +346,24 @@ def test_a_new_socket_hears_what_to_send_and_what_it_gets(pair: tuple[Room, Clie
     assert view.active == {"q": True, "h": False, "f": False}
     [quality] = bob.attendee.attach(bob.events.append).quality
     assert (quality.mid, quality.state, quality.reason) == ("7", "full", "tile_size")
+
+
+def test_the_smallest_encoding_of_who_spoke_last_is_sent_though_nobody_watches(
+    pair: tuple[Room, Client, Client],
+) -> None:
+    room, ann, bob = pair
+    bob.attendee.request_slots(0)
+    speak(room.meeting, ann.id)
+    room.advance(OFF_AFTER_S + 2)
+    assert ann.heard(EncodingsChanged)[-1].active == {"q": True, "h": False, "f": False}
+    speak(room.meeting, *(str(number) for number in range(WARM)), ann.id)
+    room.advance(OFF_AFTER_S + 2)
+    assert ann.heard(EncodingsChanged)[-1].active == {"q": False, "h": False, "f": False}
+    speak(room.meeting, "0", ann.id)
+    room.advance(1)
+    assert ann.heard(EncodingsChanged)[-1].active == {"q": False, "h": False, "f": False}, "0 has it already"
+    speak(room.meeting, "1", "0", ann.id)
+    assert ann.heard(EncodingsChanged)[-1].active == {"q": True, "h": False, "f": False}, "at once"
 
 
 def test_an_encoding_that_its_publisher_cannot_send_is_not_waited_for(pair: tuple[Room, Client, Client]) -> None:

@@ -1,5 +1,5 @@
-"""Slots under any sequence of cameras, screens, speakers and wishes, in small meetings and in large ones: no video is in
-two slots, nobody sees his own, who stays does not move, and what is told is what is sent.
+"""Slots under any sequence of cameras, screens, speakers and wishes, in small meetings and in large ones: no video is
+in two slots, nobody sees his own, who stays does not move, and what is told is what is sent.
 """
 
 from __future__ import annotations

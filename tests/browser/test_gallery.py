@@ -56,6 +56,16 @@ WATCH_TILES = """() => {
 }"""
 
 
+SWIPE = """(across) => {
+  const target = document.querySelector(".tiles");
+  const at = (clientX) => new Touch({ identifier: 1, target, clientX, clientY: 300 });
+  const fire = (type, touches, changedTouches) => target.dispatchEvent(
+    new TouchEvent(type, { bubbles: true, touches, changedTouches }));
+  fire("touchstart", [at(200)], [at(200)]);
+  fire("touchend", [], [at(200 + across)]);
+}"""
+
+
 async def one_change_touches_one_tile(person: Person, crowd: Person) -> None:
     """Somebody among many raises a hand: no other tile is worked on."""
     tile = person.page.locator(".tile", has=person.page.get_by_text("Guest 20", exact=True))
@@ -103,3 +113,7 @@ async def test_2_9_25_and_49_people_fit_on_one_page_and_more_on_several(
     await show(ada, "gallery-second-page-desktop")
     await ada.page.get_by_role("button", name="Previous page").click()
     await until(lambda: tiles_of(ada), "the first page again", good=lambda names: set(names) == first)
+    await ada.page.evaluate(SWIPE, -120)
+    await ada.page.get_by_role("navigation", name="Pages: 2 of 2").wait_for()
+    await ada.page.evaluate(SWIPE, 120)
+    await pages.wait_for()

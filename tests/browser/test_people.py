@@ -11,7 +11,7 @@ from playwright.async_api import Locator, expect
 from tests.browser.conftest import NewPerson
 from tests.browser.crowd import fill, join_crowd
 from tests.browser.person import Person
-from tests.browser.screen import DESKTOP, PHONE, show
+from tests.browser.screen import DESKTOP, PHONE, settled, show
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 
@@ -164,3 +164,51 @@ async def test_a_presenter_hands_over_to_who_asks(new_person: NewPerson, meeting
     await ada.page.get_by_role("button", name="Share screen").wait_for()
     await ada.page.locator(".tile.large[data-source=screen].has-video").wait_for()
     await bo.page.get_by_role("button", name="Stop sharing").wait_for()
+
+
+SHARE = """async (title) => {
+  for (const meeting of crowd) {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 360 });
+    const drawing = canvas.getContext("2d");
+    let line = 0;
+    const draw = () => {
+      drawing.fillStyle = "#f4f4f0";
+      drawing.fillRect(0, 0, 640, 360);
+      drawing.fillStyle = "#222";
+      drawing.font = "28px sans-serif";
+      drawing.fillText(`${title} of ${meeting.name}: ${(line += 1)}`, 40, 80);
+    };
+    draw();
+    setInterval(draw, 200);
+    await meeting.publish("screen", canvas.captureStream(5).getVideoTracks()[0], { content: "text" });
+  }
+}"""
+
+
+async def test_of_several_screens_the_newest_is_large_and_each_can_be_chosen(
+    new_person: NewPerson, server: RunningServer
+) -> None:
+    answer = await server.http.post("/meetings", json={"title": "Weekly review", "options": {"max_screens": 2}})
+    meeting_id = answer.json()["id"]
+    ada, crowd = await new_person("Ada", quality="180"), await new_person("Crowd")
+    await ada.open_and_join(f"{server.url}/m/{meeting_id}")
+    await crowd.page.goto(server.url)
+    await join_crowd(crowd.page, meeting_id, ["Grace", "Alan"], cameras=2)
+    await crowd.page.evaluate(SHARE, "Slides")
+
+    large = ada.page.locator(".tile.large.has-video.pictured .tile-name")
+    await until(large.all_inner_texts, "the newest screen", good=lambda names: names == ["Alan’s screen"])
+    chooser = ada.page.get_by_role("group", name="Shared screens")
+    assert await chooser.get_by_role("button", pressed=True).inner_text() == "Alan"
+    # Oneself, two cameras, and the screen that is not large.
+    await settled(ada, DESKTOP, 5)
+    await show(ada, "screens-desktop")
+    await chooser.get_by_role("button", name="Grace").focus()
+    await ada.page.keyboard.press("Enter")
+    await until(large.all_inner_texts, "the other one", good=lambda names: names == ["Grace’s screen"])
+    await settled(ada, PHONE, 4)
+    await show(ada, "screens-phone")
+
+    await crowd.page.evaluate("crowd[0].unpublish('screen')")
+    await until(large.all_inner_texts, "the one that is left", good=lambda names: names == ["Alan’s screen"])
+    await chooser.wait_for(state="hidden")

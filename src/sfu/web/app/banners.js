@@ -6,6 +6,8 @@ import { announce, toast } from "./toasts.js";
 
 /** Where media has not come through by then, something on the way blocks it. */
 const SLOW_MS = 12_000;
+/** Pictures that come a moment later, as in the first second, are no trouble. */
+const HELD_MS = 1_500;
 
 export class Banners {
   #meeting;
@@ -15,6 +17,7 @@ export class Banners {
   #timer = 0;
   #heldText = h("span");
   #held = h("div.banner.warn", { hidden: true, dataset: { notice: "video-paused" } }, icon("info"), this.#heldText);
+  #heldTimer = 0;
   #isScheduled = false;
 
   /** @param {import("../sdk/sfu.js").Meeting} meeting */
@@ -44,14 +47,32 @@ export class Banners {
     }
   }
 
+  close() {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#heldTimer);
+  }
+
   /** A picture that the network keeps away must not look like a fault: says so, until it is back. */
   #tellHeldBack() {
     const text = noticeOf(this.#meeting);
-    if (text === this.#heldText.textContent) return;
-    const wasHidden = this.#held.hidden;
+    if (text === "") return this.#tellBack();
+    if (!this.#held.hidden) return this.#tell(text);
+    this.#heldTimer ||= setTimeout(() => this.#tell(noticeOf(this.#meeting)), HELD_MS);
+  }
+
+  #tell(text) {
+    this.#heldTimer = 0;
+    if (text === "" || (text === this.#heldText.textContent && !this.#held.hidden)) return;
     this.#heldText.textContent = text;
-    this.#held.hidden = text === "";
-    if (text) announce(text);
-    else if (!wasHidden && picturesOf(this.#meeting).length > 0) toast("Your network carries video again", { tone: "good" });
+    this.#held.hidden = false;
+    announce(text);
+  }
+
+  #tellBack() {
+    clearTimeout(this.#heldTimer);
+    this.#heldTimer = 0;
+    if (this.#held.hidden) return;
+    this.#held.hidden = true;
+    if (picturesOf(this.#meeting).length > 0) toast("Your network carries video again", { tone: "good" });
   }
 }

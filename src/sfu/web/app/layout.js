@@ -17,6 +17,8 @@ const SMALLEST = { w: 130, h: 73 };
 const PORTRAIT = { w: 150, h: 135 };
 /** On a phone held upright: two columns of three. */
 const PHONE = { width: 560, tiles: 6 };
+/** Tiles of a strip at the side may be narrower than it by so much, where one more fits then. */
+const STRIP_SHRUNK = 0.85;
 /** The narrowest tile of a strip that lies below. */
 const STRIP_TILE = 108;
 /** Most tiles on a page, and what a person may choose instead of "as fits". */
@@ -121,6 +123,6 @@ export function galleryPlaces(box, choice = 0) {
 export function stripPlaces(box) {
   const { strip } = split({ x: 0, y: 0, ...box });
   const isWide = shapeOf(box) === "wideBox";
-  const size = isWide ? { w: strip.w, h: strip.w / WIDEST } : { w: STRIP_TILE, h: strip.h };
+  const size = isWide ? { w: strip.w, h: (STRIP_SHRUNK * strip.w) / WIDEST } : { w: STRIP_TILE, h: strip.h };
   return Math.max(2, Math.min(MOST_TILES, fitting(strip, size)));
 }

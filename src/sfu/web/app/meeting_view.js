@@ -135,9 +135,8 @@ export class MeetingView {
     this.#media.removeEventListener("change", this.#onMedia);
     document.removeEventListener("keydown", this.#onKey);
     this.#media.close();
-    for (const part of [this.#controls, this.#topBar, this.#stage, this.#floor, this.#joined, this.#left, this.#people]) {
-      part?.close();
-    }
+    const parts = [this.#controls, this.#topBar, this.#stage, this.#banners, this.#floor, this.#joined, this.#left];
+    for (const part of [...parts, this.#people]) part?.close();
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     this.#onClosed(reason);
   }

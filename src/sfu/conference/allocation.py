@@ -75,6 +75,7 @@ class Allocator:
         reception = Reception(
             slots,
             transport,
+            clock=self._clock,
             id=participant_id,
             policy=self._policy,
             adaptive=self._adaptive,
@@ -93,6 +94,7 @@ class Allocator:
     def leave(self, reception: Reception) -> None:
         """The transport receives no longer. Idempotent."""
         self._receptions.pop(reception.transport.id, None)
+        reception.stop()
         reception.slots.on_feeds = None
         reception.transport.on_bandwidth = None
         self._stop_if_idle()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from sfu.conference.beat import Beat
 from sfu.conference.events import (
     EncodingsChanged,
     Event,
@@ -49,6 +50,11 @@ INGRESS = {
     Source.SCREEN_AUDIO: IngressSection("3", Kind.AUDIO),
 }
 """The m-lines that a client sends on, first in every offer."""
+TELL_S, TELL_BURST = 1.0, 3
+"""So many messages within that time say whom slots show; then they gather. What the client asked for itself is told at
+once.
+"""
+
 _SOURCE_OF_MID = {section.mid: source for source, section in INGRESS.items()}
 
 
@@ -59,7 +65,7 @@ class Attendee(Participant):
         super().__init__(meeting, name, rights, transport)
         self._offerings: dict[Source, Offering] = {}
         options = meeting.options
-        self.slots = SlotTable(transport, new_participant_id(), on_change=self.tell_slots)
+        self.slots = SlotTable(transport, new_participant_id(), on_change=self._slots_changed)
         self._reception = meeting.allocator.receive(self.id, self.slots, transport, self.notify)
         self._view = FIRST_PAGE
         self._told_view = ViewChanged()
@@ -68,6 +74,7 @@ class Attendee(Participant):
         self._wants_ice_restart = False
         self._local = transport.local
         self._negotiation = Negotiation(options.codecs)
+        self._slots_beat = Beat(meeting.clock, lambda: TELL_S, self.tell_slots, burst=TELL_BURST)
         self._listener: Listener | None = None
         self._was_attached = False
         self._add_slots(Kind.AUDIO, options.audio_slots)
@@ -153,7 +160,7 @@ class Attendee(Participant):
         self._apply(session)
         if before or self.sources.feeds():
             self.meeting.refresh(self)
-        self.meeting.arrange(self)
+        self._arrange()
         self._negotiate()
 
     def publish(
@@ -185,7 +192,7 @@ class Attendee(Participant):
             raise RemoteError("limit_reached", f"max_video of the meeting is {limit}", f"0 to {limit}", status=409)
         self._require_transport()
         self._wanted_video = video
-        self.meeting.arrange(self)
+        self._arrange()
         self._negotiate()
 
     def set_layers(self, mid: str, spatial: int, temporal: int) -> None:
@@ -206,7 +213,7 @@ class Attendee(Participant):
         self.meeting.allocator.touch(self._reception)
         if view != self._view:
             self._view = view
-            self.meeting.arrange(self)
+            self._arrange()
 
     def restart_ice(self) -> None:
         """Wants an offer with new ICE credentials; media goes on over the old ones meanwhile."""
@@ -225,8 +232,8 @@ class Attendee(Participant):
         """These feed its slots from now on; its client is told what changed."""
         if self._reception.hear(scene.dominant):
             self.meeting.allocator.touch(self._reception)
-        self.slots.assign(feeds)
-        self.tell_slots()
+        if self.slots.assign(feeds):
+            self._slots_beat.due()
         self._page = feeds.page, feeds.pages
         if self._page != (self._told_view.page, self._told_view.pages):
             self.tell_view(scene)
@@ -246,8 +253,12 @@ class Attendee(Participant):
         if changes:
             self.notify(SlotsChanged(changes))
 
+    def _slots_changed(self) -> None:
+        self._slots_beat.due()
+
     def close(self) -> None:
         """See ``Participant``."""
+        self._slots_beat.stop()
         self.meeting.allocator.leave(self._reception)
         self.slots.close()
         super().close()
@@ -261,7 +272,7 @@ class Attendee(Participant):
             self.slots.close()
             self.meeting.updated(self)
             self.meeting.refresh(self)
-            self.meeting.arrange(self)
+            self._arrange()
             self._depart_later(self.meeting.options.resume_window_s, LeaveReason.CLOSED)
 
     def _on_produced(self, source: Source, producer: Producer) -> None:
@@ -316,6 +327,12 @@ class Attendee(Participant):
             # A stream of its own for each slot: tracks of one stream are held in sync by the browser, and
             # slots show unrelated people.
             self.slots.add(self.slots.allocate(kind, mid, stream_id=f"slot-{mid}"))
+
+    def _arrange(self) -> None:
+        """Its slots are others, or its wish: it is shown and told that at once."""
+        self.meeting.arrange(self)
+        self._slots_beat.stop()
+        self.tell_slots()
 
     def _changed(self, changed: bool) -> None:
         if changed:

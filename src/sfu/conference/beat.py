@@ -11,22 +11,24 @@ from sfu.clock import Clock, Timer
 
 
 class Beat:
-    """``leave`` tells what was gathered. It is called within ``due`` when it has not been for ``interval_s()`` seconds,
-    else once when they are over. A beat that nothing is due for has no timer.
+    """``leave`` tells what was gathered. It is called within ``due`` when it has been fewer than ``burst`` times in the
+    last ``interval_s()`` seconds, else once as soon as that is so. A beat that nothing is due for has no timer.
     """
 
-    def __init__(self, clock: Clock, interval_s: Callable[[], float], leave: Callable[[], None]) -> None:
+    def __init__(
+        self, clock: Clock, interval_s: Callable[[], float], leave: Callable[[], None], *, burst: int = 1
+    ) -> None:
         self._clock = clock
         self._interval_s = interval_s
         self._leave = leave
-        self._left_at = float("-inf")
+        self._left_at: deque[float] = deque([float("-inf")] * burst, maxlen=burst)
         self._timer: Timer | None = None
 
     def due(self) -> None:
         """There is something to tell."""
         if self._timer is not None:
             return
-        wait_s = self._left_at + self._interval_s() - self._clock.now()
+        wait_s = self._left_at[0] + self._interval_s() - self._clock.now()
         if wait_s <= 0:
             self.now()
         else:
@@ -35,7 +37,7 @@ class Beat:
     def now(self) -> None:
         """Tells it without waiting, whatever the interval; the next one waits from here on."""
         self.stop()
-        self._left_at = self._clock.now()
+        self._left_at.append(self._clock.now())
         self._leave()
 
     def stop(self) -> None:

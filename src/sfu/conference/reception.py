@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sfu.clock import Clock
+from sfu.conference.beat import Beat
 from sfu.conference.events import QualityChanged
 from sfu.conference.slot import Slot, SlotState, SlotTable
 from sfu.conference.timeline import Timeline
@@ -47,6 +49,11 @@ HARMLESS_QUEUE_US = 50_000
 the estimate: they are neither paused nor held back for harm that is feared, only for harm that is seen. Radio loses at
 random, and receivers short of processor time report arrivals that look like a queue."""
 
+TELL_S, TELL_BURST = 1.0, 3
+"""So many messages within that time say how good pictures are; then they gather. Somebody who comes into a meeting that
+fills hears of nine slots one by one else.
+"""
+
 FULL, REDUCED, PAUSED = "full", "reduced", "paused"
 """``state`` of the signaling protocol's ``quality``."""
 
@@ -71,6 +78,7 @@ class Reception:
         slots: SlotTable,
         transport: Transport,
         *,
+        clock: Clock,
         id: str,  # noqa: A002
         policy: LayerPolicy,
         adaptive: bool,
@@ -102,6 +110,7 @@ class Reception:
         self._allocation = Allocation((), 0, 0)
         self._told: dict[str, tuple[str, Reason]] = {}
         self._untold: set[str] = set()
+        self._beat = Beat(clock, lambda: TELL_S, self._tell_qualities, burst=TELL_BURST)
         self._first_bps = start_bps
         self._sending_since: float | None = None
         self._is_measured = False
@@ -162,10 +171,13 @@ class Reception:
             if slot.choice is not choice:
                 self._give(slot, choice)
         if self._untold:
-            untold, self._untold = self._untold, set()
-            self._tell(QualityChanged(tuple(view for view in self.qualities if view.mid in untold)))
+            self._beat.due()
         shown = ((slot.mid, slot.choice if slot in self._fed else None) for slot in self.slots.video)
         self.timeline.decided(now, allocation.desired_bps, shown)
+
+    def stop(self) -> None:
+        """It receives no longer. Idempotent."""
+        self._beat.stop()
 
     def tick(self, now: float) -> None:
         """Once a second: what time alone changes."""
@@ -190,6 +202,10 @@ class Reception:
         return None if not states else states.pop() if len(states) == 1 else REDUCED
 
     # inner
+
+    def _tell_qualities(self) -> None:
+        untold, self._untold = self._untold, set()
+        self._tell(QualityChanged(tuple(view for view in self.qualities if view.mid in untold)))
 
     def _estimate(self, now: float) -> int | None:
         """What its network carries, for the policy; see ``ANSWER_S`` and ``MEASURING_S``."""

@@ -209,18 +209,19 @@ class SlotTable:
             elif slot.consumer is None:
                 slot.open(self._consume(slot))
 
-    def assign(self, feeds: Feeds) -> None:
-        """Feeds the open slots; a track that stays keeps its slot."""
+    def assign(self, feeds: Feeds) -> bool:
+        """Feeds the open slots; a track that stays keeps its slot. True when that changed anything."""
         tracks = (*feeds.audio, *feeds.video)
         states = ((track.producer, track.muted) for track in tracks)
         fed = (*feeds.audio, None, *feeds.video, None, *states)
         if fed == self._fed:
-            return
+            return False
         self._fed = fed
         self._assign(Kind.AUDIO, feeds.audio)
         self._assign(Kind.VIDEO, feeds.video)
         if self.on_feeds is not None:
             self.on_feeds()
+        return True
 
     def views(self) -> tuple[SlotView, ...]:
         """Every slot, as told to the client from now on."""

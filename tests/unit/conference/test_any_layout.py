@@ -20,6 +20,7 @@ from tests.support.sim import sim_engine
 
 from sfu.conference import Conference, ConferenceOptions, Meeting, Source
 from sfu.conference.arranger import INTERVAL_S
+from sfu.conference.attendee import TELL_S
 from sfu.conference.events import OfferMade, SlotsChanged
 from sfu.conference.layout import Mode, View
 from sfu.conference.rights import Rules
@@ -151,8 +152,7 @@ def play(sequence: list[tuple], rest_s: float) -> None:
     for step in sequence:
         with suppress(RemoteError):
             act(meeting, watchers, clock, step)
-        if rest_s:
-            clock.advance(rest_s)
+        clock.advance(rest_s)
         check(meeting, watchers)
     conference.close()
     assert clock.pending == 0, "a timer outlives the conference"
@@ -162,11 +162,11 @@ def play(sequence: list[tuple], rest_s: float) -> None:
 @given(st.lists(steps, min_size=5, max_size=30))
 @settings(max_examples=examples(60))
 def test_in_a_small_meeting_slots_are_right_after_every_step(sequence: list[tuple]) -> None:
-    play(sequence, 0.0)
+    play(sequence, TELL_S)
 
 
 @given(st.lists(steps, min_size=5, max_size=30))
 @settings(max_examples=examples(60))
 def test_in_a_large_meeting_slots_are_right_when_the_beat_is_over(sequence: list[tuple]) -> None:
     with everything_is_large():
-        play(sequence, INTERVAL_S)
+        play(sequence, INTERVAL_S + TELL_S)

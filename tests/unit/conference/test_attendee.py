@@ -226,13 +226,14 @@ def test_a_slot_that_the_client_refuses_is_never_fed(meeting: Meeting) -> None:
     assert slot.mid == "8"
 
 
-def test_a_feed_that_stays_keeps_its_slot_when_another_leaves(meeting: Meeting) -> None:
+def test_a_feed_that_stays_keeps_its_slot_when_another_leaves(meeting: Meeting, clock: VirtualClock) -> None:
     viewer = Client(meeting, "Viewer")
     viewer.answer()
     others = [Client(meeting, name) for name in ("Ann", "Bob", "Cid")]
     for other in others:
         other.answer()
         other.attendee.publish(Source.CAMERA)
+    clock.advance(1)
     viewer.events.clear()
     others[0].attendee.leave()
     slots = {slot.mid: slot.participant_id for slot in viewer.attendee.slots.views() if slot.kind == "video"}

@@ -51,3 +51,12 @@ def test_a_stopped_beat_tells_nothing_and_has_no_timer(clock: VirtualClock) -> N
     assert clock.pending == 0
     clock.advance(5)
     assert len(left) == 1
+
+
+def test_a_burst_leaves_at_once_and_then_waits_for_its_turn(clock: VirtualClock) -> None:
+    left: list[float] = []
+    beat = Beat(clock, lambda: 1.0, lambda: left.append(round(clock.now() - 1000, 3)), burst=3)
+    for _ in range(19):
+        beat.due()
+        clock.advance(0.1)
+    assert left == [0.0, 0.1, 0.2, 1.0, 1.1, 1.2]

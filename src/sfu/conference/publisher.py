@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sfu.conference.client_offer import ClientOffer
@@ -52,8 +53,9 @@ class Publisher(Participant):
         return self.transport.state is TransportState.CONNECTED
 
     def permitted(self) -> None:
-        """Publishes what it may now."""
-        self._publish()
+        """Publishes what it may now, as far as the limits go."""
+        with suppress(RemoteError):
+            self._publish()
         self.meeting.refresh(self)
 
     def _publish(self) -> None:

@@ -196,3 +196,25 @@ async def test_a_search_finds_beginnings_of_words_without_case_and_accents(page:
     found = [("Cléo Dubois", "cleo"), ("Cléo Dubois", "DUB"), ("Ada King Lovelace", "king lo"), ("Ørsted", "ø")]
     missed = [("Cléo Dubois", "leo"), ("Ada", "adam"), ("Ada King", "king ada")]
     assert await page.page.evaluate(MATCHES, [*found, *missed]) == [list(pair) for pair in found]
+
+
+GATHER = """async () => {
+  const { Gathering } = await import("/web/app/gathering.js");
+  const said = [];
+  const joined = new Gathering("joined", (text) => said.push(text));
+  joined.add("Ada", 2);
+  for (let index = 0; index < 12; index += 1) joined.add(`Guest ${index}`, 3 + index);
+  joined.add("Zoe", 51);
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {
+      if (said.length < 2) return;
+      clearInterval(timer);
+      joined.close();
+      resolve(said);
+    }, 20);
+  });
+}"""
+
+
+async def test_many_who_come_are_told_of_in_one_sentence_and_of_a_crowd_nothing(page: Person) -> None:
+    assert await page.page.evaluate(GATHER) == ["Ada joined", "12 people joined"]

@@ -27,6 +27,7 @@ export class MeetingView {
   #people = null;
   #middle;
   #entered = false;
+  #isScheduled = false;
   #joined = new Gathering("joined", (text) => toast(text));
   #left = new Gathering("left", (text) => toast(text));
   #onMedia = () => this.#mediaChanged();
@@ -103,7 +104,15 @@ export class MeetingView {
     this.#stage.refresh();
   }
 
+  /** One message may bring a hundred events: what they change is looked at once. */
   #refresh() {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => this.#refreshNow());
+  }
+
+  #refreshNow() {
+    this.#isScheduled = false;
     if (this.#meeting.state === "closed") return;
     this.#topBar.refresh(this.#meeting);
     this.#controls.refresh();

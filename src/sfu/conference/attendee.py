@@ -68,6 +68,7 @@ class Attendee(Participant):
         self.slots = SlotTable(transport, new_participant_id(), on_change=self._slots_changed)
         self._reception = meeting.allocator.receive(self.id, self.slots, transport, self.notify)
         self._view = FIRST_PAGE
+        self._dominant: str | None = None
         self._told_view = ViewChanged()
         self._page = self._told_view.page, self._told_view.pages
         self._wanted_video = min(options.video_slots_initial, meeting.permissions.rules.max_video)
@@ -232,8 +233,11 @@ class Attendee(Participant):
         """These feed its slots from now on; its client is told what changed."""
         if self._reception.hear(scene.dominant):
             self.meeting.allocator.touch(self._reception)
+        is_new_speaker, self._dominant = scene.dominant != self._dominant, scene.dominant
         if self.slots.assign(feeds):
             self._slots_beat.due()
+            if is_new_speaker:
+                self.tell_slots()  # who speaks is to be seen now
         self._page = feeds.page, feeds.pages
         if self._page != (self._told_view.page, self._told_view.pages):
             self.tell_view(scene)

@@ -12,6 +12,7 @@ from tests.support.floor import speak
 
 from sfu.conference import Conference, ConferenceOptions, Meeting, Source, Tile
 from sfu.conference.arranger import BATCH, HOLD_S, INTERVAL_S
+from sfu.conference.attendee import TELL_BURST
 from sfu.conference.beat import RUSH, SMALL
 from sfu.conference.events import SlotsChanged, ViewChanged
 from sfu.conference.layout import Mode, View, choose_feeds
@@ -108,6 +109,15 @@ def test_whoever_takes_the_floor_is_seen_at_once(hall: Hall, clock: VirtualClock
     assert hall.seen(hall.bob) == [0, 1, 2, 5]
     [told] = [event for event in hall.ann.heard(SlotsChanged) if len(event.slots) == 1 and event.slots[0].mid == "10"]
     assert (told.slots[0].participant_id, told.slots[0].name) == (hall.cameras[5].id, "Camera 5")
+
+
+def test_a_new_speakers_slot_is_told_at_once_whatever_was_told_before(hall: Hall, clock: VirtualClock) -> None:
+    for _ in range(TELL_BURST):
+        hall.ann.attendee._slots_beat.now()
+    speak(hall.meeting, hall.cameras[5].id)
+    clock.advance(0.0)
+    shown = [slot.participant_id for event in hall.ann.heard(SlotsChanged) for slot in event.slots]
+    assert hall.cameras[5].id in shown
 
 
 def test_whoever_has_the_floor_keeps_it_on_the_screen_for_a_second(hall: Hall, clock: VirtualClock) -> None:

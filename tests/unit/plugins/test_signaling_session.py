@@ -18,6 +18,7 @@ from tests.support.clock import VirtualClock
 from tests.support.sim import sim_engine
 
 from sfu.conference import Conference, Meeting
+from sfu.conference.events import PermissionsChanged, ViewChanged
 from sfu.plugins.signaling_ws.outbox import MAX_FRAMES
 from sfu.plugins.signaling_ws.requests import REQUESTS
 from sfu.plugins.signaling_ws.session import SignalingSession
@@ -163,6 +164,14 @@ def test_an_offer_is_a_notification_with_all_slots(talk: Talk, meeting: Meeting)
     messages = {message["type"]: message for message in talk.received()}
     assert messages["offer"]["version"] == 2
     assert messages["offer"]["slots"][-1] == {"mid": "11", "kind": "video"}
+
+
+def test_what_many_are_told_alike_is_encoded_once() -> None:
+    encoder, wire = EventEncoder(), WIRES["sfu.v1.json"]
+    frame = encoder.encode(ViewChanged(3, 0, 1), wire)
+    assert encoder.encode(ViewChanged(3, 0, 1), wire) is frame
+    assert encoder.encode(ViewChanged(4, 0, 1), wire) != frame
+    assert encoder.encode(PermissionsChanged("host", (), 9), wire) != frame
 
 
 def test_without_hello_in_time_the_socket_is_closed(talk: Talk, clock: VirtualClock) -> None:

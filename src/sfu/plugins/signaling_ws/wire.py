@@ -133,7 +133,7 @@ def _names(kind: type) -> tuple[str, ...]:
 
 
 class EventEncoder:
-    """Frames of events. Everybody in a meeting gets the same event one after the other, so the last is kept."""
+    """Frames. Many in a meeting get the same event, or an equal one, one after the other; the last is kept."""
 
     def __init__(self) -> None:
         self._event: Event | None = None
@@ -141,7 +141,7 @@ class EventEncoder:
 
     def encode(self, event: Event, wire: Wire) -> Frame:
         """The frame of an event that is in ``NOTIFICATIONS``."""
-        if event is not self._event:
+        if event is not self._event and event != self._event:
             self._event, self._frames = event, {}
         frame = self._frames.get(wire.subprotocol)
         if frame is None:

@@ -25,8 +25,8 @@ from sfu.bench.talk import microphones
 from sfu.bench.target import Target, Usage, threads_of
 from sfu.dtls.srtp import SrtpProfile
 
-GATHER_MS = 4
-"""How often the generator reads its sockets. It sends each millisecond what is due."""
+JOINING_GATHER_MS, GATHER_MS = 4, 10
+"""How often the generator reads its sockets, while all join and then. It sends each millisecond what is due."""
 TILE = (320, 180)
 LARGE = (1280, 720)
 STORM_S = 2.0
@@ -148,7 +148,7 @@ async def run(options: Options, progress: Progress) -> Result:
     """Measures once. TargetError, JoinError when it cannot."""
     settings = {"SFU_MEETING__MAX_PARTICIPANTS": str(options.participants + options.storm)}
     async with session(options.profile, url=options.url, pin=options.pin, settings=settings) as (target, load):
-        load.gather(GATHER_MS)
+        load.gather(JOINING_GATHER_MS)
         seats = _seats(options)
         crowd = Crowd(load, list(itertools.islice(seats, options.participants)), follows=options.follow)
         try:
@@ -208,6 +208,7 @@ class _Run:
         found.joining = told.together(crowd.told(), found.joins_s), told.kinds(crowd.told())
         found.joining_others = told.together(crowd.told_later(), found.joins_s)
         await crowd.settle(options.tiles, lambda done, total: progress("filling the slots", done, total))
+        load.gather(GATHER_MS)
         progress("warming up", 0, 1)
         await asyncio.sleep(WARM_UP_S)
         crowd.forget_told()

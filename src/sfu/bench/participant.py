@@ -181,11 +181,14 @@ class Participant:
                 await self._request_or_fail("publish", source=source)
 
     async def see(self, cameras: int) -> None:
-        """Asks for so many video slots, where the first offer has fewer, and answers the offer that comes then."""
-        if cameras <= self.count("video"):
+        """Asks for so many video slots, and answers the offer that comes where the first one has fewer."""
+        places = self.count("video")
+        if cameras == places:
             return
         self._offer_answered.clear()
         await self._request_or_fail("slots", video=cameras)
+        if cameras < places:
+            return
         try:
             await asyncio.wait_for(self._offer_answered.wait(), REQUEST_TIMEOUT_S)
         except TimeoutError:

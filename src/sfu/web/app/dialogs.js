@@ -51,7 +51,7 @@ export function confirm(title, text, yes) {
 export function openSettings(meeting, media, choices) {
   const selects = new DeviceSelects(media, { speaker: (id) => meeting.audio.setSpeaker(id).catch(console.warn) });
   const shortcuts = [["M", "microphone"], ["V", "camera"], ["S", "screen"], ["H", "hand"], ["G", "view"],
-    ["P", "participants"], ["Q", "connection"], ["Page Up", ""], ["Page Down", "pages"], ["Esc", "unpin"]];
-  const keys = h("p.keys", {}, ...shortcuts.flatMap(([key, action]) => [h("kbd", {}, key), action && ` ${action}`]));
+    ["P", "participants"], ["Page Up", "back"], ["Page Down", "on"], ["Esc", "unpin"], ["Q", "connection"]];
+  const keys = h("p.keys", {}, ...shortcuts.map(([key, action]) => h("span", {}, h("kbd", {}, key), ` ${action}`)));
   open("Settings", h("div.fields", {}, selects.element, tilesSelect(choices), qualitySelect(media), keys), () => selects.close());
 }

@@ -231,6 +231,31 @@ pub enum Command {
         consumer: ConsumerId,
         paused: bool,
     },
+    /// Makes the router's stage, of so many positions and a reserve, or changes whether silence is forwarded. The number
+    /// of positions stays what it was at first.
+    SetStage {
+        router: RouterId,
+        slots: u8,
+        forward_silence: bool,
+    },
+    /// Brings an audio producer on its router's stage, or takes it off. `always`: it sounds while it is not digital
+    /// silence, as what a screen plays does.
+    StageProducer {
+        producer: ProducerId,
+        staged: bool,
+        always: bool,
+    },
+    /// Feeds an audio consumer from a position of its router's stage from now on, or from nothing.
+    StageConsumer {
+        consumer: ConsumerId,
+        position: Option<u8>,
+    },
+    /// Who has the floor, and who speaks.
+    SetSpeakers {
+        router: RouterId,
+        dominant: Option<ProducerId>,
+        audible: Vec<ProducerId>,
+    },
     /// Asks the producer's sender for a keyframe, within the limits of `keyframe`.
     RequestKeyframe {
         producer: ProducerId,

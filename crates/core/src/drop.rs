@@ -42,6 +42,8 @@ pub enum DropReason {
     RtxMalformed,
     /// The producer is paused.
     ProducerPaused,
+    /// A producer on the stage is silent: nobody who hears the stage needs it.
+    ProducerSilent,
     /// A packet that a layer gate took out of a consumer's stream.
     LayerGate,
     /// A late packet of a consumer's former source for which no place was kept.
@@ -86,6 +88,7 @@ pub const DROP_REASONS: [(DropReason, &str); DropReason::NumberTaken as usize + 
     (DropReason::RtpPadding, "rtp_padding"),
     (DropReason::RtxMalformed, "rtx_malformed"),
     (DropReason::ProducerPaused, "producer_paused"),
+    (DropReason::ProducerSilent, "producer_silent"),
     (DropReason::LayerGate, "layer_gate"),
     (DropReason::ConsumerLate, "consumer_late"),
     (DropReason::ConsumerWaits, "consumer_waits"),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use crate::bwe::{Cause, Update};
 use crate::command::CodecId;
-use crate::ids::{ConsumerId, ProducerId, Ssrc, TransportId};
+use crate::ids::{ConsumerId, ProducerId, RouterId, Ssrc, TransportId};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -29,6 +29,11 @@ pub enum Event {
     EncodingActive { producer: ProducerId, encoding: u8, active: bool },
     /// The consumer's transport did not negotiate the codec its producer sends; nothing is forwarded.
     ConsumerCodecUnsupported { consumer: ConsumerId, producer: ProducerId, codec: CodecId },
+    /// Who stands where on a router's stage; the last position is the reserve.
+    StageChanged { router: RouterId, positions: Vec<Option<ProducerId>> },
+    /// What was heard in the last 100 ms: [`crate::stage::levels::ENTRY_LEN`] bytes for each producer, its id (little
+    /// endian) and five levels. Ten times a second while anybody is heard.
+    Levels { router: RouterId, levels: Vec<u8> },
     /// A command named an unknown or doubled id, or values out of range.
     CommandFailed { command: &'static str, id: u32, reason: &'static str },
     /// So many events did not fit since the last one that did.

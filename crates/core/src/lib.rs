@@ -43,6 +43,7 @@ pub mod rewrite;
 pub mod router;
 pub mod shard;
 pub mod slab;
+pub mod stage;
 pub mod stats;
 pub mod table;
 pub mod transmit;

@@ -2,6 +2,7 @@
 
 use crate::drop::{DropCounts, DropReason};
 use crate::event::{Event, EventQueue};
+use crate::slab::Key;
 use crate::stats::Counters;
 use crate::time::Time;
 use crate::transmit::TxArena;
@@ -14,6 +15,8 @@ pub struct Outbox<'a> {
     pub events: &'a mut EventQueue,
     pub counters: &'a mut Counters,
     pub drops: &'a mut DropCounts,
+    /// Producers that their stage has to look at.
+    pub attending: &'a mut Vec<Key>,
 }
 
 impl Outbox<'_> {

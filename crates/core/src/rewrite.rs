@@ -156,6 +156,14 @@ impl SequenceMap {
         self.open(Run { src_first: run.src_end().saturating_add(1), out_first: run.out_end(), count: 0, ..run });
     }
 
+    /// The present source goes on with this packet, which is in order; what lies before it has no places.
+    pub fn close_up(&mut self, ext_seq: u64) {
+        let Some(run) = self.runs.back().copied() else { return };
+        if ext_seq > run.src_end() {
+            self.open(Run { src_first: ext_seq, out_first: run.out_end(), count: 0, ..run });
+        }
+    }
+
     /// A reserved number, or one that was given up, is sent now.
     pub fn mark_sent(&mut self, out_seq: u64) {
         self.sent_end = self.sent_end.max(out_seq.saturating_add(1));

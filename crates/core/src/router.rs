@@ -37,35 +37,45 @@ pub fn fan_out(
     // Taken out for the time of the loop, and put back: the vectors keep their memory.
     let fresh = std::mem::take(&mut producer.fresh);
     let subscribers = std::mem::take(&mut producer.consumers);
+    let listeners = std::mem::take(&mut producer.listeners);
     let Some(producer) = producers.get(key) else { return false };
     let feed = Feed { key, producer, producers };
     let (mut wanted, mut needed) = (0, 0);
-    for &subscriber in &subscribers {
-        let Some(consumer) = consumers.get_mut(subscriber).filter(|consumer| !consumer.paused) else { continue };
-        if has_changed {
-            consumer.retarget(producer);
-        }
-        let Some(mut link) = transports.get_mut(consumer.transport).and_then(Transport::link) else {
-            out.drop(DropReason::ConsumerNotReady);
+    for (list, hears_stage) in [(&subscribers, false), (&listeners, true)] {
+        if hears_stage && !has_changed && fresh.iter().all(|packet| packet.is_silent) {
             continue;
-        };
-        for &packet in &fresh {
-            wanted |= consumer.on_fresh(&feed, packet, &mut link, out);
         }
-        if link.bandwidth.as_ref().is_some_and(|bandwidth| bandwidth.wants_attention) {
-            touched.push(consumer.transport);
-        }
-        if has_changed {
-            needed |= consumer.needs_keyframe(producer);
-        }
-        if out.tx.total_bytes() >= PART_BYTES {
-            send(out.tx);
+        for &subscriber in list {
+            let Some(consumer) = consumers.get_mut(subscriber).filter(|consumer| !consumer.paused) else { continue };
+            if has_changed {
+                consumer.retarget(producer);
+            }
+            let Some(mut link) = transports.get_mut(consumer.transport).and_then(Transport::link) else {
+                out.drop(DropReason::ConsumerNotReady);
+                continue;
+            };
+            for &packet in &fresh {
+                if hears_stage && packet.is_silent {
+                    continue;
+                }
+                wanted |= consumer.on_fresh(&feed, packet, &mut link, out);
+            }
+            if link.bandwidth.as_ref().is_some_and(|bandwidth| bandwidth.wants_attention) {
+                touched.push(consumer.transport);
+            }
+            if has_changed {
+                needed |= consumer.needs_keyframe(producer);
+            }
+            if out.tx.total_bytes() >= PART_BYTES {
+                send(out.tx);
+            }
         }
     }
     let Some(producer) = producers.get_mut(key) else { return false };
     producer.fresh = fresh;
     producer.fresh.clear();
     producer.consumers = subscribers;
+    producer.listeners = listeners;
     producer.request_keyframes(out.now, needed);
     producer.ensure_keyframes(out.now, wanted);
     wanted | needed != 0

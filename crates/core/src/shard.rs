@@ -5,8 +5,10 @@
 
 mod bandwidth;
 mod commands;
+mod consumers;
 mod receive;
 mod snapshot;
+mod stage;
 mod timers;
 
 use std::collections::HashMap;
@@ -21,6 +23,7 @@ use crate::ids::{ConsumerId, ProducerId, RouterId, TransportId};
 use crate::ingress::producer::Producer;
 use crate::outbox::Outbox;
 use crate::router::fan_out;
+use crate::shard::stage::Staging;
 use crate::shard::timers::Timers;
 use crate::slab::{Key, Slab};
 use crate::stats::Counters;
@@ -62,6 +65,7 @@ pub struct Datagram<'a> {
 struct Router {
     id: RouterId,
     transports: Vec<Key>,
+    staging: Option<Box<Staging>>,
 }
 
 /// Handles of the control plane to keys of the slabs.
@@ -87,6 +91,10 @@ pub struct Shard {
     producers: Slab<Producer>,
     consumers: Slab<Consumer>,
     timers: Timers,
+    /// When which router's levels are handed up.
+    beats: Timers,
+    /// Producers that their stage has to look at.
+    attending: Vec<Key>,
     /// Producers with packets of the present batch.
     touched_producers: Vec<Key>,
     /// Transports whose timers may have changed.
@@ -111,6 +119,7 @@ macro_rules! outbox {
             events: &mut $shard.events,
             counters: &mut $shard.counters,
             drops: &mut $shard.drops,
+            attending: &mut $shard.attending,
         }
     };
 }
@@ -129,6 +138,8 @@ impl Shard {
             producers: Slab::default(),
             consumers: Slab::default(),
             timers: Timers::default(),
+            beats: Timers::default(),
+            attending: Vec::new(),
             touched_producers: Vec::new(),
             touched_transports: Vec::new(),
             spare_touched: Vec::new(),
@@ -171,6 +182,7 @@ impl Shard {
                 self.drops.add(reason);
             }
         }
+        self.attend_stages(now);
         self.fan_out_touched(now, tx, send);
         self.settle_touched(now, tx);
     }

@@ -112,6 +112,8 @@ statistics! {
         /// Datagrams of it from subscribers whose network nobody estimates: not decrypted.
         rx_feedback_unread: u64,
         rx_keyframes: u64,
+        /// Changes of who stands on a stage.
+        stage_changes: u64,
         ice_selections: u64,
         consents_expired: u64,
         commands: u64,
@@ -255,6 +257,8 @@ pub struct Snapshot {
     pub counters: Counters,
     pub drops: DropCounts,
     pub routers: Vec<RouterId>,
+    /// Who stands where on the routers' stages; the last position is the reserve.
+    pub stages: Vec<(RouterId, Vec<Option<ProducerId>>)>,
     pub transports: Vec<(TransportId, TransportStats)>,
     pub producers: Vec<ProducerSnapshot>,
     pub consumers: Vec<(ConsumerId, ConsumerStats)>,

@@ -7,17 +7,18 @@ use std::cell::Cell;
 #[path = "../../core/tests/support/mod.rs"]
 mod support;
 
-use sfu_core::command::{EncodingOptions, Kind};
-use sfu_core::ids::{Ssrc, TransportId};
+use sfu_core::command::{Command, ConsumerOptions, EncodingOptions, Kind};
+use sfu_core::event::Event;
+use sfu_core::ids::{ConsumerId, Ssrc, TransportId};
 use sfu_core::rtcp::{FeedbackFields, write_nack, write_transport_feedback};
 use sfu_core::rtp::seq::SeqUnwrapper;
 use sfu_core::shard::Datagram;
 use sfu_core::time::{Micros, Time};
 use sfu_core::transmit::TxArena;
 use sfu_core::wire::Writer;
-use support::Net;
-use support::media::Vp8;
+use support::media::{Opus, Vp8};
 use support::subscriber::TRANSPORT_CC;
+use support::{Net, ROUTER};
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -226,4 +227,73 @@ fn estimating_probing_and_pacing_in_steady_state_allocate_nothing() {
     assert!(counters.tx_paced > 300 && counters.tx_probes > 100, "{counters:?}");
     assert!(counters.rx_transport_feedback > 10_000, "{counters:?}");
     assert_eq!(steady, 0, "allocations in 20 s");
+}
+
+/// Ten people on a stage of three positions: talkers, a room with noise, and one whose silence is held back.
+fn hall(net: &mut Net) -> Vec<Opus> {
+    net.apply(Command::SetStage { router: ROUTER, slots: 3, forward_silence: false });
+    let mut microphones = Vec::new();
+    for id in 1..=10 {
+        let transport = net.join(id);
+        let encoding = EncodingOptions { ssrc: Some(Ssrc(id * 1_000)), ..EncodingOptions::default() };
+        let producer = net.produce(id, transport, Kind::Audio, "a", vec![encoding]);
+        net.apply(Command::StageProducer { producer, staged: true, always: false });
+        for position in 0..3u8 {
+            let number = id * 10 + u32::from(position);
+            let (ssrc, mid, cname) = (Ssrc(100_000 + number), format!("s{position}"), "c".to_owned());
+            let options = ConsumerOptions { kind: Kind::Audio, mid, ssrc, rtx_ssrc: None, cname };
+            let consumer = ConsumerId(number);
+            net.apply(Command::AddConsumer { consumer, transport, options });
+            net.apply(Command::StageConsumer { consumer, position: Some(position) });
+        }
+        microphones.push(Opus { level: if id == 4 { 90 } else { 60 }, ..Opus::new(id * 1_000, "a") });
+    }
+    microphones
+}
+
+#[test]
+fn a_stage_allocates_nothing_but_the_levels_that_it_hands_up() {
+    let mut net = Net::new(1);
+    let mut microphones = hall(&mut net);
+    let mut tx = TxArena::with_capacity(4 << 20);
+    let (mut steady, mut handed_up) = (0, 0);
+    for number in 0..1_000u32 {
+        if number % 200 == 0 {
+            (1..=10).for_each(|id| net.check(TransportId(id), false));
+        }
+        // Somebody else speaks every two seconds.
+        let talker = (number / 100) as usize % 10;
+        let mut packets: Vec<(std::net::SocketAddr, Vec<u8>)> = Vec::new();
+        for (index, microphone) in microphones.iter_mut().enumerate() {
+            let loud = if number % 7 == 0 { 45 } else { 20 };
+            microphone.level = if index == talker { loud } else { microphone.level.max(60) };
+            let client = net.client(TransportId(index as u32 + 1));
+            packets.push((client.address, client.protect(&microphone.packet(0))));
+        }
+        net.now = net.now + Micros::from_millis(20);
+        let now = net.now;
+        let datagrams = packets.iter_mut();
+        let mut batch: Vec<Datagram<'_>> =
+            datagrams.map(|(source, bytes)| Datagram { socket: 0, source: *source, received: now, bytes }).collect();
+        tx.clear();
+        let count = allocations(|| {
+            net.shard.handle(now, &mut batch, &mut tx);
+            net.shard.on_timeout(now, &mut tx);
+        });
+        let (mut levels, mut changes) = (0, 0);
+        while let Some(event) = net.shard.poll_event() {
+            levels += usize::from(matches!(event, Event::Levels { .. }));
+            changes += usize::from(matches!(event, Event::StageChanged { .. }));
+        }
+        // A position that changes hands costs some lists.
+        if number >= 500 && changes == 0 {
+            steady += count;
+            handed_up += levels;
+        }
+    }
+    let counters = net.shard.snapshot(net.now).counters;
+    assert!(counters.tx_rtp > 10_000 && counters.stage_changes >= 8, "{counters:?}");
+    assert!(net.drops("producer_silent") > 1_000);
+    assert!((80..=101).contains(&handed_up), "{handed_up}");
+    assert_eq!(steady, handed_up, "allocations in ten seconds");
 }

@@ -64,6 +64,8 @@ pub struct Consumer {
     pub key: Key,
     pub cname: String,
     pub producer: Option<Key>,
+    /// Position of the stage that it follows.
+    pub position: Option<u8>,
     pub limit: LayerLimit,
     /// Of shedding: the lowest of a transport gives way first.
     pub priority: u8,
@@ -115,6 +117,7 @@ impl Consumer {
             rtx_ssrc: options.rtx_ssrc.map(|ssrc| ssrc.0),
             cname: options.cname,
             producer: None,
+            position: None,
             limit: NO_LIMIT,
             priority: DEFAULT_PRIORITY,
             paused: false,

@@ -59,7 +59,7 @@ impl Consumer {
                 self.fill(source, &cached, link, out);
             } else if self.is_leaving {
                 out.drop(DropReason::LayerGate);
-            } else if !self.changes_codec(&cached) && !self.begins_anew(encoding, fresh.ext_seq) {
+            } else if !self.changes_codec(&cached) && self.joins(encoding, fresh.ext_seq) {
                 self.forward(feed, encoding, &cached, link, out);
             } else {
                 self.current = None;
@@ -71,6 +71,19 @@ impl Consumer {
             self.fill(source, &cached, link, out);
         }
         0
+    }
+
+    /// Whether the packet continues what was sent; after a silence that was not forwarded the numbers close up.
+    fn joins(&mut self, encoding: &Encoding, ext_seq: u64) -> bool {
+        let joint = encoding.joint();
+        if ext_seq < joint || self.map.expected().is_none_or(|expected| expected >= joint) {
+            return true;
+        }
+        let is_anew = self.begins_anew(encoding, ext_seq);
+        if !is_anew {
+            self.map.close_up(joint);
+        }
+        !is_anew
     }
 
     /// The sender goes on under another SSRC: nothing of what the present mapping adds is right any more.
@@ -326,7 +339,10 @@ impl Consumer {
         if self.told != Some(layers) {
             self.told = Some(layers);
             let (consumer, producer) = (self.id, feed.producer.id);
-            out.event(Event::ConsumerLayers { consumer, producer, spatial, temporal: layers.1 });
+            // Who stands on the stage is told once for all who hear it.
+            if self.position.is_none() {
+                out.event(Event::ConsumerLayers { consumer, producer, spatial, temporal: layers.1 });
+            }
         }
     }
 }

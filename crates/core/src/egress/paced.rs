@@ -37,7 +37,7 @@ pub fn release(
         let consumer = consumers.get_mut(consumer).filter(|it| it.awaits(&waiting));
         let (Some(consumer), Some(producer)) = (consumer, producers.get(key)) else { continue };
         let feed = Feed { key, producer, producers };
-        let wanted = consumer.take(&feed, Fresh { encoding, ext_seq }, &mut link, out);
+        let wanted = consumer.take(&feed, Fresh { encoding, is_silent: false, ext_seq }, &mut link, out);
         if wanted != 0
             && let Some(producer) = producers.get_mut(key)
         {
@@ -77,7 +77,7 @@ impl Consumer {
     }
 
     pub(super) fn waiting(&self, feed: &Feed<'_>, fresh: Fresh, now: Time) -> Waiting {
-        let Fresh { encoding, ext_seq } = fresh;
+        let Fresh { encoding, ext_seq, .. } = fresh;
         let cached = feed.producer.encoding(encoding).and_then(|encoding| encoding.ring.get(ext_seq));
         let passing = cached.filter(|cached| self.gate.may_pass(&cached.meta.marks));
         let bytes = passing.map_or(0, |cached| cached.bytes.len() as u16);

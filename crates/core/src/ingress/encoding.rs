@@ -73,6 +73,8 @@ pub struct Encoding {
     pub layer_rates: Option<Box<LayerRates>>,
     kind: Kind,
     unwrapper: SeqUnwrapper,
+    /// Where the stream goes on after a silence that was not forwarded, or begins under its SSRC: the higher of both.
+    joint: u64,
     /// Multiple of 65,536 that keeps the extended numbers of a new SSRC above those of the last.
     seq_base: u64,
 }
@@ -101,6 +103,7 @@ impl Encoding {
             layer_rates: None,
             kind,
             unwrapper: SeqUnwrapper::default(),
+            joint: 0,
             seq_base: 0,
         }
     }
@@ -112,6 +115,7 @@ impl Encoding {
         }
         if let Some(highest) = self.ring.highest() {
             self.seq_base = ((highest >> 16) + 2) << 16;
+            self.joint = self.seq_base;
             self.unwrapper = SeqUnwrapper::default();
             self.nack = NackGenerator::default();
             self.clock.reset();
@@ -127,6 +131,16 @@ impl Encoding {
     /// Extended numbers of the present SSRC are not below this.
     pub fn first_ext_seq(&self) -> u64 {
         self.seq_base
+    }
+
+    /// Who was sent nothing from behind here on goes on at this number.
+    pub fn joint(&self) -> u64 {
+        self.joint
+    }
+
+    /// The sender sounds again with this packet; what lies before it was silence.
+    pub fn resume_at(&mut self, ext_seq: u64) {
+        self.joint = self.joint.max(ext_seq);
     }
 
     /// Stores a packet, unless it was here before.

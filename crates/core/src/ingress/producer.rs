@@ -7,7 +7,8 @@ use crate::ingress::clock::ClockOffset;
 use crate::ingress::encoding::Encoding;
 use crate::outbox::Outbox;
 use crate::rate::TokenBucket;
-use crate::slab::Key;
+use crate::slab::{Key, Slab};
+use crate::stage::{Voice, Voices};
 use crate::time::{Micros, Time};
 
 /// How often it is looked which encodings flow.
@@ -21,6 +22,8 @@ const LEARN_PER_SECOND: u32 = 1;
 #[derive(Clone, Copy, Debug)]
 pub struct Fresh {
     pub encoding: u8,
+    /// Those who hear the stage do not need it.
+    pub is_silent: bool,
     pub ext_seq: u64,
 }
 
@@ -33,7 +36,12 @@ pub struct Producer {
     pub mid: String,
     pub paused: bool,
     pub encodings: Vec<Encoding>,
+    /// Consumers that were switched to it.
     pub consumers: Vec<Key>,
+    /// Consumers that follow the position of the stage on which it stands.
+    pub listeners: Vec<Key>,
+    /// On the stage: audio only.
+    pub voice: Option<Box<Voice>>,
     pub fresh: Vec<Fresh>,
     /// Bit by encoding: packets come.
     pub active: u8,
@@ -47,6 +55,16 @@ pub struct Producer {
     pub has_news: bool,
     looked_at: Time,
     learning: TokenBucket,
+}
+
+impl Voices for Slab<Producer> {
+    fn voice(&self, key: Key) -> Option<&Voice> {
+        self.get(key)?.voice.as_deref()
+    }
+
+    fn voice_mut(&mut self, key: Key) -> Option<&mut Voice> {
+        self.get_mut(key)?.voice.as_deref_mut()
+    }
 }
 
 impl Producer {
@@ -63,6 +81,8 @@ impl Producer {
             paused: false,
             encodings,
             consumers: Vec::new(),
+            listeners: Vec::new(),
+            voice: None,
             fresh: Vec::new(),
             active: 0,
             told_active: 0,
@@ -85,6 +105,11 @@ impl Producer {
     /// Simulcast: the spatial limit of consumers chooses among encodings, not layers.
     pub fn is_simulcast(&self) -> bool {
         self.encodings.len() > 1
+    }
+
+    /// All that it feeds.
+    pub fn fed(&self) -> impl Iterator<Item = Key> {
+        self.consumers.iter().chain(&self.listeners).copied()
     }
 
     /// Some encoding is of this codec.

@@ -14,6 +14,7 @@ use crate::rtp::extension::{sdes_text, transport_cc_seq};
 use crate::rtp::{RtpHeader, rtx};
 use crate::slab::{Key, Slab};
 use crate::srtp::SrtpError;
+use crate::stage::{Heard, Sound};
 use crate::time::Time;
 use crate::transport::Transport;
 use crate::transport::maps::ReceiveMap;
@@ -190,6 +191,16 @@ fn store(
         // VP8 and VP9 tell their layers themselves, and their picture ids are rewritten.
         extensions.dependency_descriptor = Place::default();
     }
+    let heard = Heard {
+        level: extensions.audio_level,
+        rtp_ts: header.timestamp,
+        clock_rate_hz: payload_type.clock_rate_hz,
+        payload_len: header.payload_len(),
+    };
+    let sound = producer.voice.as_deref().map(|voice| voice.weigh(out.now, &heard));
+    let mut header = header;
+    // The first packet after a silence that was not forwarded (RFC 3551 §4.1).
+    header.marker |= sound.is_some_and(|sound| sound.resumes);
     let incoming = Incoming {
         packet,
         header,
@@ -226,11 +237,31 @@ fn store(
     if producer.paused {
         return Err(DropReason::ProducerPaused);
     }
+    let is_silent = sound.is_some_and(|sound| sound.is_silent);
+    if let Some(sound) = sound {
+        hear(producer, stream, accepted.ext_seq, &heard, sound, out);
+        if is_silent && producer.consumers.is_empty() {
+            return Err(DropReason::ProducerSilent);
+        }
+    }
     let is_first = producer.fresh.is_empty();
-    producer.fresh.push(Fresh { encoding: stream.encoding, ext_seq: accepted.ext_seq });
+    producer.fresh.push(Fresh { encoding: stream.encoding, is_silent, ext_seq: accepted.ext_seq });
     if header.payload_len() == 0 {
         // Counted here; consumers only close the number up.
         out.drop(DropReason::RtpPadding);
     }
     Ok(is_first.then_some(stream.producer))
+}
+
+/// A packet of a microphone on the stage, new and not muted. One that comes late says nothing of now.
+fn hear(producer: &mut Producer, stream: StreamRef, ext_seq: u64, heard: &Heard, sound: Sound, out: &mut Outbox<'_>) {
+    let encoding = producer.encodings.get_mut(usize::from(stream.encoding));
+    let Some(encoding) = encoding.filter(|encoding| encoding.ring.highest() == Some(ext_seq)) else { return };
+    let Some(voice) = producer.voice.as_deref_mut() else { return };
+    if voice.on_packet(out.now, heard, sound) {
+        out.attending.push(stream.producer);
+    }
+    if sound.resumes {
+        encoding.resume_at(ext_seq);
+    }
 }

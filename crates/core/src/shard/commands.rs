@@ -1,8 +1,7 @@
 //! Applies commands of the control plane. A command that cannot be applied changes nothing.
 
-use crate::command::{Command, ConsumerOptions, IceCredentials, LayerLimit, ProducerOptions, RtpMap, SrtpKeys};
-use crate::egress::consumer::Consumer;
-use crate::ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use crate::command::{Command, IceCredentials, ProducerOptions, RtpMap, SrtpKeys};
+use crate::ids::{ProducerId, RouterId, TransportId};
 use crate::ingress::producer::Producer;
 use crate::shard::{Router, Shard};
 use crate::slab::Key;
@@ -13,15 +12,11 @@ use crate::transport::Transport;
 use crate::transport::ice::IceLite;
 use crate::transport::maps::{ReceiveMap, SendMap, fault};
 
-/// Texts of the control plane that travel in packets: mid (RFC 8285 elements), CNAME (RFC 3550 §6.5).
-const MAX_MID_LEN: usize = 16;
-const MAX_TEXT_LEN: usize = 255;
-
-/// Consumers come and go with slots, and slots are used again: this is far beyond any real life.
-const MAX_USED_SSRCS: usize = 8_192;
+/// Travels in packets (RFC 8285 elements).
+pub(super) const MAX_MID_LEN: usize = 16;
 
 pub(super) const UNKNOWN: &str = "unknown id";
-const DOUBLED: &str = "id is taken";
+pub(super) const DOUBLED: &str = "id is taken";
 
 pub(super) type Outcome = Result<(), &'static str>;
 
@@ -47,6 +42,10 @@ pub(super) fn describe(command: &Command) -> (&'static str, u32) {
         Command::SetLayers { consumer, .. } => ("set_layers", consumer.0),
         Command::SetPriority { consumer, .. } => ("set_priority", consumer.0),
         Command::PauseConsumer { consumer, .. } => ("pause_consumer", consumer.0),
+        Command::SetStage { router, .. } => ("set_stage", router.0),
+        Command::StageProducer { producer, .. } => ("stage_producer", producer.0),
+        Command::StageConsumer { consumer, .. } => ("stage_consumer", consumer.0),
+        Command::SetSpeakers { router, .. } => ("set_speakers", router.0),
         Command::RequestKeyframe { producer } => ("request_keyframe", producer.0),
     }
 }
@@ -55,9 +54,9 @@ impl Shard {
     pub(super) fn execute(&mut self, now: Time, command: Command, tx: &mut TxArena) -> Outcome {
         match command {
             Command::AddRouter { router } => self.add_router(router),
-            Command::RemoveRouter { router } => self.remove_router(router),
+            Command::RemoveRouter { router } => self.remove_router(now, router),
             Command::AddTransport { transport, router, ice } => self.add_transport(now, transport, router, &ice),
-            Command::RemoveTransport { transport } => self.remove_transport(transport),
+            Command::RemoveTransport { transport } => self.remove_transport(now, transport),
             Command::RestartIce { transport, ice } => self.restart_ice(transport, &ice),
             Command::SetSrtpKeys { transport, keys } => self.set_srtp_keys(transport, &keys),
             Command::SendDtls { transport, datagram } => self.send_dtls(transport, &datagram, tx),
@@ -67,7 +66,7 @@ impl Shard {
             Command::SetBandwidth { transport, options } => self.set_bandwidth(now, transport, options),
             Command::SetDesiredBitrate { transport, bps } => self.set_desired_bitrate(now, transport, bps),
             Command::AddProducer { producer, transport, options } => self.add_producer(producer, transport, options),
-            Command::RemoveProducer { producer } => self.remove_producer(producer),
+            Command::RemoveProducer { producer } => self.remove_producer(now, producer),
             Command::PauseProducer { producer, paused } => self.pause_producer(now, producer, paused),
             Command::AddConsumer { consumer, transport, options } => self.add_consumer(consumer, transport, options),
             Command::RemoveConsumer { consumer } => self.remove_consumer(consumer),
@@ -75,6 +74,10 @@ impl Shard {
             Command::SetLayers { consumer, limit } => self.set_layers(now, consumer, limit),
             Command::SetPriority { consumer, priority } => self.set_priority(consumer, priority),
             Command::PauseConsumer { consumer, paused } => self.pause_consumer(now, consumer, paused),
+            Command::SetStage { router, slots, forward_silence } => self.set_stage(router, slots, forward_silence),
+            Command::StageProducer { producer, staged, always } => self.stage_producer(now, producer, staged, always),
+            Command::StageConsumer { consumer, position } => self.stage_consumer(now, consumer, position),
+            Command::SetSpeakers { router, dominant, audible } => self.set_speakers(now, router, dominant, &audible),
             Command::RequestKeyframe { producer } => self.request_keyframe(now, producer),
         }
     }
@@ -83,15 +86,15 @@ impl Shard {
         if self.names.routers.contains_key(&id) {
             return Err(DOUBLED);
         }
-        let key = self.routers.insert(Router { id, transports: Vec::new() });
+        let key = self.routers.insert(Router { id, transports: Vec::new(), staging: None });
         self.names.routers.insert(id, key);
         Ok(())
     }
 
-    fn remove_router(&mut self, id: RouterId) -> Outcome {
+    fn remove_router(&mut self, now: Time, id: RouterId) -> Outcome {
         let key = self.names.routers.remove(&id).ok_or(UNKNOWN)?;
         let router = self.routers.remove(key).ok_or(UNKNOWN)?;
-        router.transports.into_iter().for_each(|transport| self.drop_transport(transport));
+        router.transports.into_iter().for_each(|transport| self.drop_transport(now, transport));
         Ok(())
     }
 
@@ -119,23 +122,23 @@ impl Shard {
         Ok(())
     }
 
-    fn remove_transport(&mut self, id: TransportId) -> Outcome {
+    fn remove_transport(&mut self, now: Time, id: TransportId) -> Outcome {
         let (key, transport) = self.transport(id)?;
         let router = transport.router;
         if let Some(router) = self.routers.get_mut(router) {
             router.transports.retain(|&other| other != key);
         }
-        self.drop_transport(key);
+        self.drop_transport(now, key);
         Ok(())
     }
 
-    fn drop_transport(&mut self, key: Key) {
+    fn drop_transport(&mut self, now: Time, key: Key) {
         let Some(transport) = self.transports.remove(key) else { return };
         self.names.transports.remove(&transport.id);
         transport.ice.ufrags().for_each(|ufrag| self.table.release_ufrag(ufrag));
         transport.ice.paths().for_each(|path| self.table.release_path(&path, key));
-        transport.consumers.iter().for_each(|&consumer| self.drop_consumer(consumer));
-        transport.producers.iter().for_each(|&producer| self.drop_producer(producer));
+        transport.consumers.iter().for_each(|&consumer| self.drop_consumer(consumer, Some(transport.router)));
+        transport.producers.iter().for_each(|&producer| self.drop_producer(now, producer, Some(transport.router)));
     }
 
     fn restart_ice(&mut self, id: TransportId, ice: &IceCredentials) -> Outcome {
@@ -226,24 +229,29 @@ impl Shard {
         Ok(())
     }
 
-    fn remove_producer(&mut self, id: ProducerId) -> Outcome {
+    fn remove_producer(&mut self, now: Time, id: ProducerId) -> Outcome {
         let key = *self.names.producers.get(&id).ok_or(UNKNOWN)?;
         let owner = self.producers.get(key).map(|producer| producer.transport);
+        let mut router = None;
         if let Some(transport) = owner.and_then(|owner| self.transports.get_mut(owner)) {
             transport.producers.retain(|&other| other != key);
             transport.streams.remove_producer(key);
+            router = Some(transport.router);
         }
-        self.drop_producer(key);
+        self.drop_producer(now, key, router);
         Ok(())
     }
 
-    fn drop_producer(&mut self, key: Key) {
+    fn drop_producer(&mut self, now: Time, key: Key, router: Option<Key>) {
         let Some(producer) = self.producers.remove(key) else { return };
         self.names.producers.remove(&producer.id);
-        for consumer in producer.consumers {
+        for consumer in producer.fed() {
             if let Some(consumer) = self.consumers.get_mut(consumer) {
                 consumer.switch(None);
             }
+        }
+        if let (true, Some(router)) = (producer.voice.is_some(), router) {
+            self.stage_left(now, key, router);
         }
     }
 
@@ -254,131 +262,14 @@ impl Shard {
             return Ok(());
         }
         producer.paused = paused;
-        for consumer in producer.consumers.clone() {
+        let fed: Vec<Key> = producer.fed().collect();
+        for consumer in fed {
             if let Some(consumer) = self.consumers.get_mut(consumer) {
                 consumer.restart();
             }
             self.retarget(now, consumer);
         }
-        Ok(())
-    }
-
-    fn add_consumer(&mut self, id: ConsumerId, transport: TransportId, options: ConsumerOptions) -> Outcome {
-        if self.names.consumers.contains_key(&id) {
-            return Err(DOUBLED);
-        }
-        if options.mid.len() > MAX_MID_LEN || options.cname.len() > MAX_TEXT_LEN {
-            return Err("mid or cname is too long");
-        }
-        let random = self.random();
-        let (transport_key, _) = self.transport(transport).map_err(|_| "unknown transport")?;
-        self.claim_ssrcs(transport_key, &options)?;
-        let key = self.consumers.insert_with(|key| Consumer::new(id, key, transport_key, options, random));
-        self.names.consumers.insert(id, key);
-        if let Some(transport) = self.transports.get_mut(transport_key) {
-            transport.consumers.push(key);
-        }
-        self.touch(transport_key);
-        Ok(())
-    }
-
-    /// Two streams of one SSRC under one key, also one after the other, would use the cipher's nonces
-    /// twice.
-    fn claim_ssrcs(&mut self, transport: Key, options: &ConsumerOptions) -> Outcome {
-        let transport = self.transports.get_mut(transport).ok_or(UNKNOWN)?;
-        let ssrcs = || std::iter::once(options.ssrc.0).chain(options.rtx_ssrc.map(|ssrc| ssrc.0));
-        if options.rtx_ssrc == Some(options.ssrc) || ssrcs().any(|ssrc| transport.used_ssrcs.contains(&ssrc)) {
-            return Err("ssrc is taken or was used before");
-        }
-        if transport.used_ssrcs.len() >= MAX_USED_SSRCS {
-            return Err("too many consumers in the life of the transport");
-        }
-        transport.used_ssrcs.extend(ssrcs());
-        Ok(())
-    }
-
-    fn remove_consumer(&mut self, id: ConsumerId) -> Outcome {
-        let key = *self.names.consumers.get(&id).ok_or(UNKNOWN)?;
-        let owner = self.consumers.get(key).map(|consumer| consumer.transport);
-        if let Some(transport) = owner.and_then(|owner| self.transports.get_mut(owner)) {
-            transport.consumers.retain(|&other| other != key);
-        }
-        self.drop_consumer(key);
-        Ok(())
-    }
-
-    fn drop_consumer(&mut self, key: Key) {
-        let Some(consumer) = self.consumers.remove(key) else { return };
-        self.names.consumers.remove(&consumer.id);
-        self.unsubscribe(key, consumer.producer);
-    }
-
-    fn unsubscribe(&mut self, consumer: Key, producer: Option<Key>) {
-        if let Some(producer) = producer.and_then(|producer| self.producers.get_mut(producer)) {
-            producer.consumers.retain(|&other| other != consumer);
-        }
-    }
-
-    fn switch_consumer(&mut self, now: Time, id: ConsumerId, producer: Option<ProducerId>) -> Outcome {
-        let key = *self.names.consumers.get(&id).ok_or(UNKNOWN)?;
-        let source = match producer {
-            Some(producer) => Some(*self.names.producers.get(&producer).ok_or("unknown producer")?),
-            None => None,
-        };
-        let consumer = self.consumers.get(key).ok_or(UNKNOWN)?;
-        if let Some(source) = source {
-            let producer = self.producers.get(source).ok_or("unknown producer")?;
-            if producer.kind != consumer.kind {
-                return Err("producer is of another kind");
-            }
-            let router = |transport| self.transports.get(transport).map(|transport| transport.router);
-            if router(producer.transport) != router(consumer.transport) {
-                return Err("producer belongs to another router");
-            }
-        }
-        let former = consumer.producer;
-        if former == source {
-            return Ok(());
-        }
-        self.unsubscribe(key, former);
-        if let Some(consumer) = self.consumers.get_mut(key) {
-            consumer.switch(source);
-        }
-        if let Some(producer) = source.and_then(|source| self.producers.get_mut(source)) {
-            producer.consumers.push(key);
-        }
-        self.retarget(now, key);
-        Ok(())
-    }
-
-    /// Has the consumer choose its encoding again, and asks for the keyframe that it needs.
-    pub(super) fn retarget(&mut self, now: Time, key: Key) {
-        let Some(consumer) = self.consumers.get_mut(key) else { return };
-        let Some(producer) = consumer.producer.and_then(|producer| self.producers.get_mut(producer)) else { return };
-        consumer.retarget(producer);
-        let wanted = consumer.needs_keyframe(producer);
-        producer.request_keyframes(now, wanted);
-        let transport = producer.transport;
-        self.touch(transport);
-    }
-
-    fn set_layers(&mut self, now: Time, id: ConsumerId, limit: LayerLimit) -> Outcome {
-        let key = *self.names.consumers.get(&id).ok_or(UNKNOWN)?;
-        let consumer = self.consumers.get_mut(key).ok_or(UNKNOWN)?;
-        consumer.limit = limit;
-        consumer.shed = None;
-        self.retarget(now, key);
-        Ok(())
-    }
-
-    fn pause_consumer(&mut self, now: Time, id: ConsumerId, paused: bool) -> Outcome {
-        let key = *self.names.consumers.get(&id).ok_or(UNKNOWN)?;
-        let consumer = self.consumers.get_mut(key).ok_or(UNKNOWN)?;
-        if consumer.paused != paused {
-            consumer.paused = paused;
-            consumer.restart();
-            self.retarget(now, key);
-        }
+        self.stage_paused(now, key, paused);
         Ok(())
     }
 

@@ -36,7 +36,7 @@ impl Timers {
         self.queue.len()
     }
 
-    fn take_due(&mut self, now: Time) -> Option<(Time, Key)> {
+    pub(super) fn take_due(&mut self, now: Time) -> Option<(Time, Key)> {
         if self.next()? > now {
             return None;
         }
@@ -47,7 +47,7 @@ impl Timers {
 impl Shard {
     /// When [`Shard::on_timeout`] wants to be called; `None`: not before the next input.
     pub fn next_timeout(&self) -> Option<Time> {
-        self.timers.next()
+        earlier(self.timers.next(), self.beats.next())
     }
 
     /// Does what is due: reports, feedback, retries, expiry.
@@ -60,6 +60,7 @@ impl Shard {
                 self.touch(key);
             }
         }
+        self.beat_stages(now);
         self.settle_touched(now, tx);
     }
 

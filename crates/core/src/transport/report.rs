@@ -86,7 +86,7 @@ pub fn send_due(
     }
     for &key in &transport.producers {
         let Some(producer) = producers.get_mut(key) else { continue };
-        let is_consumed = !producer.consumers.is_empty();
+        let is_consumed = producer.fed().next().is_some();
         for encoding in &mut producer.encodings {
             request_repair(&mut rtcp, encoding, is_consumed, rtt, out);
         }

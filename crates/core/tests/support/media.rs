@@ -143,11 +143,13 @@ pub struct Opus {
     pub mid: String,
     pub seq: u16,
     pub rtp_ts: u32,
+    /// RFC 6464: 0 is the loudest, 127 silence.
+    pub level: u8,
 }
 
 impl Opus {
     pub fn new(ssrc: u32, mid: &str) -> Self {
-        Self { ssrc, mid: mid.to_owned(), seq: ssrc as u16, rtp_ts: ssrc.wrapping_mul(77) }
+        Self { ssrc, mid: mid.to_owned(), seq: ssrc as u16, rtp_ts: ssrc.wrapping_mul(77), level: 5 }
     }
 
     pub fn packet(&mut self, transport_cc: u16) -> Vec<u8> {
@@ -164,8 +166,11 @@ impl Opus {
             has_padding: false,
         };
         let number = transport_cc.to_be_bytes();
-        let elements: [(u8, &[u8]); 3] =
-            [(EXT_MID, self.mid.as_bytes()), (EXT_TRANSPORT_CC, &number), (super::EXT_AUDIO_LEVEL, &[0x85])];
+        let elements: [(u8, &[u8]); 3] = [
+            (EXT_MID, self.mid.as_bytes()),
+            (EXT_TRANSPORT_CC, &number),
+            (super::EXT_AUDIO_LEVEL, &[0x80 | self.level]),
+        ];
         rtp(&fields, &elements, &payload)
     }
 }

@@ -61,6 +61,10 @@ _Event: TypeAlias = tuple[Any, ...]
                                     too much waited to be sent: the shard itself lowered it to these layers
 ("encoding_active", producer, encoding_index, active: bool)
 ("consumer_codec_unsupported", consumer, producer, codec)
+("stage_changed", router, [producer | None])
+                                    who stands where; the last position is the reserve
+("levels", router, bytes)           what was heard in the last 100 ms, ten times a second while anybody is heard: nine
+                                    bytes for each producer, its id (little endian) and five levels of RFC 6464
 ("command_failed", command, id, reason)
 ("overflow", lost)
 ("warning", text)                   something an operator should know; it works all the same
@@ -72,6 +76,7 @@ _Snapshot: TypeAlias = dict[str, Any]
  "counters": {name: int},                 packets, bytes, …; io_…: a running shard's sockets
  "drops": {reason: int},
  "routers": [id],
+ "stages": {router: [producer | None]},   who stands where; the last position is the reserve
  "consent_ages_us": {transport: int},     since the last valid check; not there: there was none
  "transports": {id: {name: int|float|str|None}},
  "producers":  {id: {..., "encodings": [{..., "layer_bitrates_bps": [int] * 16}]}},
@@ -118,6 +123,16 @@ class _Commands:
     def set_priority(self, consumer: int, priority: int) -> None:
         """0..255, 128 at first: the lowest sheds its layers first when too much waits to be sent."""
     def pause_consumer(self, consumer: int, paused: bool) -> None: ...
+    def set_stage(self, router: int, slots: int, forward_silence: bool) -> None:
+        """Makes the router's stage, ``slots`` positions (1..16) and a reserve; or changes whether silence goes on."""
+    def stage_producer(self, producer: int, staged: bool, always: bool) -> None:
+        """Brings an audio producer on the stage or takes it off. ``always``: it sounds unless it is digital silence."""
+    def stage_consumer(self, consumer: int, position: int | None) -> None:
+        """Feeds an audio consumer from a position of the stage, whoever stands there; where that is its own client,
+        from the reserve. ``switch_consumer`` ends it.
+        """
+    def set_speakers(self, router: int, dominant: int | None, audible: Sequence[int]) -> None:
+        """Who has the floor and who speaks, by producer; at most 64. Those who are gone are left out."""
     def request_keyframe(self, producer: int) -> None: ...
     def poll_events(self, limit: int = 1024) -> list[_Event]: ...
     def snapshot(self) -> _Snapshot:

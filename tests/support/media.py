@@ -32,6 +32,7 @@ class RecordingShard:
         self.transports: dict[int, dict[str, Any]] = {}
         self.producers: dict[int, dict[str, Any]] = {}
         self.consumers: dict[int, dict[str, Any]] = {}
+        self.stages: dict[int, list[int | None]] = {}
         self.closed = 0
 
     @property
@@ -62,6 +63,7 @@ class RecordingShard:
             "transports": dict(self.transports),
             "producers": dict(self.producers),
             "consumers": dict(self.consumers),
+            "stages": dict(self.stages),
         }
 
     def __getattr__(self, name: str) -> Callable[..., None]:

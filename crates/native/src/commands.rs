@@ -10,6 +10,7 @@ use sfu_core::command::{
     Command, ConsumerOptions, IceCredentials, LayerLimit, MAX_ENCODINGS, ProducerOptions, SrtpKeys,
 };
 use sfu_core::ids::{ConsumerId, ProducerId, RouterId, Ssrc, TransportId};
+use sfu_core::stage::positions::MAX_SLOTS;
 use sfu_core::stats::Snapshot;
 use sfu_io::runner::{Published, ShardThread};
 use sfu_netsim::world::World;
@@ -23,6 +24,8 @@ use crate::sim::Sim;
 const MAX_TEXT: usize = 256;
 /// Longest DTLS datagram that a command takes.
 const MAX_DTLS: usize = 2_048;
+/// Who speaks at the same time: more than a person can tell apart.
+const MAX_AUDIBLE: usize = 64;
 
 /// Where commands go.
 pub enum Driver {
@@ -250,6 +253,32 @@ impl Commands {
 
     fn pause_consumer(&self, consumer: u32, paused: bool) -> PyResult<()> {
         self.send(Command::PauseConsumer { consumer: consumer_id(consumer)?, paused })
+    }
+
+    fn set_stage(&self, router: u32, slots: u8, forward_silence: bool) -> PyResult<()> {
+        if !(1..=MAX_SLOTS).contains(&slots) {
+            return Err(value_error(format!("{slots} positions, accepted are 1..{MAX_SLOTS}")));
+        }
+        self.send(Command::SetStage { router: router_id(router)?, slots, forward_silence })
+    }
+
+    fn stage_producer(&self, producer: u32, staged: bool, always: bool) -> PyResult<()> {
+        self.send(Command::StageProducer { producer: producer_id(producer)?, staged, always })
+    }
+
+    fn stage_consumer(&self, consumer: u32, position: Option<u8>) -> PyResult<()> {
+        self.send(Command::StageConsumer { consumer: consumer_id(consumer)?, position })
+    }
+
+    fn set_speakers(&self, router: u32, dominant: Option<u32>, audible: Vec<u32>) -> PyResult<()> {
+        if audible.len() > MAX_AUDIBLE {
+            return Err(value_error(format!("{} producers, accepted are {MAX_AUDIBLE}", audible.len())));
+        }
+        self.send(Command::SetSpeakers {
+            router: router_id(router)?,
+            dominant: dominant.map(producer_id).transpose()?,
+            audible: audible.into_iter().map(producer_id).collect::<PyResult<_>>()?,
+        })
     }
 
     fn request_keyframe(&self, producer: u32) -> PyResult<()> {

@@ -49,6 +49,11 @@ pub fn event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
         Event::ConsumerCodecUnsupported { consumer, producer, codec } => {
             ("consumer_codec_unsupported", consumer.0, producer.0, codec_name(codec)).into_pyobject(py)
         }
+        Event::StageChanged { router, positions } => {
+            let ids: Vec<Option<u32>> = positions.into_iter().map(|producer| producer.map(|id| id.0)).collect();
+            ("stage_changed", router.0, ids).into_pyobject(py)
+        }
+        Event::Levels { router, levels } => ("levels", router.0, PyBytes::new(py, &levels)).into_pyobject(py),
         Event::CommandFailed { command, id, reason } => ("command_failed", command, id, reason).into_pyobject(py),
         Event::Overflow { lost } => ("overflow", lost).into_pyobject(py),
     }
@@ -71,11 +76,16 @@ pub fn snapshot<'py>(py: Python<'py>, published: Arc<Published>, io: Option<&IoS
             consent_ages_us.set_item(id.0, age_us)?;
         }
     }
+    let stages = PyDict::new(py);
+    for (router, positions) in &snapshot.stages {
+        stages.set_item(router.0, positions.iter().map(|it| it.map(|id| id.0)).collect::<Vec<_>>())?;
+    }
     let whole = PyDict::new(py);
     whole.set_item("now_us", snapshot.now.0)?;
     whole.set_item("counters", counters)?;
     whole.set_item("drops", drops)?;
     whole.set_item("routers", snapshot.routers.iter().map(|router| router.0).collect::<Vec<_>>())?;
+    whole.set_item("stages", stages)?;
     whole.set_item("consent_ages_us", consent_ages_us)?;
     for (name, kind) in
         [("transports", Kind::Transports), ("producers", Kind::Producers), ("consumers", Kind::Consumers)]

@@ -40,6 +40,8 @@ class Consumer:
         self.ssrc = ssrc
         self.rtx_ssrc = rtx_ssrc
         self.producer: Producer | None = None
+        self.position: int | None = None
+        """Of the stage, while it follows one: then the shard chooses what feeds it, and ``producer`` is None."""
         self.current_layers: Layers | None = None
         """What the shard forwards; None until a switch took effect."""
         self.preferred_layers = Layers(BEST_LAYER, BEST_LAYER)
@@ -62,8 +64,9 @@ class Consumer:
         for nothing, and the next may be asked for only 500 ms later. Raises ``StateError`` when the producer is
         closed, of another kind or of another router.
         """
-        if self.closed or producer is self.producer:
+        if self.closed or (producer is self.producer and self.position is None):
             return
+        self.position = None
         if producer is not None:
             self._check(producer)
             producer.consumers.add(self)
@@ -75,9 +78,22 @@ class Consumer:
         if self.transport.is_secured:
             self.transport.link.port.switch_consumer(self.id, producer.id if producer else None)
 
+    def follow_stage(self, position: int) -> None:
+        """Feeds it from a position of its router's stage, whoever stands there, until ``switch`` or ``close``. Where
+        that is its own client it is fed from the reserve. Audio only.
+        """
+        if self.closed or position == self.position:
+            return
+        self.switch(None)
+        self.position = position
+        if self.transport.is_secured:
+            self.transport.link.port.stage_consumer(self.id, position)
+
     def start(self) -> None:
         """The transport can send from now on: tells the shard what was chosen before. By the transport."""
-        if self.producer is not None:
+        if self.position is not None:
+            self.transport.link.port.stage_consumer(self.id, self.position)
+        elif self.producer is not None:
             self.transport.link.port.switch_consumer(self.id, self.producer.id)
 
     def _check(self, producer: Producer) -> None:
@@ -174,6 +190,7 @@ class Consumer:
             "mid": self.mid,
             "ssrc": self.ssrc,
             "producer": self.producer.id if self.producer else None,
+            "position": self.position,
             "current_layers": self.current_layers,
             "preferred_layers": self.preferred_layers,
             "unsupported_codec": self.unsupported_codec.name.value if self.unsupported_codec else None,

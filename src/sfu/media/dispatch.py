@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from sfu.ids import ConsumerId, ProducerId, TransportId
+from sfu.ids import ConsumerId, ProducerId, RouterId, TransportId
 from sfu.media.consumer import Layers
 from sfu.media.shard import Address, ShardLink
 from sfu.rtp.codecs import CodecId, CodecName
@@ -88,6 +88,16 @@ def _encoding_active(link: ShardLink, _now: float, producer_id: int, index: int,
         producer.encoding_active(index, active=active)
 
 
+def _stage_changed(link: ShardLink, _now: float, router_id: int, positions: list[int | None]) -> None:
+    if router := link.routers.get(RouterId(router_id)):
+        router.stage_changed(positions)
+
+
+def _levels(link: ShardLink, _now: float, router_id: int, levels: bytes) -> None:
+    if router := link.routers.get(RouterId(router_id)):
+        router.levels_heard(levels)
+
+
 def _command_failed(link: ShardLink, _now: float, command: str, handle: int, reason: str) -> None:
     """A bug here: this side chose the ids."""
     link.failures["command"] += 1
@@ -108,6 +118,8 @@ HANDLERS: dict[str, Callable[..., None]] = {
     "bandwidth": _bandwidth,
     "consumer_shed": _consumer_shed,
     "encoding_active": _encoding_active,
+    "stage_changed": _stage_changed,
+    "levels": _levels,
     "command_failed": _command_failed,
     "warning": _warning,
 }

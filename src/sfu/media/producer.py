@@ -45,6 +45,7 @@ class Producer:
         """An encoding, by index, began or ended to arrive."""
         self.on_close: Callable[[Producer], None] | None = None
         self._ssrcs: dict[int, int] = {}
+        self._staged = (False, False)
         link = transport.link
         link.producers[self.id] = self
         link.port.add_producer(
@@ -63,6 +64,21 @@ class Producer:
         if not self.closed and paused is not self.paused:
             self.paused = paused
             self.transport.link.port.pause_producer(self.id, paused)
+
+    def stage(self, *, always: bool = False) -> None:
+        """Brings it on its router's stage: audio only. ``always``: it counts as sounding unless it is digital silence,
+        as what a screen plays does.
+        """
+        self._set_staged(True, always)
+
+    def unstage(self) -> None:
+        """Ends ``stage``."""
+        self._set_staged(False, False)
+
+    def _set_staged(self, staged: bool, always: bool) -> None:
+        if not self.closed and (staged, always) != self._staged:
+            self._staged = (staged, always)
+            self.transport.link.port.stage_producer(self.id, staged, always)
 
     def request_keyframe(self) -> None:
         """Asks the sender for a keyframe; the shard limits how often it really asks."""

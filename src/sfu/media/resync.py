@@ -6,7 +6,7 @@ out from what this side knows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sfu.media.consumer import Consumer, Layers
@@ -36,10 +36,16 @@ def resync(link: ShardLink, snapshot: Mapping[str, Any], now: float) -> None:
                 codec = CodecId(CodecName(encoding["codec"]), encoding["codec_variant"])
                 producer.encoding_started(index, encoding["ssrc"], codec)
                 producer.encoding_active(index, active=encoding["active"])
+    _resync_stages(link, snapshot["stages"])
     for consumer_id, stats in snapshot["consumers"].items():
         consumer = link.consumers.get(consumer_id)
         if consumer is not None and stats["producer"] is not None:
             _resync_consumer(consumer, stats)
+
+
+def _resync_stages(link: ShardLink, stages: Mapping[int, Sequence[int | None]]) -> None:
+    for router in link.routers.values():
+        router.stage_changed(stages.get(router.id, router.positions))
 
 
 def _resync_consumer(consumer: Consumer, stats: Mapping[str, Any]) -> None:

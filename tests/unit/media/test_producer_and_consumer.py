@@ -160,3 +160,92 @@ def test_stats_are_those_of_the_latest_review(scene):
     assert one.transport.stats()["rx_packets"] == 3
     assert one.stats() == {"paused": False}
     assert consumer.stats()["packets"] == 5
+
+
+@pytest.fixture
+def voices(connected):
+    """A router with a stage, a microphone on it, and an audio consumer that can be fed."""
+    world, receiver, _ = connected
+    receiver.router.set_stage(3, forward_silence=False)
+    microphone = receiver.router.create_transport().produce(Kind.AUDIO, "0", (EncodingParameters(),))
+    return world, receiver.router, microphone, receiver.consume(Kind.AUDIO, "4", 21, None, "cname")
+
+
+def test_a_stage_is_made_once_and_keeps_its_size(voices):
+    world, router, _, _ = voices
+    router.set_stage(3, forward_silence=False)
+    router.set_stage(3, forward_silence=True)
+    assert world.shard.told("set_stage") == [[router.id, 3, False], [router.id, 3, True]]
+    with pytest.raises(StateError):
+        router.set_stage(4, forward_silence=True)
+
+
+def test_a_consumer_follows_the_stage_until_it_is_switched(voices):
+    world, _, microphone, consumer = voices
+    consumer.follow_stage(1)
+    consumer.follow_stage(1)
+    consumer.follow_stage(2)
+    consumer.switch(microphone)
+    consumer.follow_stage(0)
+    told = [c for c in world.shard.commands if c[0] in ("stage_consumer", "switch_consumer")]
+    assert told == [
+        ("stage_consumer", consumer.id, 1),
+        ("switch_consumer", consumer.id, None),
+        ("stage_consumer", consumer.id, 2),
+        ("switch_consumer", consumer.id, microphone.id),
+        ("switch_consumer", consumer.id, None),
+        ("stage_consumer", consumer.id, 0),
+    ]
+    assert (consumer.producer, consumer.position) == (None, 0)
+
+
+def test_a_position_that_was_chosen_before_the_transport_can_send_is_told_when_it_can(world, make_client):
+    router = world.engine.create_router()
+    router.set_stage(3, forward_silence=False)
+    transport = router.create_transport()
+    consumer = transport.consume(Kind.AUDIO, "4", 21, None, "c")
+    consumer.follow_stage(2)
+    client = make_client(world)
+    transport.connect(client.parameters())
+    world.settle()
+    world.select(transport)
+    assert world.shard.told("stage_consumer") == []
+    client.start()
+    client.pump(transport)
+    assert world.shard.told("stage_consumer") == [[consumer.id, 2]]
+
+
+def test_a_producer_is_staged_once_and_says_what_is_told_of_it(voices):
+    world, router, microphone, _ = voices
+    microphone.stage()
+    microphone.stage()
+    microphone.stage(always=True)
+    microphone.unstage()
+    microphone.close()
+    microphone.stage()
+    told = world.shard.told("stage_producer")
+    assert told == [[microphone.id, True, False], [microphone.id, True, True], [microphone.id, False, False]]
+    router.set_speakers(microphone.id, [microphone.id])
+    assert world.shard.told("set_speakers") == [[router.id, microphone.id, [microphone.id]]]
+
+
+def test_who_stands_on_the_stage_and_what_is_heard_are_told_to_the_router(voices):
+    world, router, microphone, _ = voices
+    seen, heard = [], []
+    router.on_stage = lambda it: seen.append(it.positions)
+    router.on_levels = heard.append
+    place = [None, microphone.id, None, None]
+    world.events(("stage_changed", router.id, place), ("stage_changed", router.id, place), ("stage_changed", 99, place))
+    world.events(("levels", router.id, b"x" * 9), ("levels", 99, b"y"))
+    assert (seen, heard) == ([tuple(place)], [b"x" * 9])
+
+
+def test_after_lost_events_the_snapshot_says_who_stands_on_the_stage(voices):
+    world, router, microphone, _ = voices
+    seen = []
+    router.on_stage = lambda it: seen.append(it.positions)
+    world.events(("overflow", 3))
+    world.shard.now_us += 1
+    world.shard.stages = {router.id: [microphone.id, None, None, None], 99: []}
+    world.advance(2)
+    assert seen == [(microphone.id, None, None, None)]

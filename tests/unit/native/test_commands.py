@@ -96,7 +96,7 @@ def test_events_come_in_portions_of_the_wanted_size() -> None:
 def test_a_snapshot_has_every_counter_by_name() -> None:
     snapshot = SimShard().snapshot()
     objects = {"transports", "producers", "consumers"}
-    assert set(snapshot) == {"now_us", "counters", "drops", "routers", "consent_ages_us"} | objects
+    assert set(snapshot) == {"now_us", "counters", "drops", "routers", "stages", "consent_ages_us"} | objects
     assert all(len(snapshot[name]) == 0 and dict(snapshot[name]) == {} for name in objects)
     assert snapshot["counters"]["rx_packets"] == 0
     assert snapshot["drops"]["srtp_replayed"] == 0

@@ -242,7 +242,7 @@ def test_who_leaves_is_told_goodbye_and_nothing_of_the_meeting_stays(make_networ
     assert stats.failures == {}
 
 
-def test_forty_people_in_one_meeting_all_see_four_others(make_network):
+def test_forty_people_in_one_meeting_all_see_four_others_and_hear_three(make_network):
     network = make_network()
     meeting = open_meeting(network)
     peers = [Peer(network, meeting, number) for number in range(1, 41)]
@@ -252,7 +252,12 @@ def test_forty_people_in_one_meeting_all_see_four_others(make_network):
     for peer in peers:
         others = [other.number for other in peers if other is not peer]
         assert [other.number for other in peers if peer.seen(other)] == others[:4]
-        assert [other.number for other in peers if peer.heard(other)] == others[:3]
+    heard = {(peer.number, other.number): peer.heard(other) for peer in peers for other in peers}
+    network.run(1)
+    for peer in peers:
+        voices = [count for other in peers if (count := peer.heard(other) - heard[peer.number, other.number])]
+        assert len(voices) == 3
+        assert all(count >= 49 for count in voices)
     assert network.engine.stats().failures == {}
 
 

@@ -40,3 +40,10 @@ def sim_engine(seed: int = 1) -> tuple[Engine, SimPort]:
 
     options = EngineOptions(certificate=Certificate.generate(EPOCH), seed=seed)
     return Engine(options, shard_factory=factory), port
+
+
+def settle(engine: Engine, now: float) -> None:
+    """Lets the shards do what they were told, and the engine hear of it."""
+    for link in engine._links:
+        link.port.handle_timeout(round(now * 1e6))  # type: ignore[attr-defined] - of a simulated shard
+    engine.handle_events(now)

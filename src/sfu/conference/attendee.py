@@ -7,6 +7,7 @@ to restart. One offer is outstanding at a time; what is wanted meanwhile is merg
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sfu.conference.beat import Beat
@@ -65,7 +66,9 @@ class Attendee(Participant):
         super().__init__(meeting, name, rights, transport)
         self._offerings: dict[Source, Offering] = {}
         options = meeting.options
-        self.slots = SlotTable(transport, new_participant_id(), on_change=self._slots_changed)
+        self.slots = SlotTable(
+            transport, new_participant_id(), on_change=self._slots_changed, ear=partial(meeting.voices.hear, self.id)
+        )
         self._reception = meeting.allocator.receive(self.id, self.slots, transport, self.notify)
         self._view = FIRST_PAGE
         self._dominant: str | None = None
@@ -128,6 +131,7 @@ class Attendee(Participant):
             transport=self.transport.state.value,
             view=self._told_view,
             permissions=self._permissions(),
+            speakers=self.meeting.voices.view(),
             quality=self._reception.qualities,
             encodings=self._encodings(),
         )

@@ -15,6 +15,7 @@ from sfu.conference.views import (
     QualityView,
     SlotPlace,
     SlotView,
+    SpeakersView,
     VideosView,
 )
 
@@ -80,6 +81,11 @@ class Unpublished:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakersChanged(SpeakersView):
+    """Somebody took the floor, began to speak or ended."""
+
+
+@dataclass(frozen=True, slots=True)
 class QualityChanged:
     """How good the pictures of these slots are, and why they are no better."""
 
@@ -132,6 +138,7 @@ Event = (
     | ViewChanged
     | PermissionsChanged
     | Unpublished
+    | SpeakersChanged
     | QualityChanged
     | EncodingsChanged
     | TransportChanged

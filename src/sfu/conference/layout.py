@@ -7,7 +7,7 @@ chosen tracks into slots so that whoever stays does not move.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -52,9 +52,11 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Feeds:
-    """What a receiver gets, most wanted first, at most as many as there are slots; and which page of how many it is."""
+    """What a receiver gets, most wanted first, at most as many as there are slots; and which page of how many it is.
+    ``audio`` None: whoever speaks, decided by the data plane in the moment in which somebody begins.
+    """
 
-    audio: tuple[Track, ...] = ()
+    audio: tuple[Track, ...] | None = None
     video: tuple[Track, ...] = ()
     page: int = 0
     pages: int = 1
@@ -65,14 +67,11 @@ ChooseFeeds = Callable[[Scene, Sequence[Receiver]], list[Feeds]]
 
 
 def choose_feeds(scene: Scene, receivers: Sequence[Receiver]) -> list[Feeds]:
-    """Audio in the order of joining as far as there are slots, those who are not muted first. Video: screens, then who
-    is pinned, then a page of the gallery or those who spoke last; nobody's own.
+    """Audio: whoever speaks. Video: screens, then who is pinned, then a page of the gallery or those who spoke last;
+    nobody's own.
 
-    A muted camera keeps its slot, so that its tile does not jump; a muted microphone has nothing to say and
-    must not keep a fifth speaker silent. What many receivers see alike is worked out once.
+    A muted camera keeps its slot, so that its tile does not jump. What many receivers see alike is worked out once.
     """
-    audio = [track for track in scene.tracks if track.kind is Kind.AUDIO]
-    audio.sort(key=lambda track: track.muted)
     alike: dict[tuple[View, int], Feeds] = {}
     feeds = []
     for receiver in receivers:
@@ -81,8 +80,7 @@ def choose_feeds(scene: Scene, receivers: Sequence[Receiver]) -> list[Feeds]:
         video = _video(scene, *key, own) if own is not None or key not in alike else alike[key]
         if own is None:
             alike[key] = video
-        heard = _first(audio, receiver.audio_slots, receiver.participant_id)
-        feeds.append(Feeds(heard, video.video, video.page, video.pages))
+        feeds.append(video)
     return feeds
 
 
@@ -106,10 +104,6 @@ def _without(cameras: Sequence[Track], fixed: Sequence[Track], own: str | None) 
     if own is None and not fixed:
         return cameras
     return [track for track in cameras if track.participant_id != own and track not in fixed]
-
-
-def _first(tracks: Iterable[Track], count: int, without: str) -> tuple[Track, ...]:
-    return tuple(islice((track for track in tracks if track.participant_id != without), count))
 
 
 def choose_followed(tracks: Sequence[Track], followed: str | None) -> str | None:

@@ -58,10 +58,10 @@ class Meeting:
         self.clock = clock
         self.options = options
         self.allocator = allocator
-        self.voices = Voices()
         self._engine = engine
         self._on_end = on_end
         self._participants: dict[str, Participant] = {}
+        self.voices = Voices(clock, options.audio_slots, participants=self._participants, tell=self._tell)
         self._pace = Pace(clock, self._participants)
         self.roster = Roster(clock, self._pace, self._participants, self._tell)
         self.permissions = Permissions(record.rules, record.host_digest, self._participants)
@@ -186,6 +186,7 @@ class Meeting:
         for viewer in [viewer for viewer in self._viewers.values() if viewer.target == participant.id]:
             self.remove_viewer(viewer)
         self._arranger.left(participant.id)
+        self.voices.counted()
         self._emptied()
 
     def remove_viewer(self, viewer: Viewer) -> None:
@@ -206,10 +207,11 @@ class Meeting:
         everybody, self._by_token = self._by_token, {}
         self._participants.clear()
         self._viewers.clear()
-        self.roster.stop()
-        self._arranger.stop()
         for member in everybody.values():
             member.close()
+        self.roster.stop()
+        self._arranger.stop()
+        self.voices.stop()
         self._close_router()
         self._on_end(self)
 
@@ -244,6 +246,7 @@ class Meeting:
         self._by_token[digest(participant.token)] = participant
         self._pace.came()
         self._arranger.entered(participant)
+        self.voices.counted()
         self.roster.joined(participant)
 
     def _media(self) -> Router:
@@ -253,6 +256,7 @@ class Meeting:
         if self._router is None or self._router.closed:
             try:
                 self._router = self._engine.create_router()
+                self.voices.use(self._router)
             except EngineError as error:
                 raise RemoteError("internal", "the server has no media to offer", error.detail, status=503) from error
         self._cancel_expiry()
@@ -272,6 +276,7 @@ class Meeting:
         if not self._participants:
             self.roster.stop()
             self._arranger.stop()
+            self.voices.stop()
         if not self._participants and not self._viewers and not self._is_over:
             self._close_router()
             self._expire_later()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sfu.clock import Timer
@@ -43,7 +44,14 @@ class Participant(ABC):
         """In the order of joining."""
         self.joined_at = timestamp(meeting.clock.wall())
         self.transport = transport
-        self.sources = Sources(self.id, name, self.rank, transport, self._on_produced)
+        self.sources = Sources(
+            self.id,
+            name,
+            self.rank,
+            transport,
+            on_produced=self._on_produced,
+            on_track=partial(meeting.voices.track_changed, self.id),
+        )
         self._departure: Timer | None = None
         transport.on_state = self._on_transport
 

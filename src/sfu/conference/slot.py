@@ -16,6 +16,9 @@ from sfu.media.transport import Transport
 from sfu.rtp.codecs import CodecId, Kind
 from sfu.sdp.negotiate import EgressSection, NegotiatedMedia
 
+Ear = Callable[[int], Track | None]
+"""What is heard at a position of the stage."""
+
 SHED_ORDER = {priority: 32 * (1 + priority) for priority in Priority}
 """Classes as the shard's priorities, 0..255: far apart, so that there is room between them."""
 
@@ -30,12 +33,18 @@ class SlotState(StrEnum):
 
 
 class Slot:
-    """One m-line. It can be fed from the moment its client has answered the offer that has it."""
+    """One m-line. It can be fed from the moment its client has answered the offer that has it.
 
-    def __init__(self, section: EgressSection) -> None:
+    ``ear`` says what is heard at a position of the stage, for slots that follow it.
+    """
+
+    def __init__(self, section: EgressSection, ear: Ear) -> None:
         self.section = section
         self.consumer: Consumer | None = None
-        self.track: Track | None = None
+        self.position: int | None = None
+        """Of the stage, while it follows that: whoever stands there feeds it."""
+        self._ear = ear
+        self._track: Track | None = None
         self.limit = Layers(BEST_LAYER, BEST_LAYER)
         """What its client wants at most."""
         self._priority: Priority | None = None
@@ -51,6 +60,11 @@ class Slot:
     def kind(self) -> Kind:
         """Audio or video."""
         return self.section.kind
+
+    @property
+    def track(self) -> Track | None:
+        """What feeds it."""
+        return self._track if self.position is None else self._ear(self.position)
 
     @property
     def state(self) -> SlotState:
@@ -101,15 +115,21 @@ class Slot:
     def close(self) -> None:
         """Nothing feeds it any more. Idempotent."""
         consumer, self.consumer = self.consumer, None
-        self.track = None
+        self._track = self.position = None
         if consumer is not None:
             consumer.close()
 
     def feed(self, track: Track | None) -> None:
         """Feeds it from ``track``; the switch takes effect at that track's next keyframe."""
-        self.track = track
+        self._track, self.position = track, None
         if self.consumer is not None:
             self.consumer.switch(track.producer if track else None)
+
+    def follow(self, position: int) -> None:
+        """Feeds it from whoever stands at that position of the stage."""
+        self._track, self.position = None, position
+        if self.consumer is not None:
+            self.consumer.follow_stage(position)
 
     def set_layers(self, spatial: int, temporal: int) -> None:
         """Highest layers that its client wants, whatever feeds it."""
@@ -145,13 +165,18 @@ class SlotTable:
     ``on_feeds`` when other tracks feed the slots, or the same in another state.
     """
 
-    def __init__(self, transport: Transport, cname: str, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, transport: Transport, cname: str, on_change: Callable[[], None], *, ear: Ear = lambda _: None
+    ) -> None:
         self._transport = transport
         self._cname = cname
         self._on_change = on_change
+        self._ear = ear
         self.on_feeds: Callable[[], None] | None = None
         self._slots: list[Slot] = []
         self._told: dict[str, tuple[Track | None, bool, CodecId | None]] = {}
+        self._following: set[str] = set()
+        """Those whose changes are gathered by ``Voices``."""
         self._fed: tuple[object, ...] = ()
 
     def allocate(self, kind: Kind, mid: str, *, stream_id: str) -> EgressSection:
@@ -161,7 +186,7 @@ class SlotTable:
 
     def add(self, section: EgressSection) -> None:
         """A new slot, last in order."""
-        slot = Slot(section)
+        slot = Slot(section, self._ear)
         self._slots.append(slot)
         self._told[slot.mid] = slot.shown
 
@@ -211,13 +236,16 @@ class SlotTable:
 
     def assign(self, feeds: Feeds) -> bool:
         """Feeds the open slots; a track that stays keeps its slot. True when that changed anything."""
-        tracks = (*feeds.audio, *feeds.video)
+        tracks = (*(feeds.audio or ()), *feeds.video)
         states = ((track.producer, track.muted) for track in tracks)
-        fed = (*feeds.audio, None, *feeds.video, None, *states)
+        fed = (feeds.audio, feeds.video, *states)
         if fed == self._fed:
             return False
         self._fed = fed
-        self._assign(Kind.AUDIO, feeds.audio)
+        if feeds.audio is None:
+            self._follow()
+        else:
+            self._assign(Kind.AUDIO, feeds.audio)
         self._assign(Kind.VIDEO, feeds.video)
         if self.on_feeds is not None:
             self.on_feeds()
@@ -226,13 +254,29 @@ class SlotTable:
     def views(self) -> tuple[SlotView, ...]:
         """Every slot, as told to the client from now on."""
         self._told = {slot.mid: slot.shown for slot in self._slots}
+        self._note_following()
         return tuple(slot.view() for slot in self._slots)
 
     def changes(self) -> tuple[SlotView, ...]:
-        """Slots that are not as the client was told last."""
-        changed = [slot for slot in self._slots if self._told.get(slot.mid) != slot.shown]
+        """Slots that are not as the client was told last. Those that have followed the stage for a while are left to
+        ``heard_anew``.
+        """
+        steady = self._following
+        self._note_following()
+        steady = steady & self._following
+        return tuple(slot.view() for slot in self._told_anew(slot for slot in self._slots if slot.mid not in steady))
+
+    def heard_anew(self) -> list[Slot]:
+        """Slots that follow the stage and are not as the client was told last; it is told from now on."""
+        return self._told_anew(slot for slot in self._slots if slot.mid in self._following)
+
+    def _note_following(self) -> None:
+        self._following = {slot.mid for slot in self._slots if slot.position is not None}
+
+    def _told_anew(self, slots: Iterable[Slot]) -> list[Slot]:
+        changed = [slot for slot in slots if self._told.get(slot.mid) != slot.shown]
         self._told.update((slot.mid, slot.shown) for slot in changed)
-        return tuple(slot.view() for slot in changed)
+        return changed
 
     def close(self) -> None:
         """Nothing feeds any of them any more. Idempotent."""
@@ -242,6 +286,11 @@ class SlotTable:
 
     def _open(self, kind: Kind) -> list[Slot]:
         return [slot for slot in self._slots if slot.kind is kind and slot.consumer is not None]
+
+    def _follow(self) -> None:
+        for position, slot in enumerate(slot for slot in self._slots if slot.kind is Kind.AUDIO):
+            if slot.consumer is not None and slot.position != position:
+                slot.follow(position)
 
     def _assign(self, kind: Kind, tracks: Sequence[Track]) -> None:
         slots = self._open(kind)

@@ -16,7 +16,9 @@ from sfu.sdp.negotiate import NegotiatedMedia
 
 
 class Sources:
-    """Producers and tracks of one participant, by source. ``on_produced`` is told of each new producer."""
+    """Producers and tracks of one participant, by source. ``on_produced`` is told of each new producer, ``on_track`` of
+    what a source's track is now: another one, none, or the same with another producer or muted.
+    """
 
     def __init__(
         self,
@@ -24,13 +26,16 @@ class Sources:
         name: str,
         rank: int,
         transport: Transport,
+        *,
         on_produced: Callable[[Source, Producer], None],
+        on_track: Callable[[Source, Track | None], None],
     ) -> None:
         self._participant_id = participant_id
         self._name = name
         self._rank = rank
         self._transport = transport
         self._on_produced = on_produced
+        self._on_track = on_track
         self._producers: dict[Source, Producer] = {}
         self._tracks: dict[Source, Track] = {}
         self._is_negotiated = False
@@ -110,6 +115,7 @@ class Sources:
     def _drop(self, source: Source) -> None:
         producer = self._producers.pop(source, None)
         if producer is not None:
+            self._on_track(source, None)
             producer.close()
 
     def _apply(self, source: Source) -> None:
@@ -117,12 +123,11 @@ class Sources:
         track, producer = self._tracks.get(source), self._producers.get(source)
         if track is not None:
             track.producer = producer
-        if producer is None:
-            return
-        if track is None or track.muted:
+        if producer is not None and (track is None or track.muted):
             producer.pause()
-        else:
+        elif producer is not None:
             producer.resume()
+        self._on_track(source, track)
 
 
 def _view(track: Track) -> HintedSourceView | SourceView:

@@ -132,6 +132,15 @@ class VideosView:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakersView:
+    """Who has the floor, who had it (the latest first, at most ten), and who speaks at the moment (at most five)."""
+
+    dominant: str | None = None
+    recent: tuple[str, ...] = ()
+    audible: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Welcome:
     """The whole state that an attendee needs to show the meeting and go on. ``participants``: at most 100 of
     ``total``.
@@ -147,6 +156,7 @@ class Welcome:
     transport: str
     view: VideosView
     permissions: PermissionsView
+    speakers: SpeakersView = SpeakersView()
     quality: tuple[QualityView, ...] = ()
     encodings: tuple[EncodingsView, ...] = ()
 

@@ -109,6 +109,8 @@ class Peer:
         base = number * 1000
         self.camera = [Encoding(base + 10 + i, "1", rid, rtx_ssrc=base + 20 + i) for i, rid in enumerate(RIDS)]
         self.microphone = Encoding(base + 1, "0")
+        self.level = 30
+        """What its microphone hears (RFC 6464): 0 is the loudest, 127 silence."""
         self.packet_bytes = (120, 240, 360)
         """Of each encoding; a frame has three packets."""
         self._arrivals = ArrivalLog() if tells_arrivals else None
@@ -252,7 +254,7 @@ class Peer:
         if encoding.rid:
             extensions.append((EXTENSION_IDS[ExtensionKind.RID], encoding.rid.encode()))
         if pt == OPUS:
-            extensions.append((EXTENSION_IDS[ExtensionKind.AUDIO_LEVEL], b"\x9e"))
+            extensions.append((EXTENSION_IDS[ExtensionKind.AUDIO_LEVEL], bytes([0x80 | self.level])))
         packet = RtpPacket(
             pt=pt,
             seq=encoding.seq,

@@ -13,7 +13,7 @@ from tests.support.answers import ClientSide, answer_to
 from tests.support.attendee import Client
 from tests.support.clock import VirtualClock
 from tests.support.examples import examples
-from tests.support.sim import sim_engine
+from tests.support.sim import settle, sim_engine
 
 from sfu.conference import Conference, ConferenceOptions, Meeting, Source
 from sfu.conference.events import OfferMade, RosterChanged, SlotsChanged
@@ -21,6 +21,8 @@ from sfu.conference.layout import choose_feeds
 from sfu.conference.scene import Scene
 from sfu.conference.views import ParticipantView, SlotView
 from sfu.errors import RemoteError
+from sfu.media.engine import Engine
+from sfu.rtp.codecs import Kind
 
 ACTIONS = (
     "join", "answer", "answer_old", "publish", "mute", "unmute", "unpublish", "slots", "restart", "leave",
@@ -108,6 +110,7 @@ def request(client: Client, action: str, source: Source, number: int) -> None:
 
 
 def check(meeting: Meeting, mirrors: list[Mirror]) -> None:
+    """Of what was decided with the last step. What follows the stage is looked at when its beat is over."""
     feeds = {(t.participant_id, t.source): t for p in meeting.participants.values() for t in p.sources.feeds()}
     for mirror in mirrors:
         attendee = mirror.client.attendee
@@ -116,17 +119,36 @@ def check(meeting: Meeting, mirrors: list[Mirror]) -> None:
             continue
         shown = [slot for slot in attendee.slots._slots if slot.track is not None]
         [wanted] = choose_feeds(Scene(feeds.values()), [attendee.receiver])
-        assert sorted(id(slot.track) for slot in shown) == sorted(map(id, (*wanted.audio, *wanted.video)))
+        videos = [slot for slot in shown if slot.kind is Kind.VIDEO]
+        assert sorted(id(slot.track) for slot in videos) == sorted(map(id, wanted.video))
+        assert len({id(slot.track) for slot in shown}) == len(shown), "one track in two slots"
         for slot in shown:
             assert slot.track is not None
             assert slot.track.participant_id != attendee.id
             assert feeds[slot.track.participant_id, slot.track.source] is slot.track
             assert slot.consumer is not None
-            assert slot.consumer.producer is slot.track.producer
+            assert slot.kind is Kind.AUDIO or slot.consumer.producer is slot.track.producer
             assert slot.track.producer is not None
             assert slot.track.producer.paused is slot.track.muted
         if attendee.is_connected:
             mirror.catch_up()
+            steady = {slot.mid: slot.view() for slot in attendee.slots._slots if slot.position is None}
+            assert {mid: view for mid, view in mirror.slots.items() if mid in steady} == steady
+
+
+def check_stage(engine: Engine, meeting: Meeting, mirrors: list[Mirror]) -> None:
+    """What everybody was told of who is heard is what the data plane does."""
+    consumers = engine._links[0].port.snapshot()["consumers"]
+    for mirror in mirrors:
+        attendee = mirror.client.attendee
+        if attendee.id not in meeting.participants:
+            continue
+        following = [slot for slot in attendee.slots._slots if slot.position is not None and slot.consumer is not None]
+        for slot in following:
+            track = slot.track
+            fed = consumers[slot.consumer.id]["producer"]
+            assert fed == (track.producer.id if track is not None and track.producer is not None else None)
+        if attendee.is_connected:
             assert {slot.mid: slot.view() for slot in attendee.slots._slots} == mirror.slots
 
 
@@ -156,7 +178,12 @@ def test_whatever_the_clients_do_everybody_is_told_the_truth(sequence: list[tupl
         with suppress(RemoteError):
             act(meeting, clock, mirrors, step)
         check(meeting, mirrors)
+        for mirror in mirrors:
+            for consumer in mirror.client.attendee.transport.consumers.values():
+                consumer.start()  # as if it were secured
+        settle(engine, clock.now())
         check_roster(meeting, clock, mirrors)
+        check_stage(engine, meeting, mirrors)
     conference.close()
     assert engine.stats().routers == 0
     assert clock.pending == 0, "a timer outlives the conference"

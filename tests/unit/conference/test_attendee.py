@@ -4,6 +4,7 @@ import pytest
 from tests.support.answers import ClientSide, answer_to, attribute, mids_of
 from tests.support.attendee import Client
 from tests.support.clock import VirtualClock
+from tests.support.sim import settle
 
 from sfu.conference import LeaveReason, Meeting, Source
 from sfu.conference.events import (
@@ -15,6 +16,7 @@ from sfu.conference.events import (
 )
 from sfu.conference.views import Departure
 from sfu.errors import RemoteError
+from sfu.media.engine import Engine
 from sfu.media.states import TransportState
 
 
@@ -30,12 +32,14 @@ def test_the_first_offer_has_the_ingress_lines_then_audio_slots_then_video_slots
     assert "a=simulcast:recv q;h;f" in attendee.offer.sdp
 
 
-def test_publishing_shows_up_in_the_slots_of_the_others(meeting: Meeting, clock: VirtualClock) -> None:
+def test_publishing_shows_up_in_the_slots_of_the_others(meeting: Meeting, engine: Engine, clock: VirtualClock) -> None:
     ann, bob = Client(meeting, "Ann"), Client(meeting, "Bob")
     ann.answer()
     bob.answer()
     ann.attendee.publish(Source.CAMERA)
     ann.attendee.publish(Source.MICROPHONE, muted=True)
+    settle(engine, clock.now())
+    clock.advance(0.3)
     assert bob.shown() == [(ann.id, "camera", "active")]
     assert bob.shown("audio") == [(ann.id, "microphone", "muted")]
     assert ann.shown() == []

@@ -7,6 +7,7 @@ import weakref
 import pytest
 from tests.support.attendee import Client
 from tests.support.clock import VirtualClock
+from tests.support.sim import settle
 
 from sfu.conference import Conference, ConferenceOptions, EndReason, Meeting, Source
 from sfu.conference.events import MeetingEnded
@@ -129,8 +130,11 @@ def test_a_fifth_speaker_is_heard_when_somebody_mutes(engine: Engine, clock: Vir
         person.answer()
         person.attendee.publish(Source.MICROPHONE)
     ann, bob, cid, dan, eve = people
+    settle(engine, clock.now())
     assert [who for who, _, _ in eve.shown("audio")] == [ann.id, bob.id, cid.id]
     bob.attendee.mute(Source.MICROPHONE, muted=True)
+    settle(engine, clock.now())
+    assert [who for who, _, _ in bob.shown("audio")] == [ann.id, eve.id, cid.id]
     assert [who for who, _, _ in eve.shown("audio")] == [ann.id, dan.id, cid.id], "who stays keeps his slot"
 
 

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from tests.support.answers import attribute, mids_of
 from tests.support.attendee import Client
 from tests.support.clock import VirtualClock
+from tests.support.sim import settle
 from tests.support.site import Site
 
 from sfu.conference import Conference, Meeting, Source
 from sfu.conference.rights import Rules
 from sfu.errors import RemoteError
 from sfu.ice.servers import IceServer
+from sfu.media.engine import Engine
 from sfu.plugins.whip import WhipPlugin
 from sfu.plugins.whip.fragment import IceFragment
 
@@ -85,11 +87,12 @@ async def test_publishing_answers_with_our_description_and_the_session(
 
 
 async def test_a_publisher_is_a_participant_with_microphone_and_camera(
-    http: httpx.AsyncClient, meeting: Meeting
+    http: httpx.AsyncClient, meeting: Meeting, engine: Engine, clock: VirtualClock
 ) -> None:
     viewer = Client(meeting, "Viewer")
     viewer.answer()
     await post(http, "/whip/standup", offer())
+    settle(engine, clock.now())
     [publisher] = [item for item in meeting.participants.values() if item.name == "Live stream"]
     assert viewer.shown() == [(publisher.id, "camera", "active")]
     assert viewer.shown("audio") == [(publisher.id, "microphone", "active")]

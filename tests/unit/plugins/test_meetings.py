@@ -109,6 +109,18 @@ async def test_leaving_needs_the_participants_own_token(http: httpx.AsyncClient,
     assert meeting.participants == {}
 
 
+async def test_who_is_there_comes_by_pages(http: httpx.AsyncClient, meeting: Meeting) -> None:
+    for name in ("Ann Lee", "Bob", "Lea"):
+        meeting.join(name)
+    page = (await http.get("/meetings/standup/participants", params={"limit": 2})).json()
+    assert ([one["name"] for one in page["participants"]], page["total"]) == (["Ann Lee", "Bob"], 3)
+    page = (await http.get("/meetings/standup/participants", params={"after": page["next"]})).json()
+    assert ([one["name"] for one in page["participants"]], page["next"]) == (["Lea"], None)
+    page = (await http.get("/meetings/standup/participants", params={"search": "le"})).json()
+    assert ([one["name"] for one in page["participants"]], page["total"]) == (["Ann Lee", "Lea"], 2)
+    assert is_problem(await http.get("/meetings/standup/participants", params={"limit": 201}), 400, "bad_request")
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [

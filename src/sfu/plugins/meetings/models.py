@@ -125,9 +125,11 @@ class Joined(BaseModel):
 
 
 class Participants(BaseModel):
-    """Everybody, in the order of joining."""
+    """A page of those who are there, in the order of joining. ``next`` is the ``after`` of the page that follows."""
 
     participants: list[ParticipantView]
+    next: str | None
+    total: int
 
 
 def join_url(meeting: Meeting, base_url: str) -> str:

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Query, Request
 
 from sfu.conference import Attendee, Meeting
 from sfu.conference.attendee import INGRESS
+from sfu.conference.names import MAX_NAME_CHARS
+from sfu.conference.roster import MAX_PAGE
 from sfu.conference.views import MeetingTitle, QualityTimeline
 from sfu.errors import RemoteError
 from sfu.media.shard import HISTORY_SECONDS
@@ -54,9 +56,15 @@ def meeting_routes(context: PluginContext) -> APIRouter:
         return MeetingFound.of(await find(meeting_id), base_url(request, options.public_url))
 
     @router.get("/{meeting_id}/participants")
-    async def get_participants(meeting_id: str) -> Participants:
-        """Everybody in the meeting, in the order of joining."""
-        return Participants(participants=list((await conference.meeting(meeting_id)).participant_views()))
+    async def get_participants(
+        meeting_id: str,
+        after: Annotated[str | None, Query(max_length=64, description="the next of the page before")] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="participants on a page")] = MAX_PAGE,
+        search: Annotated[str, Query(max_length=MAX_NAME_CHARS, description="begin of a word of the name")] = "",
+    ) -> Participants:
+        """Who is in the meeting, page by page, in the order of joining."""
+        page = (await conference.meeting(meeting_id)).roster.page(after, limit, search)
+        return Participants(participants=list(page.participants), next=page.next, total=page.total)
 
     @router.get("/{meeting_id}/participants/{participant_id}/quality")
     async def get_quality(

@@ -15,7 +15,7 @@ from tests.support.clock import VirtualClock
 from tests.support.examples import examples
 from tests.support.sim import settle, sim_engine
 
-from sfu.conference import Conference, ConferenceOptions, Meeting, Source
+from sfu.conference import Attendee, Conference, ConferenceOptions, Meeting, Source
 from sfu.conference.events import OfferMade, RosterChanged, SlotsChanged
 from sfu.conference.layout import choose_feeds
 from sfu.conference.scene import Scene
@@ -26,7 +26,7 @@ from sfu.rtp.codecs import Kind
 
 ACTIONS = (
     "join", "answer", "answer_old", "publish", "mute", "unmute", "unpublish", "slots", "restart", "leave",
-    "detach", "attach", "die", "wait", "wait_long", "refuse",
+    "detach", "attach", "die", "wait", "wait_long", "refuse", "speak",
 )  # fmt: skip
 steps = st.lists(
     st.tuples(st.sampled_from(ACTIONS), st.integers(0, 3), st.sampled_from(Source), st.integers(0, 8)),
@@ -80,6 +80,8 @@ def act(meeting: Meeting, clock: VirtualClock, mirrors: list[Mirror], step: tupl
     mirror = mirrors[who]
     client, attendee = mirror.client, mirror.client.attendee
     match action:
+        case "speak":
+            speak(attendee)
         case "detach":
             attendee.detach(client.events.append)
         case "attach":
@@ -107,6 +109,14 @@ def request(client: Client, action: str, source: Source, number: int) -> None:
         "die": lambda: attendee.transport.close("test"),
     }
     requests[action]()
+
+
+def speak(attendee: Attendee) -> None:
+    """The shard says that it heard a quiet room and then a voice, for more than a second."""
+    track = attendee.sources.tracks.get(Source.MICROPHONE)
+    if track is not None and track.producer is not None:
+        for block in (*[bytes([70] * 5)] * 3, *[bytes([30, 33, 31, 36, 30])] * 10):
+            attendee.transport.router.levels_heard(track.producer.id.to_bytes(4, "little") + block)
 
 
 def check(meeting: Meeting, mirrors: list[Mirror]) -> None:
@@ -168,7 +178,7 @@ def check_roster(meeting: Meeting, clock: VirtualClock, mirrors: list[Mirror]) -
 def test_whatever_the_clients_do_everybody_is_told_the_truth(sequence: list[tuple[str, int, Source, int]]) -> None:
     engine, _ = sim_engine()
     clock = VirtualClock()
-    conference = Conference(engine, clock, ConferenceOptions(max_participants=4))
+    conference = Conference(engine, clock, ConferenceOptions(max_participants=4, audio_slots=2))
     meeting = asyncio.run(conference.create_meeting())
     mirrors = [Mirror(Client(meeting, f"P{number}")) for number in range(3)]
     for mirror in mirrors[:2]:

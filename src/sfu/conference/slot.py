@@ -125,6 +125,12 @@ class Slot:
         if self.consumer is not None:
             self.consumer.switch(track.producer if track else None)
 
+    def is_fed_by(self, track: Track | None) -> bool:
+        """Whether ``feed`` would change nothing."""
+        if self.position is not None or track is not self._track or self.consumer is None:
+            return False
+        return self.consumer.producer is (track.producer if track is not None else None)
+
     def follow(self, position: int) -> None:
         """Feeds it from whoever stands at that position of the stage."""
         self._track, self.position = None, position
@@ -174,6 +180,7 @@ class SlotTable:
         self._ear = ear
         self.on_feeds: Callable[[], None] | None = None
         self._slots: list[Slot] = []
+        self._opened: dict[Kind, list[Slot]] = {}
         self._told: dict[str, tuple[Track | None, bool, CodecId | None]] = {}
         self._following: set[str] = set()
         """Those whose changes are gathered by ``Voices``."""
@@ -225,6 +232,7 @@ class SlotTable:
     def negotiated(self, media: Iterable[NegotiatedMedia]) -> None:
         """Opens the slots that the client takes and closes those that it refuses."""
         self._fed = ()
+        self._opened.clear()
         for line in media:
             slot = self.find(line.mid)
             if slot is None:
@@ -281,11 +289,16 @@ class SlotTable:
     def close(self) -> None:
         """Nothing feeds any of them any more. Idempotent."""
         self._fed = ()
+        self._opened.clear()
         for slot in self._slots:
             slot.close()
 
     def _open(self, kind: Kind) -> list[Slot]:
-        return [slot for slot in self._slots if slot.kind is kind and slot.consumer is not None]
+        opened = self._opened.get(kind)
+        if opened is None:
+            opened = [slot for slot in self._slots if slot.kind is kind and slot.consumer is not None]
+            self._opened[kind] = opened
+        return opened
 
     def _follow(self) -> None:
         for position, slot in enumerate(slot for slot in self._slots if slot.kind is Kind.AUDIO):
@@ -295,7 +308,8 @@ class SlotTable:
     def _assign(self, kind: Kind, tracks: Sequence[Track]) -> None:
         slots = self._open(kind)
         for slot, track in zip(slots, keep_places([slot.track for slot in slots], tracks), strict=True):
-            slot.feed(track)
+            if not slot.is_fed_by(track):
+                slot.feed(track)
 
     def _consume(self, slot: Slot) -> Consumer:
         section = slot.section

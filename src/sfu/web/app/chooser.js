@@ -31,7 +31,8 @@ export class ScreenChooser {
 
   #button({ key, name, isLarge }) {
     return h("button.chip", {
-      type: "button", "aria-pressed": String(isLarge), dataset: { screen: key }, onClick: () => this.#choices.chooseScreen(key),
+      type: "button", "aria-pressed": String(isLarge), dataset: { screen: key },
+      onClick: () => this.#choices.chooseScreen(key),
     }, icon("screen"), h("span", {}, name));
   }
 

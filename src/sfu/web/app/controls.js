@@ -128,7 +128,9 @@ export class Controls {
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input, select, textarea, dialog") || document.querySelector("dialog[open]")) return;
-    if (event.key in ARROWS && !event.target.closest(".people")) return this.#done(event, () => this.#actions.turn(ARROWS[event.key]));
+    if (event.key in ARROWS && !event.target.closest(".people")) {
+      return this.#done(event, () => this.#actions.turn(ARROWS[event.key]));
+    }
     const action = event.repeat ? null : this.#keys[event.key.toLowerCase()];
     if (action) this.#done(event, action);
   }

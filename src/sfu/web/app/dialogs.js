@@ -53,5 +53,6 @@ export function openSettings(meeting, media, choices) {
   const shortcuts = [["M", "microphone"], ["V", "camera"], ["S", "screen"], ["H", "hand"], ["G", "view"],
     ["P", "participants"], ["Page Up", "back"], ["Page Down", "on"], ["Esc", "unpin"], ["Q", "connection"]];
   const keys = h("p.keys", {}, ...shortcuts.map(([key, action]) => h("span", {}, h("kbd", {}, key), ` ${action}`)));
-  open("Settings", h("div.fields", {}, selects.element, tilesSelect(choices), qualitySelect(media), keys), () => selects.close());
+  const fields = h("div.fields", {}, selects.element, tilesSelect(choices), qualitySelect(media), keys);
+  open("Settings", fields, () => selects.close());
 }

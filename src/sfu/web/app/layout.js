@@ -8,7 +8,7 @@ export const GAP = 10;
 /** Between these (width / height) a camera picture is cropped to its tile without losing the face. */
 const NARROWEST = { wideBox: 1.2, tallBox: 0.75 };
 const WIDEST = 16 / 9;
-/** Share of the box that the strip beside (or, in a tall box, below) the large tiles takes, and its bounds in pixels. */
+/** Share of the box that the strip beside the large tiles (in a tall box: below) takes, and its bounds in pixels. */
 const STRIP = { wideBox: { share: 0.22, min: 132, max: 300 }, tallBox: { share: 0.16, min: 92, max: 170 } };
 /** Tiles that are comfortable to look at: a share of the box, within bounds in pixels; and the smallest that still show
  * who it is. */

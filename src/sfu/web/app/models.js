@@ -12,7 +12,7 @@ const NO_PICTURE = Object.freeze({ track: null, note: "", isHeldBack: false, isS
  * @returns {import("./tile.js").TileModel}
  */
 export function modelOf(key, meeting, media, more) {
-  if (key === MORE) return { ...NO_PICTURE, key, name: `${more} more`, isSelf: false, source: "more", microphone: "on", hand: null };
+  if (key === MORE) return { key, name: `${more} more` };
   return key.startsWith("self") ? ownModel(key, meeting, media) : remoteModel(key, meeting);
 }
 

@@ -70,10 +70,12 @@ export class PeoplePanel {
       "aria-label": "Search participants", maxlength: "64", onInput: () => this.#find(),
     });
     this.#handsBox = h("section.hands", { hidden: true }, h("h3", {}, icon("hand"), "Raised hands"), this.#hands);
-    this.element = h("aside.people", { id: "people", "aria-label": "Participants", onKeydown: (event) => this.#key(event) },
-      h("header", {}, h("h2", {}, "Participants"), this.#count, h("span.spacer"),
-        h("button.icon-button", { type: "button", "aria-label": "Close the list", title: "Close (P)", onClick: this.#onClose },
-          icon("close"))),
+    const close = h("button.icon-button", {
+      type: "button", "aria-label": "Close the list", title: "Close (P)", onClick: this.#onClose,
+    }, icon("close"));
+    const onKeydown = (event) => this.#key(event);
+    this.element = h("aside.people", { id: "people", "aria-label": "Participants", onKeydown },
+      h("header", {}, h("h2", {}, "Participants"), this.#count, h("span.spacer"), close),
       h("label.input.people-search", {}, icon("search"), this.#input), this.#found, this.#handsBox, this.#list.element);
   }
 
@@ -105,7 +107,8 @@ export class PeoplePanel {
       this.#handRows.set(participant.id, row);
       row.element.setAttribute("role", "listitem");
       row.update(participant);
-      if (this.#hands.children[index] !== row.element) this.#hands.insertBefore(row.element, this.#hands.children[index] ?? null);
+      const there = this.#hands.children[index] ?? null;
+      if (there !== row.element) this.#hands.insertBefore(row.element, there);
     });
     this.#handsBox.hidden = shown.length === 0;
   }

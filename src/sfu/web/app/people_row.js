@@ -55,7 +55,8 @@ export class PeopleRow {
     if (isSelf || role === "host") return actions;
     if (role === "audience") {
       const permit = act(() => meeting.permit(id, [...SOURCES]));
-      actions.push(h("button.pill", { type: "button", "aria-label": `Let ${name} speak`, onClick: permit }, "Let speak"));
+      const label = `Let ${name} speak`;
+      actions.push(h("button.pill", { type: "button", "aria-label": label, onClick: permit }, "Let speak"));
     } else {
       actions.push(action("seat", `Move ${name} to the audience`, () => meeting.permit(id, [])));
     }
@@ -64,7 +65,9 @@ export class PeopleRow {
 }
 
 function action(symbol, label, run) {
-  return h(`button.icon-button.${symbol}`, { type: "button", "aria-label": label, title: label, onClick: act(run) }, icon(symbol));
+  return h(`button.icon-button.${symbol}`, {
+    type: "button", "aria-label": label, title: label, onClick: act(run),
+  }, icon(symbol));
 }
 
 function act(run) {

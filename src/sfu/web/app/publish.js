@@ -46,7 +46,8 @@ export class LocalPublisher {
       this.#isAsking = true;
       const isTaken = await this.#askToTakeOver().finally(() => (this.#isAsking = false));
       if (!isTaken) return this.#media.stopScreen();
-      await this.#follow("screen", this.#media.screen, false, { takeOver: true }).catch((refusal) => this.#giveUp(refusal));
+      const taking = this.#follow("screen", this.#media.screen, false, { takeOver: true });
+      await taking.catch((refusal) => this.#giveUp(refusal));
     }
     await this.#follow("screen_audio", screen && screenAudio, false);
   }
@@ -60,6 +61,7 @@ export class LocalPublisher {
     const { participants, participantId } = this.#meeting;
     const presenter = [...participants.values()].find(({ id, sources }) => id !== participantId && sources.screen);
     const who = presenter?.name ?? "Somebody else";
-    return confirm(`${who} is presenting. Take over?`, "Their screen is not shared any more when you share yours.", "Take over");
+    const text = "Their screen is not shared any more when you share yours.";
+    return confirm(`${who} is presenting. Take over?`, text, "Take over");
   }
 }

@@ -65,10 +65,12 @@ export class DeviceSelects {
 
 /** How many tiles a page of the gallery has, as a labelled `<select>`. */
 export function tilesSelect(choices) {
-  const options = [0, ...TILE_CHOICES].map((count) => h("option", { value: count }, count ? `Up to ${count}` : "As many as fit well"));
+  const options = [0, ...TILE_CHOICES].map((count) => (
+    h("option", { value: count }, count ? `Up to ${count}` : "As many as fit well")));
   const select = h("select", { name: "tiles", onChange: () => choices.setTiles(Number(select.value)) }, ...options);
   select.value = String(choices.tiles);
-  return h("label.field", {}, h("span.field-label", {}, "Tiles on a page"), h("span.select", {}, icon("gallery"), select));
+  return h("label.field", {}, h("span.field-label", {}, "Tiles on a page"),
+    h("span.select", {}, icon("gallery"), select));
 }
 
 /** The camera's size, as a labelled `<select>`. */

@@ -1,7 +1,7 @@
 /**
- * All tiles: keeps those that are on the screen in step with the meeting and with what the person chose, arranges them,
- * and says to the SDK what is shown. However often it is told that something changed, it works once a frame, and touches
- * only tiles that changed.
+ * All tiles: keeps those that are on the screen in step with the meeting and with what the person chose, arranges
+ * them, and says to the SDK what is shown. However often it is told that something changed, it works once a frame, and
+ * touches only tiles that changed.
  *
  * Event: `scene`: other tiles, another page, other pages (see `scene`).
  */
@@ -202,7 +202,8 @@ export class Tiles extends EventTarget {
 
   #arrange({ large, small }) {
     const box = { x: 0, y: 0, ...this.#size };
-    const rects = large.length > 0 ? stage(large.length, small.length, box) : { large: [], small: grid(small.length, box) };
+    const isStaged = large.length > 0;
+    const rects = isStaged ? stage(large.length, small.length, box) : { large: [], small: grid(small.length, box) };
     large.forEach((key, index) => this.#place(key, rects.large[index], true));
     small.forEach((key, index) => this.#place(key, rects.small[index], false));
   }

@@ -6,8 +6,8 @@ import { icon } from "./icons.js";
  * @param {string} symbol icon while on; `${symbol}-off` while off
  * @param {string} noun "microphone", "camera"
  * @param {() => unknown} onClick
- * @param {{on?: string, off?: string, key?: string, icons?: [string, string]}} [words] labels, and the key that does the
- *   same; `icons`: while on and while off, of what is the exception, so that "on" stands out and "off" is no warning
+ * @param {{on?: string, off?: string, key?: string, icons?: [string, string]}} [words] labels, and the key that does
+ *   the same; `icons`: while on and while off, of what is the exception, so that "on" stands out and "off" is no warning
  */
 export function toggleButton(symbol, noun, onClick, words = {}) {
   const shortcut = words.key ? ` (${words.key.toUpperCase()})` : "";

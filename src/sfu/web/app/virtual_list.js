@@ -31,8 +31,8 @@ export class VirtualList {
     this.#rowHeight = rowHeight;
     this.#makeRow = makeRow;
     this.#need = need;
-    this.element = h("div.virtual", { role: "list", "aria-label": label, tabindex: "0", onScroll: () => this.#schedule() },
-      this.#body);
+    const onScroll = () => this.#schedule();
+    this.element = h("div.virtual", { role: "list", "aria-label": label, tabindex: "0", onScroll }, this.#body);
     this.#observer.observe(this.element);
   }
 

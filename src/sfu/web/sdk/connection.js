@@ -59,8 +59,8 @@ export class Connection extends EventTarget {
    * @param {string} source
    * @param {MediaStreamTrack|null} track
    * @param {Choices} [choices]
-   * @typedef {{codec?: string|null, scalabilityMode?: string|null, dtx?: boolean, content?: string}} Choices of how it is
-   *   encoded; `content`: "motion", "detail" or "text"
+   * @typedef {{codec?: string|null, scalabilityMode?: string|null, dtx?: boolean, content?: string}} Choices of how
+   *   it is encoded; `content`: "motion", "detail" or "text"
    */
   send(source, track, choices = {}) {
     this.#tracks.set(source, track);

@@ -1,7 +1,8 @@
 /**
  * A meeting as one participant sees it: who is there, what they send, what this one sends. Joins, keeps
  * the local sources published through reconnections, and joins again when the server has forgotten us.
- * The events and states are described in docs/sdk.md.
+ * The events and states are described in docs/sdk.md. It is long because it is the SDK's whole public surface; what
+ * there is to do is done by the classes that it holds together.
  *
  * States: `idle -> joining -> connected <-> reconnecting -> closed`.
  */
@@ -52,14 +53,17 @@ export class Meeting extends EventTarget {
     this.id = id;
     this.name = name;
     this.title = "";
-    /** @type {string|null} with it one is the host; also given by a server for development to whoever makes a meeting */
+    /** @type {string|null} makes one the host; a server for development gives it to whoever makes a meeting */
     this.hostToken = hostToken ?? null;
     this.#incoming = new Incoming(maxVideo, (layout) => this.#sayLayout(layout));
     this.#entered.promise.catch(() => {});
     const api = new Api(server);
     this.#api = api;
     this.#sessions = new Sessions(
-      { join: () => api.join(id, name, { hostToken: this.hostToken ?? undefined, role }), leave: (token) => api.leave(id, token, { keepalive: true }) },
+      {
+        join: () => api.join(id, name, { hostToken: this.hostToken ?? undefined, role }),
+        leave: (token) => api.leave(id, token, { keepalive: true }),
+      },
       {
         begin: (session) => this.#begin(session),
         lost: () => this.#become("reconnecting"),
@@ -158,9 +162,9 @@ export class Meeting extends EventTarget {
    * @param {MediaStreamTrack} track
    * @param {{muted?: boolean, codec?: "VP8"|"VP9"|"H264"|"AV1", scalabilityMode?: string, dtx?: boolean,
    *   content?: "motion"|"detail"|"text", takeOver?: boolean}} [options] of a video `content`: what it shows;
-   *   of a screen `takeOver`: in place of who presents; of a video `codec`: by default what browser and server agree on first; and `scalabilityMode`, with a codec:
-   *   "L3T3_KEY" sends VP9 or AV1 as one stream of three sizes and frame rates, a camera is to be published so before
-   *   `join`. Of a sound `dtx`: send next to nothing in silence
+   *   of a screen `takeOver`: in place of who presents; of a video `codec`: by default what browser and server agree on
+   *   first; and `scalabilityMode`, with a codec: "L3T3_KEY" sends VP9 or AV1 as one stream of three sizes and frame
+   *   rates, a camera is to be published so before `join`. Of a sound `dtx`: send next to nothing in silence
    * @throws {SfuError} `unsupported_codec`, `unsupported_scalability`, `conflict`: it is not sent so; `conflict` of a
    *   screen: somebody else presents, see `takeOver`; `forbidden`, `limit_reached`. What was refused is not published
    */

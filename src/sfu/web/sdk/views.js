@@ -104,7 +104,7 @@ export class Views {
     removeEventListener("resize", this.#onChange);
   }
 
-  /** @returns {{tiles: Tile[], hidden: boolean, mode?: string, page?: number, pins?: object[]}} what is to be told now */
+  /** @returns {{tiles: Tile[], hidden: boolean, mode?: string, page?: number, pins?: object[]}} what is to be told */
   layout() {
     /** @type {Map<string, Tile>} */
     const tiles = new Map();

@@ -1,7 +1,8 @@
 //! The fan-out: each producer's packets of one batch to each of its consumers. Stop `router`.
 //!
 //! Consumers outside, packets inside: what one subscriber gets of a batch lies side by side in the
-//! arena and leaves as one message.
+//! arena and leaves as one message. Of a camera with several encodings most subscribers take one: those who take nothing
+//! of the batch are passed over by a list of who takes what, because to look at each of a thousand waits for memory.
 
 use crate::drop::DropReason;
 use crate::egress::consumer::Consumer;
@@ -38,6 +39,10 @@ pub fn fan_out(
     let fresh = std::mem::take(&mut producer.fresh);
     let subscribers = std::mem::take(&mut producer.consumers);
     let listeners = std::mem::take(&mut producer.listeners);
+    let mut interests = std::mem::take(&mut producer.interests);
+    let coming = fresh.iter().fold(0u8, |mask, packet| mask | 1 << packet.encoding);
+    let asks_all = has_changed || interests.len() != subscribers.len() || fresh.iter().any(|packet| packet.is_late);
+    interests.resize(subscribers.len(), 0);
     let Some(producer) = producers.get(key) else { return false };
     let feed = Feed { key, producer, producers };
     let (mut wanted, mut needed) = (0, 0);
@@ -45,10 +50,17 @@ pub fn fan_out(
         if hears_stage && !has_changed && fresh.iter().all(|packet| packet.is_silent) {
             continue;
         }
-        for &subscriber in list {
+        for (place, &subscriber) in list.iter().enumerate() {
+            let interest = interests.get_mut(place).filter(|_| !hears_stage);
+            if !asks_all && interest.as_deref().is_some_and(|interest| interest & coming == 0) {
+                continue;
+            }
             let Some(consumer) = consumers.get_mut(subscriber).filter(|consumer| !consumer.paused) else { continue };
             if has_changed {
                 consumer.retarget(producer);
+            }
+            if let Some(interest) = interest {
+                *interest = consumer.interest();
             }
             let Some(mut link) = transports.get_mut(consumer.transport).and_then(Transport::link) else {
                 out.drop(DropReason::ConsumerNotReady);
@@ -75,6 +87,7 @@ pub fn fan_out(
     producer.fresh = fresh;
     producer.fresh.clear();
     producer.consumers = subscribers;
+    producer.interests = interests;
     producer.listeners = listeners;
     producer.request_keyframes(out.now, needed);
     producer.ensure_keyframes(out.now, wanted);

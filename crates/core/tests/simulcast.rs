@@ -102,6 +102,50 @@ fn the_best_active_encoding_is_forwarded_and_limits_are_kept() {
 }
 
 #[test]
+fn what_comes_late_of_the_encoding_before_still_fills_its_gap() {
+    let mut call = Call::new(14);
+    call.run(1_000, &[0, 1, 2], &[0]);
+    // Of the last frame of the highest encoding but one packet is late until the lowest has been shown for a while.
+    let mut frame = call.encodings[2].frame(false, 0, false);
+    let late = frame.remove(1);
+    send_frame(&mut call.net, call.publisher, &frame);
+    call.net.set_layers(CONSUMER, 0, 255);
+    call.run(200, &[0, 1, 2], &[0]);
+    let marks = |call: &mut Call| -> Vec<Mark> {
+        call.net.client(call.subscriber).stream(70).iter().map(|it| read_mark(it.payload())).collect()
+    };
+    let before = marks(&mut call);
+    assert_eq!(before.last().map(|mark| mark.ssrc), Some(1_000));
+    assert!(!before.contains(&late.mark), "it was held back");
+    let bytes = call.net.client(call.publisher).protect(&late.bytes);
+    call.net.send_at(call.net.now, call.publisher, bytes);
+    call.net.run_for(Micros::from_millis(5));
+    let found =
+        |mark: &Mark| (mark.ssrc, mark.frame, mark.packet) == (late.mark.ssrc, late.mark.frame, late.mark.packet);
+    assert_eq!(marks(&mut call)[before.len()..].iter().filter(|mark| found(mark)).count(), 1);
+}
+
+#[test]
+fn who_takes_the_lowest_encoding_is_not_asked_about_packets_of_the_others() {
+    let mut call = Call::new(15);
+    call.run(1_000, &[0, 1, 2], &[0]);
+    call.net.set_layers(CONSUMER, 0, 255);
+    call.run(500, &[0, 1, 2], &[0]);
+    let before = call.net.drops("consumer_late");
+    // Each encoding's frame comes by itself.
+    for index in [0, 1, 2].repeat(20) {
+        let frame = call.encodings[index].frame(false, 0, false);
+        send_frame(&mut call.net, call.publisher, &frame);
+        call.net.run_for(Micros::from_millis(11));
+    }
+    assert_eq!(call.net.drops("consumer_late"), before);
+    // And yet it goes up as soon as it may.
+    call.net.set_layers(CONSUMER, 2, 255);
+    call.run(200, &[0, 1, 2], &[0]);
+    assert_eq!(call.sources().last(), Some(&3_000));
+}
+
+#[test]
 fn a_stopped_encoding_is_replaced_and_comes_back() {
     let mut call = Call::new(2);
     call.run(1_000, &[0, 1, 2], &[0]);

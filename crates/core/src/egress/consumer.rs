@@ -211,6 +211,11 @@ impl Consumer {
         if needs_keyframe && self.kind == Kind::Video { 1 << target } else { 0 }
     }
 
+    /// The encodings, by bit, whose next packets it takes. Only [`Consumer::retarget`] adds one.
+    pub fn interest(&self) -> u8 {
+        self.current.into_iter().chain(self.target).fold(0, |mask, encoding| mask | 1 << encoding)
+    }
+
     /// The encoding whose keyframe would help a subscriber that asks for one, by bit.
     pub fn keyframe_wanted(&self) -> u8 {
         self.target.or(self.current).map_or(0, |encoding| 1 << encoding)

@@ -37,7 +37,8 @@ pub fn release(
         let consumer = consumers.get_mut(consumer).filter(|it| it.awaits(&waiting));
         let (Some(consumer), Some(producer)) = (consumer, producers.get(key)) else { continue };
         let feed = Feed { key, producer, producers };
-        let wanted = consumer.take(&feed, Fresh { encoding, is_silent: false, ext_seq }, &mut link, out);
+        let wanted =
+            consumer.take(&feed, Fresh { encoding, is_silent: false, is_late: false, ext_seq }, &mut link, out);
         if wanted != 0
             && let Some(producer) = producers.get_mut(key)
         {

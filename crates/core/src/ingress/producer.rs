@@ -24,6 +24,8 @@ pub struct Fresh {
     pub encoding: u8,
     /// Those who hear the stage do not need it.
     pub is_silent: bool,
+    /// It may have a place in what went out before.
+    pub is_late: bool,
     pub ext_seq: u64,
 }
 
@@ -38,6 +40,8 @@ pub struct Producer {
     pub encodings: Vec<Encoding>,
     /// Consumers that were switched to it.
     pub consumers: Vec<Key>,
+    /// Of each of them the encodings, by bit, whose next packets it takes. Shorter than their list: to be found out anew.
+    pub interests: Vec<u8>,
     /// Consumers that follow the position of the stage on which it stands.
     pub listeners: Vec<Key>,
     /// On the stage: audio only.
@@ -81,6 +85,7 @@ impl Producer {
             paused: false,
             encodings,
             consumers: Vec::new(),
+            interests: Vec::new(),
             listeners: Vec::new(),
             voice: None,
             fresh: Vec::new(),
@@ -105,6 +110,11 @@ impl Producer {
     /// Simulcast: the spatial limit of consumers chooses among encodings, not layers.
     pub fn is_simulcast(&self) -> bool {
         self.encodings.len() > 1
+    }
+
+    /// Who consumes it, or what one of them takes, changed.
+    pub fn forget_interests(&mut self) {
+        self.interests.clear();
     }
 
     /// All that it feeds.

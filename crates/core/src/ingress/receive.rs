@@ -215,6 +215,7 @@ fn store(
     let encoding = producer.encoding_mut(stream.encoding).ok_or(DropReason::RtpUnknownStream)?;
     let descriptor = packet.get(extensions.dependency_descriptor.range()).unwrap_or_default();
     layer_marks(encoding, codec, descriptor, &mut marks);
+    let highest = encoding.ring.highest();
     let accepted = encoding.accept(&incoming, marks, extensions)?;
     out.counters.rx_recovered += u64::from(stream.is_rtx);
     out.counters.rx_keyframes += u64::from(accepted.is_keyframe);
@@ -245,7 +246,8 @@ fn store(
         }
     }
     let is_first = producer.fresh.is_empty();
-    producer.fresh.push(Fresh { encoding: stream.encoding, is_silent, ext_seq: accepted.ext_seq });
+    let is_late = highest.is_some_and(|highest| accepted.ext_seq < highest);
+    producer.fresh.push(Fresh { encoding: stream.encoding, is_silent, is_late, ext_seq: accepted.ext_seq });
     if header.payload_len() == 0 {
         // Counted here; consumers only close the number up.
         out.drop(DropReason::RtpPadding);

@@ -73,6 +73,7 @@ impl Shard {
     fn unsubscribe(&mut self, consumer: Key, producer: Option<Key>) {
         if let Some(producer) = producer.and_then(|producer| self.producers.get_mut(producer)) {
             producer.consumers.retain(|&other| other != consumer);
+            producer.forget_interests();
             producer.listeners.retain(|&other| other != consumer);
         }
     }
@@ -111,7 +112,9 @@ impl Shard {
             consumer.switch(source);
         }
         if let Some(producer) = source.and_then(|source| self.producers.get_mut(source)) {
-            if is_listener { producer.listeners.push(key) } else { producer.consumers.push(key) }
+            let list = if is_listener { &mut producer.listeners } else { &mut producer.consumers };
+            list.push(key);
+            producer.forget_interests();
         }
         self.retarget(now, key);
     }
@@ -121,6 +124,7 @@ impl Shard {
         let Some(consumer) = self.consumers.get_mut(key) else { return };
         let Some(producer) = consumer.producer.and_then(|producer| self.producers.get_mut(producer)) else { return };
         consumer.retarget(producer);
+        producer.forget_interests();
         let wanted = consumer.needs_keyframe(producer);
         producer.request_keyframes(now, wanted);
         let transport = producer.transport;

@@ -13,7 +13,7 @@ use sfu_loadgen::{CameraOptions, EncodingOptions, MicrophoneOptions, StreamOptio
 
 pub const PASSWORD: &str = "passwordpasswordpassword";
 /// Who take turns to talk.
-pub const TALKERS: usize = 5;
+const TALKERS: usize = 5;
 /// rid, kbit/s, width, height: as the page asks of a browser.
 pub const ENCODINGS: [(&str, u32, u16, u16); 3] =
     [("q", 150, 320, 180), ("h", 500, 640, 360), ("f", 1_800, 1_280, 720)];
@@ -71,6 +71,11 @@ fn levels(number: usize) -> Vec<u8> {
         _ => 62 + ((tick * 31 + number * 17) % 9) as u8,
     };
     (0..TURN_TICKS * TALKERS).map(tick_of).collect()
+}
+
+/// Whose turn it is.
+pub fn talker_at(now: Time) -> usize {
+    now.0 as usize / 20_000 / TURN_TICKS % TALKERS
 }
 
 pub fn transport(number: usize) -> TransportId {

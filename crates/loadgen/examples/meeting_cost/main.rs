@@ -30,17 +30,19 @@ use sfu_io::BATCH;
 use sfu_io::sys::{Receiver, Socket};
 
 use clients::{
-    Client, ENCODINGS, PASSWORD, TALKERS, audio_ssrc, camera_of, client, keys, microphone_of, rtp_map, transport,
+    Client, ENCODINGS, PASSWORD, audio_ssrc, camera_of, client, keys, microphone_of, rtp_map, talker_at, transport,
     ufrag, virtual_address,
 };
 use post::{Counts, Post, cpu, since};
 
 const ROUTER: RouterId = RouterId(1);
-/// Voices that a participant hears.
+/// Audio slots of a participant.
 const VOICES: usize = 3;
 /// Virtual time before anything is counted: estimates grow, keyframes come.
 const WARM_UP_MS: u64 = 3_000;
 const TICK: Micros = Micros::from_millis(1);
+/// How often the control plane says who speaks.
+const CONFIRM_TICKS: u64 = 100;
 const FEEDBACK_MS: u64 = 100;
 const REPORT_MS: u64 = 1_000;
 const CHECK_MS: u64 = 2_500;
@@ -136,6 +138,7 @@ impl Meeting {
             options,
         };
         meeting.apply(Command::AddRouter { router: ROUTER });
+        meeting.apply(Command::SetStage { router: ROUTER, slots: VOICES as u8, forward_silence: false });
         (0..meeting.options.participants).for_each(|number| meeting.join(number));
         (0..meeting.options.participants).for_each(|number| meeting.watch(number));
         meeting
@@ -161,7 +164,9 @@ impl Meeting {
         let stream = |ssrc| EncodingOptions { rid: None, ssrc: Some(ssrc), rtx_ssrc: None };
         let microphone =
             ProducerOptions { kind: Kind::Audio, mid: "0".to_owned(), encodings: vec![stream(audio_ssrc(number))] };
-        self.apply(Command::AddProducer { producer: microphone_of(number), transport, options: microphone });
+        let producer = microphone_of(number);
+        self.apply(Command::AddProducer { producer, transport, options: microphone });
+        self.apply(Command::StageProducer { producer, staged: true, always: false });
         if number < self.options.cameras {
             let encodings = ENCODINGS
                 .iter()
@@ -179,11 +184,10 @@ impl Meeting {
         let first = if self.options.has("spread") { number * tiles } else { 0 };
         let watched = (0..cameras).map(|index| (first + index) % cameras.max(1)).filter(|camera| *camera != number);
         let video: Vec<ProducerId> = watched.take(tiles).map(camera_of).collect();
-        let heard = (0..TALKERS.min(self.options.participants)).filter(|talker| *talker != number);
-        let audio: Vec<ProducerId> = heard.take(VOICES).map(microphone_of).collect();
-        let desired = video.len() as u64 * 160_000 + audio.len() as u64 * 50_000;
-        let kinds = audio.into_iter().map(|it| (Kind::Audio, it)).chain(video.into_iter().map(|it| (Kind::Video, it)));
-        for (slot, (kind, producer)) in (0u32..).zip(kinds) {
+        let desired = video.len() as u64 * 160_000 + VOICES as u64 * 50_000;
+        let kinds = (0..VOICES).map(|_| None).chain(video.into_iter().map(Some));
+        for (slot, producer) in (0u32..).zip(kinds) {
+            let kind = if producer.is_some() { Kind::Video } else { Kind::Audio };
             let consumer = ConsumerId(number as u32 * 64 + slot);
             let ssrc = 0x4000_0000 + (number as u32 * 64 + slot) * 2;
             let rtx_ssrc = (kind == Kind::Video).then_some(Ssrc(ssrc + 1));
@@ -194,7 +198,10 @@ impl Meeting {
                 let temporal = if self.options.has("half") { 1 } else { u8::MAX };
                 self.apply(Command::SetLayers { consumer, limit: LayerLimit { spatial: 0, temporal } });
             }
-            self.apply(Command::SwitchConsumer { consumer, producer: Some(producer) });
+            self.apply(match producer {
+                Some(_) => Command::SwitchConsumer { consumer, producer },
+                None => Command::StageConsumer { consumer, position: Some(slot as u8) },
+            });
         }
         self.apply(Command::SetDesiredBitrate { transport, bps: desired });
     }
@@ -209,6 +216,10 @@ impl Meeting {
                 self.clients.iter_mut().for_each(|client| client.source.set_active(wanted));
             }
             self.now = self.now + TICK;
+            if tick.is_multiple_of(CONFIRM_TICKS) {
+                let floor = microphone_of(talker_at(self.now));
+                self.apply(Command::SetSpeakers { router: ROUTER, dominant: Some(floor), audible: vec![floor] });
+            }
             let mut inbox = self.due(tick * TICK.0 / 1_000);
             self.handle(&mut inbox);
             self.handle_timeout();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -93,6 +94,19 @@ async def test_somebody_is_found_at_once_among_a_thousand(
     await show(ada, "people-1000-phone")
     await ada.page.get_by_role("button", name="Close the list").click()
     await panel(ada).wait_for(state="detached")
+
+    await ada.page.set_viewport_size({"width": DESKTOP["width"], "height": DESKTOP["height"]})
+    others = ada.page.get_by_role("button", name="more", exact=False)
+
+    async def on_the_last_page() -> bool:
+        await ada.page.keyboard.press("PageDown")
+        return await others.count() == 1
+
+    await until(on_the_last_page, "those whom no tile shows are counted")
+    assert re.fullmatch(r"\d{3} more", await others.inner_text())
+    await show(ada, "gallery-1000-desktop")
+    await others.click()
+    await panel(ada).wait_for()
 
 
 async def test_a_listener_raises_a_hand_is_permitted_and_speaks_and_listens_again(

@@ -23,7 +23,7 @@ from sfu.media.producer import Producer
 INTERVAL_S = 0.5
 """Between two decisions where not everything is decided at once; a beat of a message that everybody may get."""
 
-COUNT_S, BUSY_COUNT_S = 0.25, 1.0
+COUNT_S, BUSY_COUNT_S = 0.5, 1.0
 """Between two messages of how many videos there are; the second where layouts wait, too."""
 
 HOLD_S = 1.0

@@ -29,7 +29,7 @@ MAX_CHANGES = 100
 
 MAX_PAGE = 200
 
-CALM_S, BUSY_S = 0.25, 1.0
+CALM_S, BUSY_S = 0.5, 1.0
 """Between two messages; see ``Pace``."""
 
 PAGES_PER_S, MAX_PAGES = 100.0, 500.0

@@ -38,7 +38,7 @@ def test_changes_within_a_beat_are_one_message_with_the_newest_state(meeting: Me
         ann.attendee.mute(Source.CAMERA, muted=number % 2 == 0)
     ann.attendee.mute(Source.CAMERA, muted=True)
     meeting.join("Bob")
-    clock.advance(0.25)
+    clock.advance(0.5)
     first, second = ann.heard(RosterChanged)
     assert [view.sources["camera"].muted for view in first.updated] == [False]
     assert [view.sources["camera"].muted for view in second.updated] == [True]

@@ -334,7 +334,7 @@ def test_a_client_that_reads_too_slowly_loses_its_socket(
     talk.hello(ann.token)
     for number in range(MAX_FRAMES + 1):
         meeting.updated(ann)
-        clock.advance(0.25)
+        clock.advance(0.5)
         if number % 100 == 0:
             assert talk.closed is None
     assert talk.closed == (4429, "the client reads too slowly")

@@ -381,6 +381,34 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
+    /// Timestamps, levels and rates are the sender's to choose: a block is a block, and one is handed up at a time.
+    #[test]
+    fn whatever_a_sender_makes_of_its_clock_a_beat_hands_up_one_block(
+        packets in prop::collection::vec((any::<u32>(), prop::option::of(any::<u8>()), 0u64..50_000, 0usize..200), 1..400),
+        clock_rate_hz in prop::sample::select(&[0u32, 1, 8_000, 48_000, u32::MAX]),
+        always in any::<bool>(),
+    ) {
+        let mut voices = Slab::default();
+        let key = voices.insert(Voice::new(ProducerId(5), always, false, false));
+        let mut levels = Levels::default();
+        let mut now = Time(1_000_000);
+        for (rtp_ts, level, wait_us, payload_len) in packets {
+            now = now + Micros(wait_us);
+            while let Some(due) = levels.due().filter(|&due| due <= now) {
+                let blocks = levels.beat(due, &mut voices);
+                prop_assert!(blocks.is_empty() || blocks.len() == ENTRY_LEN);
+                prop_assert!(blocks.iter().skip(4).all(|&level| level <= MUTE));
+            }
+            let heard = Heard { level, rtp_ts, clock_rate_hz, payload_len };
+            let voice: &mut Voice = voices.get_mut(key).expect("here");
+            let sound = voice.weigh(now, &heard);
+            prop_assert!(!(sound.is_silent && sound.resumes));
+            if voice.on_packet(now, &heard, sound) && voice.is_told() {
+                levels.enlist(now, key, &mut voices);
+            }
+        }
+    }
+
     #[test]
     fn whatever_happens_places_are_filled_once_and_the_one_with_the_floor_is_heard(
         ops in prop::collection::vec(op(), 1..120),

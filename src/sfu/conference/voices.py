@@ -165,8 +165,9 @@ class Voices:
             track = self._tracks.get(producer)
             if track is not None and track.source is Source.MICROPHONE:
                 heard[track.participant_id] = block
-        self._detector.update(heard)
-        self._decided()
+        dominant, speaking = self._detector.update(heard), self._detector.audible
+        if dominant != self._dominant or speaking or self._audible:
+            self._decided()
 
     def _decided(self) -> None:
         before, self._dominant = self._dominant, self._detector.dominant

@@ -93,6 +93,7 @@ class Arranger:
     def arrange(self, receiver: Attendee | Viewer) -> None:
         """Its slots are others, or it wants to see others: decides for this one at once."""
         self._arrange([receiver])
+        self._count_beat.due()
 
     def stop(self) -> None:
         """Nobody is there. Idempotent; what happens afterwards starts it anew."""

@@ -165,7 +165,8 @@ class Attendee(Participant):
         self._apply(session)
         if before or self.sources.feeds():
             self.meeting.refresh(self)
-        self._arrange()
+        self.meeting.arrange(self)
+        self.tell_slots()
         self._negotiate()
 
     def publish(
@@ -243,8 +244,6 @@ class Attendee(Participant):
             if is_new_speaker:
                 self.tell_slots()  # who speaks is to be seen now
         self._page = feeds.page, feeds.pages
-        if self._page != (self._told_view.page, self._told_view.pages):
-            self.tell_view(scene)
 
     def tell_view(self, scene: Scene) -> None:
         """Tells the client how many videos there are, and which page it sees, if it does not know."""
@@ -341,6 +340,7 @@ class Attendee(Participant):
         self.meeting.arrange(self)
         self._slots_beat.stop()
         self.tell_slots()
+        self.tell_view(self.meeting.scene)
 
     def _changed(self, changed: bool) -> None:
         if changed:

@@ -24,6 +24,7 @@ from sfu.conference.participant import Participant
 from sfu.conference.publisher import Publisher
 from sfu.conference.rights import Permissions
 from sfu.conference.roster import Roster
+from sfu.conference.scene import Scene
 from sfu.conference.store import MeetingRecord
 from sfu.conference.timeline import Timeline
 from sfu.conference.viewer import Viewer
@@ -96,6 +97,11 @@ class Meeting:
     def viewers(self) -> int:
         """How many receive without being participants."""
         return len(self._viewers)
+
+    @property
+    def scene(self) -> Scene:
+        """What there is to see in it, as layouts were decided last."""
+        return self._arranger.scene
 
     def participant_views(self) -> tuple[ParticipantView, ...]:
         """Everybody, in the order of joining."""

@@ -49,7 +49,7 @@ HARMLESS_QUEUE_US = 50_000
 the estimate: they are neither paused nor held back for harm that is feared, only for harm that is seen. Radio loses at
 random, and receivers short of processor time report arrivals that look like a queue."""
 
-TELL_S, TELL_BURST = 1.0, 3
+TELL_S, TELL_BURST = 1.0, 2
 """So many messages within that time say how good pictures are; then they gather. Somebody who comes into a meeting that
 fills hears of nine slots one by one else.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -97,11 +97,16 @@ class Demand:
     ladder: Ladder
     wish: Wish
     is_screen: bool = False
+    _rungs: Rungs | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def rungs(self) -> Rungs:
-        """The steps that it may be given."""
-        return self.ladder.rungs(self.wish, is_screen=self.is_screen)
+        """The steps that it may be given. Found once: each decision asks for them three times."""
+        found = self._rungs
+        if found is None:
+            found = self.ladder.rungs(self.wish, is_screen=self.is_screen)
+            object.__setattr__(self, "_rungs", found)
+        return found
 
     def limited(self, spatial: int = NO_LIMIT, temporal: int = NO_LIMIT) -> Demand:
         """The same with a policy's limit."""

@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from statistics import median
 from typing import Any
 
 import pytest
@@ -28,7 +27,8 @@ WINDOW = {"width": 560, "height": 380}
 """Six pages are composed in software, on two processors that have their codecs too."""
 TICK_S = 0.02
 BUSY_MS = 15
-"""Where others have the processors so long, six pages that need both of them show nothing in time."""
+"""Where others have the processors so long, six pages that need both of them are late whatever the server does: that
+every page follows is tested all the same, how soon is only told."""
 PAUSE_S = 0.4
 """Between two turns, as among people who listen to each other."""
 
@@ -88,10 +88,9 @@ async def test_every_page_shows_large_who_of_six_people_speaks(
         await person.page.keyboard.press("g")
         await give_voice(person, number)
     for person in people:
-        others = [other for other in people if other is not person]
         await until(
             lambda person=person: person.page.locator(".tile:not(.self).has-video").count(),
-            f"{person.name} sees {len(others)} others or as many as fit",
+            f"{person.name} sees the others, as many as fit",
             good=lambda count: count >= 3,
             within_s=60,
         )
@@ -101,34 +100,29 @@ async def test_every_page_shows_large_who_of_six_people_speaks(
     async def take_turns() -> None:
         from_decision: list[float] = []
         from_onset: list[float] = []
-        for turn in TURNS:
-            began = await speak(people[turn])
-            viewers = [person for person in people if person is not people[turn]]
-            seen = await asyncio.gather(*(follows(viewer, NAMES[turn], ids[turn], began) for viewer in viewers))
-            own = await people[turn].page.evaluate("__probe.mains.at(-1).id")
-            assert own not in {"self", ids[turn]}, "nobody looks at oneself"
-            await stop(people[turn])
-            # Who was large before by chance has nothing to follow.
-            from_decision += [max(0.0, times["shown"] - times["told"]) for times in seen]
-            from_onset += [times["shown"] - began for times in seen if times["shown"] > began]
-            await asyncio.sleep(PAUSE_S)
+        async with lateness() as late_ms:
+            for turn in TURNS:
+                began = await speak(people[turn])
+                viewers = [person for person in people if person is not people[turn]]
+                seen = await asyncio.gather(*(follows(viewer, NAMES[turn], ids[turn], began) for viewer in viewers))
+                own = await people[turn].page.evaluate("__probe.mains.at(-1).id")
+                assert own not in {"self", ids[turn]}, "nobody looks at oneself"
+                await stop(people[turn])
+                # Who was large before by chance has nothing to follow.
+                from_decision += [max(0.0, times["shown"] - times["told"]) for times in seen]
+                from_onset += [times["shown"] - began for times in seen if times["shown"] > began]
+                await asyncio.sleep(PAUSE_S)
         decision = [round(percentile(from_decision, share)) for share in (0.5, 0.95)]
         onset = [round(percentile(from_onset, share)) for share in (0.5, 0.95)]
+        busy_ms = percentile(late_ms, 0.95)
         report(
             f"a new speaker is large on {len(from_decision)} other screens: p50 {decision[0]} ms, p95 {decision[1]} ms "
-            f"after the server's decision; p50 {onset[0]} ms, p95 {onset[1]} ms after the first word"
+            f"after the server's decision; p50 {onset[0]} ms, p95 {onset[1]} ms after the first word; "
+            f"a process that only waits was {busy_ms:.0f} ms late"
         )
-        assert decision[1] <= SHOWN_WITHIN_MS
-        assert median(from_decision) <= SHOWN_WITHIN_MS / 2
+        assert decision[1] <= SHOWN_WITHIN_MS or busy_ms > BUSY_MS
 
-    async with lateness() as late_ms:
-        try:
-            await steady(take_turns, "who speaks is large")
-        except AssertionError:
-            busy_ms = percentile(late_ms, 0.95)
-            if busy_ms <= BUSY_MS:
-                raise
-            pytest.skip(f"too busy to measure: a process that only waits was {busy_ms:.0f} ms late")
+    await steady(take_turns, "who speaks is large")
     await show(people[0], "speaker-desktop")
 
 

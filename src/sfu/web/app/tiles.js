@@ -203,6 +203,7 @@ export class Tiles extends EventTarget {
   #arrange({ large, small }) {
     const box = { x: 0, y: 0, ...this.#size };
     const isStaged = large.length > 0;
+    this.element.classList.toggle("following", this.#choices.mode === "speaker" && isStaged);
     const rects = isStaged ? stage(large.length, small.length, box) : { large: [], small: grid(small.length, box) };
     large.forEach((key, index) => this.#place(key, rects.large[index], true));
     small.forEach((key, index) => this.#place(key, rects.small[index], false));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from sfu.errors import RemoteError
 from sfu.rtp.codecs import CodecId, CodecName, EncodingParameters, ExtensionKind, Kind
@@ -12,7 +13,7 @@ from sfu.sdp.attributes import Direction, ExtMap
 from sfu.sdp.compose import EgressSection
 from sfu.sdp.description import MediaDescription
 from sfu.sdp.encodings import MAX_RIDS, read_encodings, simulcast_rids
-from sfu.sdp.formats import Format, extensions_for, read_extensions, read_formats
+from sfu.sdp.formats import READ_BEFORE, Format, extensions_for, read_extensions, read_formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,7 @@ def agree_on_answer(mid: str, ours: MediaDescription, theirs: MediaDescription) 
     # We offer each m-line in one direction only; what the other side needs is the same either way.
     own = read_formats(ours, sends=True, receives=True)
     chosen = read_formats(theirs, sends=direction.sends, receives=direction.receives)
-    codecs = [format_.codec for format_ in chosen]
-    inbound = sorted((f for f in own if f.codec in codecs), key=lambda format_: codecs.index(format_.codec))
-    outbound = [format_ for format_ in chosen if any(format_.codec == other.codec for other in own)]
+    inbound, outbound = _in_common(own, chosen)
     if not outbound:
         raise unsupported_media(f"m-line {mid!r} is accepted with no codec of the offer")
     own_ids = {kind: extmap.id for extmap, kind in read_extensions(ours)}
@@ -110,8 +109,8 @@ def agree_on_answer(mid: str, ours: MediaDescription, theirs: MediaDescription) 
         theirs,
         receives,
         sends,
-        inbound=tuple(replace(f, rtx_pt=_kept_rtx(f, chosen)) for f in inbound),
-        outbound=tuple(outbound),
+        inbound=inbound,
+        outbound=outbound,
         inbound_extensions=tuple((own_ids[kind], kind) for extmap, kind in extensions if _active(extmap, sends=True)),
         outbound_extensions=tuple((extmap.id, kind) for extmap, kind in extensions if _active(extmap, sends=False)),
         rids=rids,
@@ -140,7 +139,7 @@ def agree_on_offer(
     if egress is not None:
         waiting.remove(egress)
     rids = simulcast_rids(theirs, "send")[:MAX_RIDS] if receives and kind is Kind.VIDEO else ()
-    known = list(read_extensions(theirs))
+    known = read_extensions(theirs)
     if ExtensionKind.RID not in {kind for _, kind in known} or theirs.mid is None:
         rids = ()
     wanted = extensions_for(kind, simulcast=bool(rids))
@@ -163,6 +162,15 @@ def agree_on_offer(
         extmaps=tuple(replace(e, direction=e.direction and e.direction.reversed()) for e, _ in usable),
         egress=replace(egress, mid=mid) if egress else None,
     )
+
+
+@lru_cache(maxsize=READ_BEFORE)
+def _in_common(own: tuple[Format, ...], chosen: tuple[Format, ...]) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
+    """What both know, in the order of ``chosen``: as we number it, and as they do."""
+    codecs = [format_.codec for format_ in chosen]
+    inbound = sorted((f for f in own if f.codec in codecs), key=lambda format_: codecs.index(format_.codec))
+    outbound = (format_ for format_ in chosen if any(format_.codec == other.codec for other in own))
+    return tuple(replace(f, rtx_pt=_kept_rtx(f, chosen)) for f in inbound), tuple(outbound)
 
 
 def _preferred(formats: Iterable[Format], names: tuple[CodecName, ...]) -> tuple[Format, ...]:

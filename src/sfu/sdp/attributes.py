@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
-from sfu.sdp.grammar import Line
+from sfu.sdp.grammar import Line, SdpError
 from sfu.sdp.media_attributes import (
     Direction,
     ExtMap,
@@ -108,8 +109,30 @@ _TYPED: dict[str, Callable[[str, Line], Attribute]] = {
 }
 
 
+_OWN = ("ice-ufrag:", "ice-pwd:", "fingerprint:", "candidate:", "ssrc:", "ssrc-group:", "msid:")
+"""What no two clients say alike."""
+_SHORT = 200
+
+
 def parse_attribute(line: Line) -> Attribute:
-    """The attribute of an ``a=`` line; one that has no type here comes back as ``Plain``."""
+    """The attribute of an ``a=`` line; one that has no type here comes back as ``Plain``.
+
+    What a browser says, it says again in every m-line and every session, so most lines have been read before.
+    """
+    if len(line.value) <= _SHORT and not line.value.startswith(_OWN):
+        try:
+            return _parse_again(line.value)
+        except SdpError:
+            pass  # anew, so that the error blames this line
+    return _parse(line)
+
+
+@lru_cache(maxsize=4096)
+def _parse_again(text: str) -> Attribute:
+    return _parse(Line(0, "a", text))
+
+
+def _parse(line: Line) -> Attribute:
     name, colon, value = line.value.partition(":")
     line.token(name, "attribute name", 64)
     if name in FLAGS and colon:

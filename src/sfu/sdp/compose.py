@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sfu.rtp.codecs import CodecName, Kind, LocalTransportParameters
 from sfu.sdp.attributes import (
@@ -106,17 +107,25 @@ def offered_media(
         Plain(Direction.RECVONLY.value if ingress else Direction.SENDONLY.value),
         Plain("rtcp-mux"),
         Plain("rtcp-rsize"),
-        *(
-            ExtMap(EXTENSION_IDS[extension], EXTENSION_URIS[extension])
-            for extension in extensions_for(section.kind, simulcast=bool(rids))
-        ),
-        *_formats((format_, format_.parameters, FEEDBACK[section.kind]) for format_ in formats),
+        *_capabilities(section.kind, formats, bool(rids)),
     ]
     if isinstance(section, EgressSection):
         attributes += _stream(section)
     elif section.content:
         attributes.append(Plain("content", section.content))
     return _media(section.kind.value, "UDP/TLS/RTP/SAVPF", formats, [*attributes, *_simulcast(rids)])
+
+
+@lru_cache(maxsize=16)
+def _capabilities(kind: Kind, formats: tuple[Format, ...], simulcast: bool) -> tuple[Attribute, ...]:
+    """Extensions and formats: the same in every offer."""
+    return (
+        *(
+            ExtMap(EXTENSION_IDS[extension], EXTENSION_URIS[extension])
+            for extension in extensions_for(kind, simulcast=simulcast)
+        ),
+        *_formats((format_, format_.parameters, FEEDBACK[kind]) for format_ in formats),
+    )
 
 
 def answered_media(

@@ -7,8 +7,9 @@ so that the maps of all participants are alike and a BUNDLE group never contradi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sfu.rtp.codecs import CodecId, CodecName, ExtensionKind, Kind, PayloadType
 from sfu.sdp.attributes import ExtMap, FormatParameters, RtpMapping
@@ -18,6 +19,10 @@ RTCP_CONFLICT = range(64, 96)
 """Payload types that look like RTCP once RTP and RTCP share a port (RFC 5761 §4)."""
 MAX_EXTENSION_ID = 14
 """Highest id of a one-byte header extension (RFC 8285 §4.2)."""
+READ_BEFORE, LONGEST_KEPT = 256, 8_192
+"""A browser says the same of its codecs in every m-line and every session. So many different answers are remembered,
+those whose text is no longer than that: some 2 MB whatever clients say.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +99,46 @@ def extensions_for(kind: Kind, *, simulcast: bool) -> tuple[ExtensionKind, ...]:
     return tuple(extension for extension in EXTENSION_URIS if extension in wanted)
 
 
-def read_extensions(media: MediaDescription) -> Iterator[tuple[ExtMap, ExtensionKind]]:
+def read_extensions(media: MediaDescription) -> tuple[tuple[ExtMap, ExtensionKind], ...]:
     """Header extensions of a remote m-line that we know, at ids that fit a one-byte header."""
-    seen: set[ExtensionKind] = set()
-    for attribute in media.all(ExtMap):
+    attributes = tuple(media.all(ExtMap))
+    is_long = sum(len(item.uri) + len(item.attributes or "") for item in attributes) > LONGEST_KEPT
+    return (_read_extensions.__wrapped__ if is_long else _read_extensions)(attributes)
+
+
+@lru_cache(maxsize=READ_BEFORE)
+def _read_extensions(attributes: tuple[ExtMap, ...]) -> tuple[tuple[ExtMap, ExtensionKind], ...]:
+    found: dict[ExtensionKind, ExtMap] = {}
+    for attribute in attributes:
         kind = _KIND_OF_URI.get(attribute.uri)
-        if kind is not None and kind not in seen and attribute.id <= MAX_EXTENSION_ID:
-            seen.add(kind)
-            yield attribute, kind
+        if kind is not None and attribute.id <= MAX_EXTENSION_ID:
+            found.setdefault(kind, attribute)
+    return tuple((attribute, kind) for kind, attribute in found.items())
 
 
-def read_formats(media: MediaDescription, *, sends: bool, receives: bool) -> list[Format]:
+def read_formats(media: MediaDescription, *, sends: bool, receives: bool) -> tuple[Format, ...]:
     """Payload types of a remote m-line that we understand, in its order, each with its retransmissions.
 
     ``sends`` and ``receives`` say what the remote does on the m-line: an H264 profile means the decoder that
     its stream needs, or the one that it has.
     """
-    mappings = {mapping.pt: mapping for mapping in media.all(RtpMapping)}
-    parameters = {fmtp.pt: fmtp for fmtp in media.all(FormatParameters)}
-    usable = [pt for pt in media.payload_types if pt not in RTCP_CONFLICT and pt in mappings]
+    attributes = tuple(item for item in media.attributes if isinstance(item, RtpMapping | FormatParameters))
+    is_long = sum(len(item.text) for item in attributes if isinstance(item, FormatParameters)) > LONGEST_KEPT
+    read = _read_formats.__wrapped__ if is_long else _read_formats
+    return read(media.kind == Kind.AUDIO, media.payload_types, attributes, sends, receives)
+
+
+@lru_cache(maxsize=READ_BEFORE)
+def _read_formats(
+    is_audio: bool,
+    payload_types: tuple[int, ...],
+    attributes: tuple[RtpMapping | FormatParameters, ...],
+    sends: bool,
+    receives: bool,
+) -> tuple[Format, ...]:
+    mappings = {mapping.pt: mapping for mapping in attributes if isinstance(mapping, RtpMapping)}
+    parameters = {fmtp.pt: fmtp for fmtp in attributes if isinstance(fmtp, FormatParameters)}
+    usable = [pt for pt in payload_types if pt not in RTCP_CONFLICT and pt in mappings]
     rtx_of: dict[int, int] = {}
     for pt in usable:
         apt = parameters[pt].values.get("apt", "") if pt in parameters else ""
@@ -123,15 +149,15 @@ def read_formats(media: MediaDescription, *, sends: bool, receives: bool) -> lis
     for pt in sorted(usable, key=lambda pt: mappings[pt].encoding.lower() == "red"):
         mapping, fmtp = mappings[pt], parameters.get(pt)
         codec = _codec(mapping, fmtp, opus, sends=sends, receives=receives)
-        if codec is None or (codec.name in (CodecName.OPUS, CodecName.RED)) != (media.kind == Kind.AUDIO):
+        if codec is None or (codec.name in (CodecName.OPUS, CodecName.RED)) != is_audio:
             continue
         if codec.name is CodecName.OPUS:
             opus.add(pt)
         text = fmtp.text if fmtp else ""
-        rtx_pt = rtx_of.get(pt) if media.kind == Kind.VIDEO else None
+        rtx_pt = None if is_audio else rtx_of.get(pt)
         formats.append(Format(pt, codec, mapping.encoding, mapping.clock_rate_hz, mapping.parameters, text, rtx_pt))
-    order = {pt: index for index, pt in enumerate(media.payload_types)}
-    return sorted(formats, key=lambda format_: order[format_.pt])
+    order = {pt: index for index, pt in enumerate(payload_types)}
+    return tuple(sorted(formats, key=lambda format_: order[format_.pt]))
 
 
 def _codec(

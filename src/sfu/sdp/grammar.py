@@ -7,7 +7,7 @@ Owns the limits on size and the one error type; knows no attribute. Total: every
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sfu.errors import WireError
 
@@ -31,8 +31,7 @@ class SdpError(WireError):
         self.line = line
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One ``type=value`` line. ``number`` counts from 1 in the text that it came from."""
 
     number: int
@@ -73,16 +72,18 @@ def split_lines(text: str) -> list[Line]:
     """The lines of a description. Ends with CRLF or LF, may lack the last one (RFC 8866 §5 asks parsers to)."""
     if len(text) > MAX_TEXT_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
         raise SdpError("the description is too long", f"at most {MAX_TEXT_BYTES} bytes", line=0)
-    rows = text.rstrip("\r\n").split("\n")
+    text = text.rstrip("\r\n").replace("\r\n", "\n")
+    rows = text.split("\n")
     if len(rows) > MAX_LINES:
         raise SdpError(f"the description has {len(rows)} lines", f"at most {MAX_LINES}", line=0)
-    return [_parse_line(number, row.removesuffix("\r")) for number, row in enumerate(rows, start=1)]
+    is_clean = _FORBIDDEN.search(text) is None
+    return [_parse_line(number, row, is_clean=is_clean) for number, row in enumerate(rows, start=1)]
 
 
-def _parse_line(number: int, row: str) -> Line:
+def _parse_line(number: int, row: str, *, is_clean: bool) -> Line:
     if len(row) < 2 or row[1] != "=" or not ("a" <= row[0] <= "z"):
         raise SdpError(f"{excerpt(row)} is not of the form x=value", line=number)
-    forbidden = _FORBIDDEN.search(row)
+    forbidden = None if is_clean else _FORBIDDEN.search(row)
     if forbidden:
         raise SdpError(f"character {ord(forbidden[0]):#06x} may not appear", line=number)
     return Line(number, row[0], row[2:])

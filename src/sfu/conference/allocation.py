@@ -170,7 +170,7 @@ class Allocator:
 
     @staticmethod
     def _decide(reception: Reception, now: float, anew: bool) -> None:
-        if anew:
+        if anew or reception.is_outdated:
             reception.collect()
         reception.decide(now)
 
@@ -189,8 +189,15 @@ class Allocator:
 
     def _measure(self, producer_id: ProducerId) -> None:
         offering = self._offerings.get(producer_id)
-        if offering is not None and offering.tick(self._clock.now()):
-            for consumer in offering.producer.consumers:
+        if offering is None:
+            return
+        now, before = self._clock.now(), offering.ladder
+        if not offering.tick(now):
+            return
+        dearer_bps = offering.ladder.dearer_by(before)
+        for consumer in offering.producer.consumers:
+            reception = self._receptions.get(consumer.transport.id)
+            if reception is not None and (dearer_bps is None or not reception.may_wait(now, dearer_bps)):
                 self._enqueue(consumer.transport.id, anew=True)
 
     @staticmethod

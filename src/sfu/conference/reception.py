@@ -54,6 +54,10 @@ TELL_S, TELL_BURST = 1.0, 2
 fills hears of nine slots one by one else.
 """
 
+UNSEEN_MARGIN = 1.25
+LONGEST_OUTDATED_S = 5.0
+"""So long rates that a receiver has the network for may go on without a new decision."""
+
 FULL, REDUCED, PAUSED = "full", "reduced", "paused"
 """``state`` of the signaling protocol's ``quality``."""
 
@@ -107,6 +111,9 @@ class Reception:
         self._is_stale = False
         """Other slots than those that the allocation was made for are fed."""
         self._audio_bps = 0
+        self._outdated_since: float | None = None
+        self._unseen_bps = 0
+        """What feeds cost more since they were looked at."""
         self._allocation = Allocation((), 0, 0)
         self._told: dict[str, tuple[str, Reason]] = {}
         self._untold: set[str] = set()
@@ -141,8 +148,28 @@ class Reception:
 
     # what it gets
 
+    def may_wait(self, now: float, dearer_bps: int) -> bool:
+        """A feed costs so much more than before, or less. True: every wish is filled and stays so; it is looked at with
+        the next decision, which ``tick`` makes in the end.
+        """
+        unseen_bps = self._unseen_bps + max(0, dearer_bps)
+        estimate = self.transport.estimate_bps
+        has_room = estimate is not None and estimate >= self._allocation.desired_bps + int(UNSEEN_MARGIN * unseen_bps)
+        if not self._subscriber.is_settled or (self._adaptive and not has_room):
+            return False
+        self._unseen_bps = unseen_bps
+        if self._outdated_since is None:
+            self._outdated_since = now
+        return True
+
+    @property
+    def is_outdated(self) -> bool:
+        """Something waits to be looked at; see ``may_wait``."""
+        return self._outdated_since is not None
+
     def collect(self) -> None:
         """Looks anew at what feeds the slots, how they are shown and what the feeds offer."""
+        self._outdated_since, self._unseen_bps = None, 0
         fed = tuple(slot for slot in self.slots.video if slot.is_fed and slot.state is SlotState.ACTIVE)
         demands = tuple(map(self._demand, fed))
         if fed != self._fed:
@@ -181,6 +208,9 @@ class Reception:
 
     def tick(self, now: float) -> None:
         """Once a second: what time alone changes."""
+        if self._outdated_since is not None and now - self._outdated_since >= LONGEST_OUTDATED_S:
+            self.collect()
+            self.decide(now)
         is_held = self._least_bps > MIN_BPS  # what is seen of the network, not the estimate, ends that
         if is_held or not (self._subscriber.is_settled and (self._is_measured or not self._adaptive)):
             self.decide(now)

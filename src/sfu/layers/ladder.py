@@ -94,6 +94,13 @@ class Ladder:
         """By frame rate: (frames per second, temporal layer)."""
         self._cache: dict[tuple[int, int, Reason, bool], Rungs] = {}
 
+    def dearer_by(self, before: Ladder) -> int | None:
+        """Bits per second that a layer costs at most more than it did. None: it does not offer the same layers."""
+        if self.incomplete != before.incomplete or _places(self.layers) != _places(before.layers):
+            return None
+        pairs = zip(self.layers, before.layers, strict=True)
+        return max((new.bitrate_bps - old.bitrate_bps for new, old in pairs), default=0)
+
     def rungs(self, wish: Wish, *, is_screen: bool) -> Rungs:
         """The steps that make sense for ``wish``. Kept for each outcome, so there are few whatever is wished."""
         if not self.layers:
@@ -150,6 +157,10 @@ class Ladder:
     def _motion(layers: Iterable[Layer], spatial: int) -> float:
         """What counts as moving at this size: ``MOTION_FPS``, or all that there is."""
         return min(MOTION_FPS, max(layer.fps for layer in layers if layer.spatial == spatial)) * ENOUGH_FRAMES
+
+
+def _places(layers: Iterable[Layer]) -> list[tuple[int, int, int]]:
+    return [(layer.spatial, layer.temporal, layer.pixels) for layer in layers]
 
 
 def _first_with(offered: Sequence[tuple[Number, int]], enough: float | None) -> tuple[Number, int]:

@@ -16,9 +16,9 @@ from sfu.conference import Conference, ConferenceOptions, Source, Tile
 from sfu.conference.allocation import BATCH
 from sfu.conference.arranger import WARM
 from sfu.conference.events import EncodingsChanged, QualityChanged
-from sfu.conference.reception import ANSWER_S
+from sfu.conference.reception import ANSWER_S, LONGEST_OUTDATED_S
 from sfu.errors import RemoteError
-from sfu.layers import Allocation
+from sfu.layers import Allocation, StandardPolicy
 from sfu.layers.economy import OFF_AFTER_S
 from sfu.layers.model import NO_LIMIT
 
@@ -56,6 +56,8 @@ class Room:
         self.conference = Conference(self.world.engine, self.clock, options, **how)
         self.meeting = asyncio.run(self.conference.create_meeting("Stand-up"))
         self.sent: dict[int, list[bool]] = {}
+        self.factor = 1.0
+        """Of all rates."""
         self.layers: dict[int, int] = {}
         """Spatial layers of who has several in one encoding."""
 
@@ -77,7 +79,12 @@ class Room:
         for _ in range(round(seconds * 10)):
             for producer in self.producers():
                 active = self.sent.get(producer.id, [True] * len(producer.encodings))
-                encodings = zip(RATES[-len(active) :], SIZES[-len(active) :], active, strict=True)
+                encodings = zip(
+                    [int(self.factor * bps) for bps in RATES[-len(active) :]],
+                    SIZES[-len(active) :],
+                    active,
+                    strict=True,
+                )
                 self.shard.producers[producer.id] = {
                     "encodings": [encoding(bps, size, active=on) for bps, size, on in encodings]
                 }
@@ -531,3 +538,32 @@ def test_support_ends_when_the_network_turns_out_to_suffer(pair: tuple[Room, Cli
     room.shard.transports[transport.id] = {"loss": 0.0, "queue_us": 300_000}
     room.advance(2)
     assert room.limits(bob) is None
+
+
+def test_a_rate_that_moves_is_no_matter_for_who_has_the_network_for_it(make_room: Callable[..., Room]) -> None:
+    asked: list[str] = []
+
+    class Curious(StandardPolicy):
+        def select(self, now, estimate_bps, audio_bps, demands, subscriber):
+            asked.append(subscriber.id)
+            return super().select(now, estimate_bps, audio_bps, demands, subscriber)
+
+    room = make_room(layer_policy=Curious())
+    room.join("Ann", publishes=Source.CAMERA)
+    rich = [room.join(f"Bo {number}") for number in range(3)]
+    tight = room.join("Cem", network_bps=int(RATES[-1] * 1.2))
+    for client in (*rich, tight):
+        client.attendee.transport.srtp_profile = "AEAD_AES_128_GCM"
+    room.advance(10)
+    asked.clear()
+
+    room.factor = 1.4
+    room.advance(2)
+    assert tight.id in asked
+    assert not {client.id for client in rich} & set(asked)
+
+    # Who has it no longer is decided by what pictures cost now.
+    room.estimate(rich[0], int(RATES[-1] * 1.1))
+    assert room.limits(rich[0]) != (2, 2)
+    room.advance(LONGEST_OUTDATED_S + 1)
+    assert set(asked) >= {client.id for client in rich}, "all are looked at in the end"

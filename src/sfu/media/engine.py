@@ -29,6 +29,9 @@ from sfu.media.timers import Timer, Timers
 
 log = logging.getLogger(__name__)
 
+THREAD_PREFIX = "sfu-shard-"
+"""Names of the shards' threads, with the shard's number behind it."""
+
 REVIEW_S = 1.0
 """How often the shards' statistics are read: as often as a shard publishes them."""
 
@@ -97,7 +100,7 @@ def native_shard(index: int, listen: Sequence[Address], options: EngineOptions) 
     cpu = options.cpus[index] if options.cpus else None
     seed = None if options.seed is None else options.seed + index
     try:
-        return _native.Shard(listen, cpu=cpu, name=f"sfu-shard-{index}", seed=seed)
+        return _native.Shard(listen, cpu=cpu, name=f"{THREAD_PREFIX}{index}", seed=seed)
     except OSError as error:
         where = ", ".join(map(address_text, listen))
         hint = "choose other addresses with [media] listen"

@@ -27,6 +27,7 @@ from sfu.media.shard import Address, ShardLink
 from sfu.media.states import TransportState
 from sfu.rtp.codecs import Kind
 from sfu.runtime.driver import Driver
+from sfu.runtime.priority import put_media_first
 from sfu.sdp.description import SessionDescription
 from sfu.sdp.negotiate import CodecPolicy, EgressSection, answer_offer
 
@@ -187,6 +188,7 @@ class Engine:
         self._engine.on_failure = self._failed
         self._driver = Driver(self._engine, asyncio.get_running_loop())
         self._driver.start()
+        put_media_first(step_back=False)
         return self
 
     async def __aexit__(

@@ -28,6 +28,7 @@ from sfu.runtime.clock import LoopClock
 from sfu.runtime.driver import Driver
 from sfu.runtime.http import HttpServer, listen_tcp
 from sfu.runtime.log import logger
+from sfu.runtime.priority import put_media_first
 from sfu.runtime.view import Runtime
 
 log = logger(__name__)
@@ -63,6 +64,7 @@ class Server:
             driver = Driver(engine, loop)
             opened.callback(driver.close)
             driver.start()
+            put_media_first(step_back=True)
             runtime = Runtime(engine, certificate, clock)
             opened.callback(runtime.lag.stop)
             runtime.lag.start()

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import sys
@@ -18,6 +19,9 @@ import httpx
 import pytest
 from tests.support.server import free_port
 from websockets.asyncio.client import connect
+
+from sfu.media.engine import THREAD_PREFIX
+from sfu.runtime.priority import NICENESS
 
 pytestmark = pytest.mark.e2e
 
@@ -100,10 +104,12 @@ async def serving(folder: Path, config: str = "") -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def serving_from_shell(*, before: str = "", after: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+async def serving_from_shell(
+    *, before: str = "", by: str = "", after: str = ""
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """``sfu serve --dev`` with shell words around it, once it answers."""
     port, media_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
-    command = f"{before} exec {sys.executable} -m sfu serve --dev --port {port} --media-port {media_port} {after}"
+    command = f"{before} exec {by} {sys.executable} -m sfu serve --dev --port {port} --media-port {media_port} {after}"
     process = await asyncio.create_subprocess_shell(command)
     try:
         async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=6)) as http:
@@ -178,3 +184,23 @@ async def test_it_serves_whatever_became_of_its_output(redirections: str):
 async def test_it_takes_as_many_descriptors_as_it_may_have():
     async with serving_from_shell(before="ulimit -S -n 100; ulimit -H -n 5000;") as process:
         assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (5000, 5000)
+
+
+def niceness_of_planes(pid: int) -> tuple[set[int], int]:
+    """Of all shards, and of the control plane."""
+    threads = {int(task.name): (task / "comm").read_text() for task in Path(f"/proc/{pid}/task").iterdir()}
+    shards = [thread for thread, name in threads.items() if name.startswith(THREAD_PREFIX)]
+    return {os.getpriority(os.PRIO_PROCESS, shard) for shard in shards}, os.getpriority(os.PRIO_PROCESS, pid)
+
+
+async def test_the_packet_path_comes_before_python():
+    async with serving_from_shell() as process:
+        shards, control = niceness_of_planes(process.pid)
+    assert shards == {control - NICENESS}
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv to take the right away")
+async def test_without_the_right_to_raise_the_packet_path_python_steps_back():
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    async with serving_from_shell(by="setpriv --bounding-set=-sys_nice --inh-caps=-sys_nice") as process:
+        assert niceness_of_planes(process.pid) == ({own}, own + NICENESS)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from sfu.conference.authority import Action, Role, require
 from sfu.conference.names import digest
 from sfu.conference.track import Source
 from sfu.conference.views import PermissionsView
@@ -17,16 +18,6 @@ if TYPE_CHECKING:
     from sfu.conference.participant import Participant
 
 EVERYTHING = frozenset(Source)
-
-
-class Role(StrEnum):
-    """What somebody is in a meeting; the values are words of the signaling protocol."""
-
-    HOST = "host"
-    """Publishes whatever there is, and says who else may."""
-    PARTICIPANT = "participant"
-    AUDIENCE = "audience"
-    """Publishes nothing, until a host permits something."""
 
 
 class Withdrawal(StrEnum):
@@ -140,12 +131,10 @@ class Permissions:
         """From now on this is what a participant may publish; nothing makes it audience. What it publishes and may not
         any more is taken away.
 
-        Raises ``RemoteError``: ``forbidden``, ``participant_not_found``, ``bad_request`` when it is a host.
+        Raises ``RemoteError``: ``forbidden``, ``participant_not_found``.
         """
-        participant = self._led(host, participant_id)
+        participant = self._led(host, participant_id, Action.PERMIT)
         rights = participant.rights
-        if rights.role is Role.HOST:
-            raise RemoteError("bad_request", f"{participant.name} is a host", "name somebody who is not")
         allowed = frozenset(publish)
         if allowed == rights.publish:
             return
@@ -168,12 +157,12 @@ class Permissions:
 
     def lower_hand(self, host: Participant, participant_id: str) -> None:
         """Takes somebody's hand down. Raises ``RemoteError``: ``forbidden``, ``participant_not_found``."""
-        self.raise_hand(self._led(host, participant_id), raised=False)
+        self.raise_hand(self._led(host, participant_id, Action.LOWER_HAND), raised=False)
 
-    def _led(self, host: Participant, participant_id: str) -> Participant:
-        if host.rights.role is not Role.HOST:
-            raise RemoteError("forbidden", "only a host may do that", "join with the host token", status=403)
+    def _led(self, host: Participant, participant_id: str, action: Action) -> Participant:
+        require(host.rights.role, action)
         participant = self._participants.get(participant_id)
         if participant is None:
             raise RemoteError("participant_not_found", f"no participant {participant_id!r} is here", status=404)
+        require(host.rights.role, action, participant.rights.role)
         return participant

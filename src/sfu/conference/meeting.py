@@ -54,6 +54,8 @@ class Meeting:
         on_end: Callable[[Meeting], None],
     ) -> None:
         self.id = record.id
+        self.record = record
+        """As it was written down last; ``Conference.update`` puts a newer one here."""
         self.title = record.title
         self.created_at = timestamp(record.created_at)
         self.clock = clock

@@ -1,57 +1,92 @@
-"""Where meetings are written down: the interface that a database implements, and the store in memory.
+"""Where meetings are written down: the interface that a database implements. ``MemoryStore`` is the one in memory.
 
-A record says that a meeting exists and what it is called; who is in it lives in ``Meeting``. Asynchronous,
-because a database is; the rest of the conference is not.
+Asynchronous, because a database is; the rest of the conference is not.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from sfu.conference.rights import Rules
+from sfu.conference.memory_store import MemoryStore
+from sfu.conference.records import (
+    MeetingFilter,
+    MeetingRecord,
+    Once,
+    Page,
+    ParticipantRecord,
+    RecordingRecord,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class MeetingRecord:
-    """A meeting, occupied or not."""
-
-    id: str
-    title: str
-    created_at: datetime
-    rules: Rules = field(default_factory=Rules)
-    host_digest: bytes = b""
-    """SHA-256 of the token that makes a host; b"": nobody is."""
+__all__ = [
+    "MeetingFilter",
+    "MeetingRecord",
+    "MeetingStore",
+    "MemoryStore",
+    "Once",
+    "Page",
+    "ParticipantRecord",
+    "RecordingRecord",
+]
 
 
 class MeetingStore(Protocol):
-    """Keeps records. Calls may overlap; each is atomic."""
+    """Keeps records. Calls may overlap; each is atomic, and those that say so may be repeated without harm.
 
-    async def add(self, record: MeetingRecord) -> bool:
-        """Keeps a new record. False, and nothing changes, when the id is taken."""
+    Whatever cannot be done because the database is away raises ``RemoteError`` ``store_unavailable`` (503).
+    """
+
+    async def add(self, record: MeetingRecord, once: Once | None = None) -> bool:
+        """Keeps a new record, and what was asked for only once. False, and nothing changes, when the id, the join
+        token or the key of ``once`` is taken.
+        """
 
     async def find(self, meeting_id: str) -> MeetingRecord | None:
         """The record of that id."""
 
+    async def find_by_join(self, join_digest: bytes) -> MeetingRecord | None:
+        """The record whose join token has that digest, expired or not."""
+
+    async def find_once(self, key_digest: bytes) -> Once | None:
+        """What was made for that key."""
+
+    async def update(self, meeting_id: str, expected_version: int | None, changes: Mapping[str, Any]) -> MeetingRecord:
+        """Changes fields, by their names; gives the new record. With a version: only if it is still that one.
+
+        Raises ``RemoteError``: ``meeting_not_found``, ``precondition_failed`` (412) when the version is another.
+        """
+
+    async def list_meetings(self, wanted: MeetingFilter, cursor: str | None, limit: int) -> Page[MeetingRecord]:
+        """Some of them, the latest ``starts_at`` first. Raises ``RemoteError`` ``bad_request`` for a wrong cursor."""
+
+    async def end(self, meeting_id: str, at: datetime) -> None:
+        """The meeting is over, and whoever is in it leaves; idempotent."""
+
+    async def end_idle(self, now: datetime, idle_since: datetime) -> tuple[str, ...]:
+        """Ends, as of ``now``, the active meetings that nobody is in and nobody was in since ``idle_since``, and the
+        scheduled ones that nobody came to a day after they should have been over. Gives their ids; idempotent.
+        """
+
     async def remove(self, meeting_id: str) -> None:
-        """Forgets the record; idempotent."""
+        """Forgets the meeting, who was in it and its recordings; idempotent."""
 
+    async def joined(self, record: ParticipantRecord) -> None:
+        """Somebody is in the meeting, which is active from now on unless it has ended; idempotent."""
 
-class MemoryStore:
-    """Keeps records as long as the process lives."""
+    async def left(self, session_id: str, at: datetime, reason: str) -> None:
+        """A stay is over; idempotent."""
 
-    def __init__(self) -> None:
-        self._records: dict[str, MeetingRecord] = {}
+    async def participants(
+        self, meeting_id: str, cursor: str | None, limit: int, *, current: bool | None = None
+    ) -> Page[ParticipantRecord]:
+        """Some of those who are there (``current`` True), were there (False), or both, in the order of joining.
 
-    async def add(self, record: MeetingRecord) -> bool:
-        """See ``MeetingStore``."""
-        return self._records.setdefault(record.id, record) is record
+        Raises ``RemoteError`` ``bad_request`` for a wrong cursor.
+        """
 
-    async def find(self, meeting_id: str) -> MeetingRecord | None:
-        """See ``MeetingStore``."""
-        return self._records.get(meeting_id)
+    async def put_recording(self, record: RecordingRecord) -> None:
+        """Keeps a recording's state, new or not; idempotent. Nothing happens when the meeting is not there."""
 
-    async def remove(self, meeting_id: str) -> None:
-        """See ``MeetingStore``."""
-        self._records.pop(meeting_id, None)
+    async def recordings(self, meeting_id: str) -> tuple[RecordingRecord, ...]:
+        """Those of a meeting, the oldest first."""

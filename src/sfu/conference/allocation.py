@@ -70,8 +70,12 @@ class Allocator:
         slots: SlotTable,
         transport: Transport,
         tell: Callable[[QualityChanged], None],
+        max_bps: int | None = None,
     ) -> Reception:
-        """From now on the video slots of a transport get what the policy says, until ``leave``."""
+        """From now on the video slots of a transport get what the policy says, until ``leave``. ``max_bps``: it is sent
+        less than others at most.
+        """
+        most_bps = min(self._max_bps, max_bps or self._max_bps)
         reception = Reception(
             slots,
             transport,
@@ -79,8 +83,8 @@ class Allocator:
             id=participant_id,
             policy=self._policy,
             adaptive=self._adaptive,
-            start_bps=self._start_bps,
-            max_bps=self._max_bps,
+            start_bps=min(self._start_bps, most_bps),
+            max_bps=most_bps,
             ladder_of=self._ladder,
             wanted=self._wanted,
             tell=tell,

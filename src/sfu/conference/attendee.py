@@ -23,6 +23,7 @@ from sfu.conference.events import (
     TransportChanged,
     ViewChanged,
 )
+from sfu.conference.grants import GUEST, Grants
 from sfu.conference.layout import FIRST_PAGE, Feeds, Receiver, View
 from sfu.conference.names import new_participant_id
 from sfu.conference.negotiation import Negotiation
@@ -62,14 +63,16 @@ _SOURCE_OF_MID = {section.mid: source for source, section in INGRESS.items()}
 class Attendee(Participant):
     """Lives while its client listens (``attach``) and for the resume window after the client went away."""
 
-    def __init__(self, meeting: Meeting, name: str, rights: Rights, transport: Transport) -> None:
-        super().__init__(meeting, name, rights, transport)
+    def __init__(
+        self, meeting: Meeting, name: str, rights: Rights, transport: Transport, grants: Grants = GUEST
+    ) -> None:
+        super().__init__(meeting, name, rights, transport, grants)
         self._offerings: dict[Source, Offering] = {}
         options = meeting.options
         self.slots = SlotTable(
             transport, new_participant_id(), on_change=self._slots_changed, ear=partial(meeting.voices.hear, self.id)
         )
-        self._reception = meeting.allocator.receive(self.id, self.slots, transport, self.notify)
+        self._reception = meeting.allocator.receive(self.id, self.slots, transport, self.notify, grants.max_bps)
         self._view = FIRST_PAGE
         self._dominant: str | None = None
         self._told_view = ViewChanged()

@@ -26,6 +26,8 @@ class LeaveReason(StrEnum):
     LEFT = "left"
     TIMEOUT = "timeout"
     CLOSED = "closed"
+    EXPIRED = "expired"
+    """Its token let it stay so long and no longer."""
 
 
 class EndReason(StrEnum):

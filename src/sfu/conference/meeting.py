@@ -16,6 +16,7 @@ from sfu.conference.events import (
     MeetingEnded,
     Removed,
 )
+from sfu.conference.grants import GUEST, Grants
 from sfu.conference.layout import ChooseFeeds
 from sfu.conference.names import check_name, digest
 from sfu.conference.negotiation import parse_sdp
@@ -134,17 +135,23 @@ class Meeting:
 
     # coming and going
 
-    def join(self, name: str, *, host_token: str | None = None, audience: bool = False) -> Attendee:
-        """A new attendee with its first offer; a host with the meeting's token, or, if it wants, audience.
+    def join(
+        self, name: str, *, grants: Grants = GUEST, host_token: str | None = None, audience: bool = False
+    ) -> Attendee:
+        """A new attendee with its first offer, within what it was granted; a host with the meeting's token, or, if it
+        wants, audience.
 
-        Raises ``RemoteError``: ``bad_request``, ``meeting_full``, ``forbidden`` when the token is wrong.
+        Raises ``RemoteError``: ``bad_request``, ``meeting_full``, ``forbidden`` when the token is wrong, or is one for
+        another meeting.
         """
-        name = check_name(name)
-        rights = self.permissions.rights(host_token=host_token, audience=audience)
+        name = check_name(grants.name or name)
+        if grants.meeting not in {None, self.id}:
+            raise RemoteError("forbidden", "the token is for another meeting", "ask for one for this", status=403)
+        rights = self.permissions.rights(grants=grants, host_token=host_token, audience=audience)
         self._require_place()
         if self.first_is_host and not audience:
-            self.first_is_host, rights = False, self.permissions.host()
-        attendee = Attendee(self, name, rights, self._media().create_transport())
+            self.first_is_host, rights = False, self.permissions.host(rights.most)
+        attendee = Attendee(self, name, rights, self._media().create_transport(), grants)
         self._enter(attendee)
         return attendee
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sfu.clock import Timer
 from sfu.conference.events import Event, LeaveReason, Unpublished
+from sfu.conference.grants import GUEST, Grants
 from sfu.conference.names import new_participant_id, new_token
 from sfu.conference.reception import Reception
 from sfu.conference.rights import Rights, Withdrawal
@@ -34,11 +35,16 @@ class Participant(ABC):
     Leaves its meeting once, by ``Meeting.remove``; after that nothing calls it any more.
     """
 
-    def __init__(self, meeting: Meeting, name: str, rights: Rights, transport: Transport) -> None:
+    def __init__(
+        self, meeting: Meeting, name: str, rights: Rights, transport: Transport, grants: Grants = GUEST
+    ) -> None:
         self.meeting = meeting
         self.id = new_participant_id()
         self.token = new_token()
         self.name = name
+        self.grants = grants
+        self.identity = grants.identity or ""
+        """Who it is, for who gave it a token; "": a guest."""
         self.rights = rights
         self.rank = meeting.next_rank()
         """In the order of joining."""
@@ -53,6 +59,9 @@ class Participant(ABC):
             on_track=partial(meeting.voices.track_changed, self.id),
         )
         self._departure: Timer | None = None
+        self._last_call: Timer | None = None
+        if grants.session_s is not None:
+            self._last_call = meeting.clock.call_later(grants.session_s, self._expire)
         transport.on_state = self._on_transport
 
     @property
@@ -101,6 +110,8 @@ class Participant(ABC):
     def close(self) -> None:
         """Lets go of its media. For ``Meeting.remove`` alone, which also tells the others."""
         self._cancel_departure()
+        if self._last_call is not None:
+            self._last_call.cancel()
         self.transport.on_state = None
         self.sources.close()
         self.transport.close()
@@ -114,6 +125,9 @@ class Participant(ABC):
         """The transport's state changed; the text says why."""
         if state is TransportState.CLOSED:
             self.sources.close()
+
+    def _expire(self) -> None:
+        self.meeting.remove(self, LeaveReason.EXPIRED)
 
     def _depart_later(self, delay_s: float, reason: LeaveReason) -> None:
         """Leaves after ``delay_s``; a departure that is planned already is replaced."""

@@ -15,6 +15,7 @@ from sfu.conference.views import PermissionsView
 from sfu.errors import RemoteError
 
 if TYPE_CHECKING:
+    from sfu.conference.grants import Grants
     from sfu.conference.participant import Participant
 
 EVERYTHING = frozenset(Source)
@@ -51,6 +52,8 @@ class Rights:
     publish: frozenset[Source]
     hand: int | None = None
     """The order number of the raised hand."""
+    most: frozenset[Source] = EVERYTHING
+    """What its token lets it publish, whatever a host permits."""
 
 
 class Permissions:
@@ -66,20 +69,27 @@ class Permissions:
 
     # who comes
 
-    def rights(self, *, host_token: str | None = None, audience: bool = False) -> Rights:
-        """Of who joins with that token, or wants to be no more than audience. Raises ``RemoteError`` ``forbidden``."""
+    def rights(self, *, grants: Grants | None = None, host_token: str | None = None, audience: bool = False) -> Rights:
+        """Of who joins with these grants or that token, or wants to be no more than audience. Raises ``RemoteError``
+        ``forbidden``.
+        """
+        most = EVERYTHING if grants is None or grants.publish is None else grants.publish
+        role = grants.role if grants is not None else None
         if host_token is not None:
             if not hmac.compare_digest(digest(host_token), self._host_digest):
                 raise RemoteError("forbidden", "the host token is wrong", "join without it", status=403)
-            return self.host()
-        if audience or self.rules.audience:
-            return Rights(Role.AUDIENCE, frozenset())
-        return Rights(Role.PARTICIPANT if self.rules.publish else Role.AUDIENCE, self.rules.publish)
+            return self.host(most)
+        if role in {Role.HOST, Role.COHOST} and not audience:
+            return Rights(role, most, most=most)
+        may = self.rules.publish & most
+        if audience or role is Role.AUDIENCE or (role is None and self.rules.audience) or not may:
+            return Rights(Role.AUDIENCE, frozenset(), most=most)
+        return Rights(Role.PARTICIPANT, may, most=most)
 
     @staticmethod
-    def host() -> Rights:
-        """Of a host."""
-        return Rights(Role.HOST, EVERYTHING)
+    def host(most: frozenset[Source] = EVERYTHING) -> Rights:
+        """Of a host, whose token lets it publish ``most``."""
+        return Rights(Role.HOST, most, most=most)
 
     def view(self, rights: Rights, most_video: int) -> PermissionsView:
         """What a participant is told of its own."""
@@ -131,11 +141,14 @@ class Permissions:
         """From now on this is what a participant may publish; nothing makes it audience. What it publishes and may not
         any more is taken away.
 
-        Raises ``RemoteError``: ``forbidden``, ``participant_not_found``.
+        Raises ``RemoteError``: ``forbidden`` (also when its own token says no), ``participant_not_found``.
         """
         participant = self._led(host, participant_id, Action.PERMIT)
         rights = participant.rights
         allowed = frozenset(publish)
+        if not allowed <= rights.most:
+            may = ", ".join(item.value for item in Source if item in rights.most) or "nothing"
+            raise RemoteError("forbidden", f"the token of {participant.name} does not allow that", may, status=403)
         if allowed == rights.publish:
             return
         rights.publish = allowed

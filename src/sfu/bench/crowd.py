@@ -75,7 +75,7 @@ class Crowd:
         participant = Participant(self._load, seat.name, self._changed.set, seat.sends, group)
         participant.follows = self._follows
         self.participants.append(participant)
-        await participant.join(meeting_url)
+        await participant.join(meeting_url, seat.tiles)
         if seat.sends.camera or seat.sends.microphone:
             await participant.publish_as_browser(seat.microphone)
         await participant.see(seat.tiles)

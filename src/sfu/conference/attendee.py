@@ -57,6 +57,9 @@ TELL_S, TELL_BURST = 1.0, 3
 once.
 """
 
+SLOT_STEP = 4
+"""So many video slots come at a time where a client asks for more as people come (src/sfu/web/sdk/slots.js)."""
+
 _SOURCE_OF_MID = {section.mid: source for source, section in INGRESS.items()}
 
 
@@ -64,8 +67,16 @@ class Attendee(Participant):
     """Lives while its client listens (``attach``) and for the resume window after the client went away."""
 
     def __init__(
-        self, meeting: Meeting, name: str, rights: Rights, transport: Transport, grants: Grants = GUEST
+        self,
+        meeting: Meeting,
+        name: str,
+        rights: Rights,
+        transport: Transport,
+        grants: Grants = GUEST,
+        *,
+        video: int | None = None,
     ) -> None:
+        """``video``: how many videos the client shows; None: it does not say."""
         super().__init__(meeting, name, rights, transport, grants)
         self._offerings: dict[Source, Offering] = {}
         options = meeting.options
@@ -77,7 +88,7 @@ class Attendee(Participant):
         self._dominant: str | None = None
         self._told_view = ViewChanged()
         self._page = self._told_view.page, self._told_view.pages
-        self._wanted_video = min(options.video_slots_initial, meeting.permissions.rules.max_video)
+        self._wanted_video = self._first_video(video)
         self._wants_ice_restart = False
         self._local = transport.local
         self._negotiation = Negotiation(options.codecs)
@@ -330,6 +341,20 @@ class Attendee(Participant):
         self._add_slots(Kind.VIDEO, missing)
         self._negotiation.propose(self._local, (*INGRESS.values(), *self.slots.sections))
         self.notify(OfferMade(self._negotiation.version, self._negotiation.sdp, self.slots.places))
+
+    def _first_video(self, shown: int | None) -> int:
+        """How many video slots the first offer has.
+
+        As many as the client shows, but where fewer cameras are on only as many as there is something for, in steps: an
+        m-line costs a browser some milliseconds and 3 kB of SDP, and most meetings stay small. Who comes into a meeting
+        that runs gets all its slots with the first offer; who was there before asks for more as cameras come.
+        """
+        options, most = self.meeting.options, self.meeting.permissions.rules.max_video
+        if shown is None:
+            return min(options.video_slots_initial, most)
+        scene = self.meeting.scene
+        there = -(-(len(scene.cameras) + len(scene.screens)) // SLOT_STEP) * SLOT_STEP
+        return min(shown, options.video_slots_max, most, max(options.video_slots_initial, there))
 
     def _add_slots(self, kind: Kind, count: int) -> None:
         for _ in range(count):

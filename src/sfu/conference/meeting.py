@@ -136,10 +136,16 @@ class Meeting:
     # coming and going
 
     def join(
-        self, name: str, *, grants: Grants = GUEST, host_token: str | None = None, audience: bool = False
+        self,
+        name: str,
+        *,
+        grants: Grants = GUEST,
+        host_token: str | None = None,
+        audience: bool = False,
+        video: int | None = None,
     ) -> Attendee:
         """A new attendee with its first offer, within what it was granted; a host with the meeting's token, or, if it
-        wants, audience.
+        wants, audience. ``video``: how many videos its client shows, for the first offer to have slots for.
 
         Raises ``RemoteError``: ``bad_request``, ``meeting_full``, ``forbidden`` when the token is wrong, or is one for
         another meeting.
@@ -151,7 +157,7 @@ class Meeting:
         self._require_place()
         if self.first_is_host and not audience:
             self.first_is_host, rights = False, self.permissions.host(rights.most)
-        attendee = Attendee(self, name, rights, self._media().create_transport(), grants)
+        attendee = Attendee(self, name, rights, self._media().create_transport(), grants, video=video)
         self._enter(attendee)
         return attendee
 

@@ -30,16 +30,14 @@ class Negotiation:
         self._codecs = codecs
         self._session_id = secrets.randbits(62)  # RFC 8866 section 5.2: numeric, unique; 63 bits at most
         self._offer: SessionDescription | None = None
-
-    @property
-    def sdp(self) -> str:
+        self.sdp = ""
         """The latest offer's text."""
-        return str(self._offer) if self._offer is not None else ""
 
     def propose(self, local: LocalTransportParameters, sections: Sequence[IngressSection | EgressSection]) -> None:
         """Makes the next offer."""
         self.version += 1
         self._offer = build_offer(local, sections, self._codecs, session_id=self._session_id, version=self.version)
+        self.sdp = str(self._offer)
         self.is_outstanding = True
 
     def understand(self, version: int, sdp: str) -> NegotiatedSession:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 from tests.support.answers import ClientSide, answer_to, attribute, mids_of
 from tests.support.attendee import Client
 from tests.support.clock import VirtualClock
 from tests.support.sim import settle
 
-from sfu.conference import LeaveReason, Meeting, Source
+from sfu.conference import Conference, LeaveReason, Meeting, Source
 from sfu.conference.events import (
     OfferMade,
     Removed,
@@ -14,10 +17,12 @@ from sfu.conference.events import (
     SlotsChanged,
     TransportChanged,
 )
+from sfu.conference.rights import Rules
 from sfu.conference.views import Departure
 from sfu.errors import RemoteError
 from sfu.media.engine import Engine
 from sfu.media.states import TransportState
+from sfu.rtp.codecs import Kind
 
 
 def test_the_first_offer_has_the_ingress_lines_then_audio_slots_then_video_slots(meeting: Meeting) -> None:
@@ -30,6 +35,36 @@ def test_the_first_offer_has_the_ingress_lines_then_audio_slots_then_video_slots
     ]  # fmt: skip
     assert "a=ice-lite" in attendee.offer.sdp
     assert "a=simulcast:recv q;h;f" in attendee.offer.sdp
+
+
+@pytest.mark.parametrize(
+    ("cameras", "shown", "slots"),
+    [
+        (0, None, 4), (0, 9, 4), (0, 2, 2), (0, 0, 0),  # who comes first is not offered m-lines for nobody
+        (5, None, 4), (5, 9, 8), (5, 7, 7), (5, 49, 8),
+    ],
+)  # fmt: skip
+def test_the_first_offer_has_slots_for_what_the_client_shows_of_the_videos_that_there_are(
+    meeting: Meeting, clock: VirtualClock, cameras: int, shown: int | None, slots: int
+) -> None:
+    for number in range(cameras):
+        person = Client(meeting, f"Person {number}")
+        person.answer()
+        person.attendee.publish(Source.CAMERA)
+    clock.advance(1)
+    late = Client(meeting, "Late", video=shown)
+    assert late.attendee.slots.count(Kind.VIDEO) == slots
+    late.answer()
+    assert late.heard(OfferMade) == [], "nothing else is negotiated"
+    assert len(late.shown()) == min(slots, cameras)
+
+
+def test_slots_of_the_first_offer_are_bounded_by_the_rules_and_by_the_options(conference: Conference) -> None:
+    meeting = asyncio.run(conference.create_meeting(rules=Rules(max_video=1)))
+    assert meeting.join("Ann", video=9).slots.count(Kind.VIDEO) == 1
+    meeting = asyncio.run(conference.create_meeting())
+    meeting.options = replace(meeting.options, video_slots_max=3)
+    assert meeting.join("Ann", video=9).slots.count(Kind.VIDEO) == 3
 
 
 def test_publishing_shows_up_in_the_slots_of_the_others(meeting: Meeting, engine: Engine, clock: VirtualClock) -> None:

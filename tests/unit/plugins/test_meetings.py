@@ -84,6 +84,15 @@ async def test_joining_gives_the_token_the_offer_and_where_to_signal(http: httpx
     }
 
 
+async def test_who_joins_says_how_many_videos_it_shows(http: httpx.AsyncClient, meeting: Meeting) -> None:
+    joined = (await http.post("/meetings/standup/join", json={"name": "Ann", "video": 2})).json()
+    assert [slot["kind"] for slot in joined["slots"]] == ["audio"] * 3 + ["video"] * 2
+    for wrong in (-1, 50, "many"):
+        assert is_problem(
+            await http.post("/meetings/standup/join", json={"name": "Ann", "video": wrong}), 400, "bad_request"
+        )
+
+
 async def test_links_are_of_the_public_url_and_ice_servers_of_the_participant(site: Site, meeting: Meeting) -> None:
     def servers(participant_id: str) -> tuple[IceServer, ...]:
         return (IceServer(("stun:stun.test",)), IceServer(("turn:turn.test",), participant_id, "secret"))

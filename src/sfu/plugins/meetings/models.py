@@ -50,6 +50,7 @@ class Join(Body):
     name: str = Field(max_length=1000, description="shown to the others; 1 to 64 printable characters")
     host_token: str | None = Field(None, max_length=256, description="of who made the meeting: makes a host")
     role: Literal["audience"] | None = Field(None, description="joins as audience")
+    video: int | None = Field(None, ge=0, le=49, description="videos that the client shows at once")
     capabilities: dict[str, Any] = Field(default_factory=dict, description="for later; nothing is defined yet")
 
 

@@ -80,7 +80,8 @@ def meeting_routes(context: PluginContext) -> APIRouter:
         """Joins: a participant, its token, and the offer to answer over the signaling WebSocket."""
         meeting = await find(meeting_id)
         makes_it = meeting.first_is_host
-        attendee = meeting.join(body.name, host_token=body.host_token, audience=body.role == "audience")
+        audience = body.role == "audience"
+        attendee = meeting.join(body.name, host_token=body.host_token, audience=audience, video=body.video)
         joined = _joined(context, attendee, base_url(request, options.public_url))
         if makes_it and not meeting.first_is_host:
             joined.host_token = meeting.host_token

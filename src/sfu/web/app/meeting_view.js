@@ -67,6 +67,7 @@ export class MeetingView {
     this.#listen();
     this.#mediaChanged();
     this.#stateChanged("joining");
+    this.#stage.layOut();
     try {
       await this.#meeting.join();
       this.#entered = true;

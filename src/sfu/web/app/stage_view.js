@@ -33,6 +33,11 @@ export class StageView {
     this.#tiles.addEventListener("scene", () => this.#sceneChanged());
   }
 
+  /** At once; see `Tiles.layOut`. */
+  layOut() {
+    this.#tiles.layOut();
+  }
+
   refresh() {
     this.#tiles.refresh();
   }

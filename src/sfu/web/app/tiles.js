@@ -59,6 +59,13 @@ export class Tiles extends EventTarget {
     choices.addEventListener("change", () => this.refresh());
   }
 
+  /** Arranges everything at once, so that a join can say how many videos there is room for. */
+  layOut() {
+    const { clientWidth: w, clientHeight: h } = this.element;
+    this.#size = { w, h };
+    this.#work();
+  }
+
   /** Something changed: everything is looked at again with the next frame. */
   refresh() {
     if (this.#isScheduled) return;

@@ -25,11 +25,11 @@ export class Api {
   }
 
   /**
-   * @param {{hostToken?: string, role?: "audience"}} [as]
+   * @param {{hostToken?: string, role?: "audience", video?: number}} [as] `video`: how many videos are shown at once
    * @returns {Promise<object>} the join answer of docs/signaling.md
    */
-  join(id, name, { hostToken, role } = {}) {
-    const body = { name, host_token: hostToken, role };
+  join(id, name, { hostToken, role, video } = {}) {
+    const body = { name, host_token: hostToken, role, video };
     return this.#call("POST", `meetings/${encodeURIComponent(id)}/join`, { body });
   }
 

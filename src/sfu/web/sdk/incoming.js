@@ -93,6 +93,11 @@ export class Incoming {
     return levelsOf(this.#slots.ofKind("audio"), (mid) => this.#receiver(mid));
   }
 
+  /** @param {number} shown how many videos the page shows at once @returns {number} how many of them may be received */
+  most(shown) {
+    return Math.min(shown, this.#maxVideo);
+  }
+
   /**
    * @param {number} sources how many videos the others publish
    * @param {number} shown how many the page shows at once
@@ -100,7 +105,7 @@ export class Incoming {
    */
   shortage(sources, shown) {
     const slots = this.#asked ?? this.#slots.ofKind("video").length;
-    const wanted = wantedSlots(sources, slots, Math.min(shown, this.#maxVideo));
+    const wanted = wantedSlots(sources, slots, this.most(shown));
     this.#asked = wanted ?? this.#asked;
     return wanted;
   }

@@ -61,7 +61,10 @@ export class Meeting extends EventTarget {
     this.#api = api;
     this.#sessions = new Sessions(
       {
-        join: () => api.join(id, name, { hostToken: this.hostToken ?? undefined, role }),
+        join: () => {
+          const video = this.#incoming.most(this.#shown);
+          return api.join(id, name, { hostToken: this.hostToken ?? undefined, role, video });
+        },
         leave: (token) => api.leave(id, token, { keepalive: true }),
       },
       {

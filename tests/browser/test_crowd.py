@@ -53,6 +53,26 @@ async def test_everybody_is_shown_when_there_are_more_people_than_slots(
     await until(lambda: shown(ada), "one is gone", good=lambda seen: seen == names - {"Guest 3"}, within_s=20)
 
 
+async def test_who_comes_into_a_full_meeting_negotiates_once_and_sees_everybody(
+    new_person: NewPerson, server: RunningServer
+) -> None:
+    meeting_id = await server.create_meeting()
+    late, crowd = await new_person("Late"), await new_person("Crowd")
+    await crowd.page.goto(server.url)
+    await crowd.page.evaluate(JOIN_AS_MANY, {"id": meeting_id, "count": CROWD})
+    said: list[str] = []
+    late.page.on("websocket", lambda socket: socket.on("framesent", lambda frame: said.append(str(frame))))
+    await late.page.set_viewport_size({"width": 1280, "height": 800})
+
+    await late.open_and_join(f"{server.url}/m/{meeting_id}")
+
+    names = {f"Guest {index + 1}" for index in range(CROWD)}
+    await until(lambda: shown(late), "all guests", good=lambda seen: seen == names, within_s=30)
+    answers = [frame for frame in said if '"type":"answer"' in frame]
+    assert len(answers) == 1
+    assert not any('"type":"slots"' in frame for frame in said)
+
+
 async def test_a_server_that_stops_says_so(new_person: NewPerson, server: RunningServer) -> None:
     ada = await new_person("Ada")
     await ada.open_and_join(f"{server.url}/m/{await server.create_meeting()}")

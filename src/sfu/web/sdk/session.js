@@ -89,7 +89,7 @@ export class Session extends EventTarget {
       const version = this.#version;
       const sdp = await this.#answer;
       if (!this.signalingOpen || version !== this.#version) return;
-      if (!offer && this.#answered === version) return;
+      if (this.#answered === version) return;
       this.#answered = version;
       await this.request("answer", { version, sdp });
     } catch (error) {

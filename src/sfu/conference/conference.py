@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Self
 
 from sfu.clock import Clock
 from sfu.conference.allocation import Allocator
+from sfu.conference.draft import MeetingDraft, check_record, join_expiry
 from sfu.conference.events import EndReason
 from sfu.conference.layout import ChooseFeeds, choose_feeds
+from sfu.conference.ledger import Ledger, ledger_of
 from sfu.conference.meeting import Meeting
-from sfu.conference.names import check_meeting_id, check_title, digest, new_meeting_id, new_token
+from sfu.conference.memory_store import MemoryStore, missing
+from sfu.conference.names import check_title, digest, new_token
 from sfu.conference.options import ConferenceOptions
+from sfu.conference.records import (
+    MeetingFilter,
+    MeetingRecord,
+    MeetingStatus,
+    Once,
+    Page,
+    ParticipantRecord,
+)
 from sfu.conference.rights import Rules
-from sfu.conference.store import MeetingRecord, MeetingStore, MemoryStore
+from sfu.conference.store import MeetingStore
 from sfu.errors import RemoteError
 from sfu.layers import LayerPolicy, StandardPolicy
 from sfu.media.engine import Engine
@@ -26,6 +39,29 @@ class ConferenceStats:
     meetings: int
     participants: int
     viewers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The secrets of a new meeting, in plain: written nowhere."""
+
+    host: str = field(repr=False)
+    """Makes who joins with it a host."""
+    join: str = field(repr=False)
+    """Of the join link."""
+
+    @classmethod
+    def new(cls) -> Self:
+        """Two that nobody has seen."""
+        return cls(new_token(), new_token())
+
+
+@dataclass(frozen=True, slots=True)
+class NewMeeting:
+    """A meeting that was written down just now."""
+
+    record: MeetingRecord
+    tokens: Tokens
 
 
 class Conference:
@@ -43,13 +79,15 @@ class Conference:
         options: ConferenceOptions | None = None,
         *,
         store: MeetingStore | None = None,
+        ledger: Ledger | None = None,
         choose_feeds: ChooseFeeds = choose_feeds,
         layer_policy: LayerPolicy | None = None,
     ) -> None:
         self.options = options or ConferenceOptions()
         self._engine = engine
         self._clock = clock
-        self._store = store if store is not None else MemoryStore()
+        self.store = store if store is not None else MemoryStore()
+        self._ledger = ledger if ledger is not None else ledger_of(self.store)
         self._choose_feeds = choose_feeds
         self.allocator = Allocator(
             clock,
@@ -59,7 +97,8 @@ class Conference:
             max_bps=self.options.max_bps,
         )
         self._meetings: dict[str, Meeting] = {}
-        self._ended: set[str] = set()
+        self._over: set[str] = set()
+        """Ended, but perhaps not yet for the store."""
         self._is_closed = False
 
     @property
@@ -83,34 +122,54 @@ class Conference:
         id: str | None = None,  # noqa: A002
         rules: Rules | None = None,
     ) -> Meeting:
-        """Makes a meeting, called ``id`` if one is given; its ``host_token`` is for who had it made.
+        """Makes a meeting for now, called ``id`` if one is given; its ``host_token`` is for who had it made.
 
-        Raises ``RemoteError``: ``bad_request``, ``conflict`` when the id is taken, ``rate_limited`` when there
-        are too many meetings.
+        Raises ``RemoteError`` as ``plan``.
         """
-        title = check_title(title)
-        meeting_id = check_meeting_id(id) if id is not None else new_meeting_id()
         self._require_room()
-        await self._forget_ended()
-        token = new_token()
-        record = MeetingRecord(meeting_id, title, self._clock.wall(), rules or self.options.rules, digest(token))
-        if not await self._store.add(record):
-            raise RemoteError("conflict", f"there is a meeting {meeting_id!r} already", "choose another id", status=409)
-        meeting = self._open(record)
-        meeting.host_token = token
+        return self.open(await self.plan(MeetingDraft(title, id, rules)))
+
+    async def plan(self, draft: MeetingDraft, tokens: Tokens | None = None, once: Once | None = None) -> NewMeeting:
+        """Writes a meeting down, for now or for later; ``open`` has it at hand. ``tokens``: not made here.
+
+        Raises ``RemoteError``: ``bad_request``; ``conflict`` when the id is taken, or when what is asked for excludes
+        each other; ``rate_limited`` when there are too many meetings; ``once_taken`` when it was made already.
+        """
+        tokens = tokens or Tokens.new()
+        record = draft.record(self._clock.wall(), self.options, host_token=tokens.host, join_token=tokens.join)
+        if once is not None:
+            once = replace(once, meeting_id=record.id)
+        await self._settle()
+        if not await self.store.add(record, once) and not await self._replace_ended(record, once):
+            if once is not None and await self.store.find_once(once.key_digest) is not None:
+                raise RemoteError("once_taken", "the meeting was made already", status=409)
+            raise RemoteError("conflict", f"there is a meeting {record.id!r} already", "choose another id", status=409)
+        return NewMeeting(record, tokens)
+
+    async def _replace_ended(self, record: MeetingRecord, once: Once | None) -> bool:
+        """The name of a meeting that has ended is free again."""
+        before = await self.store.find(record.id)
+        if before is None or before.status is not MeetingStatus.ENDED:
+            return False
+        await self.store.remove(record.id)
+        self._over.discard(record.id)
+        return await self.store.add(record, once)
+
+    def open(self, planned: NewMeeting) -> Meeting:
+        """Has it at hand, so that who joins it first waits for no store. Raises ``RemoteError`` ``rate_limited``."""
+        self._require_room()
+        meeting = self._open(planned.record)
+        meeting.host_token, meeting.join_token = planned.tokens.host, planned.tokens.join
         return meeting
 
     async def meeting(self, meeting_id: str) -> Meeting:
-        """The meeting of that id. Raises ``RemoteError`` ``meeting_not_found``."""
+        """The meeting of that id, to be joined. Raises ``RemoteError`` ``meeting_not_found``."""
         meeting = self._meetings.get(meeting_id)
         if meeting is not None:
             return meeting
-        await self._forget_ended()
-        record = await self._store.find(meeting_id)
-        if record is None:
-            raise RemoteError(
-                "meeting_not_found", f"there is no meeting {meeting_id[:64]!r}", "check the link", status=404
-            )
+        record = await self.record(meeting_id)
+        if record.status is MeetingStatus.ENDED:
+            raise RemoteError("meeting_not_found", "the meeting has ended", "ask for another", status=404)
         self._require_room()
         return self._open(record)
 
@@ -130,6 +189,96 @@ class Conference:
         meeting.first_is_host = True
         return meeting
 
+    # what was written down
+
+    async def record(self, meeting_id: str) -> MeetingRecord:
+        """What is known of a meeting, ended or not. Raises ``RemoteError`` ``meeting_not_found``."""
+        meeting = self._meetings.get(meeting_id)
+        if meeting is not None:
+            return meeting.record
+        await self._settle()
+        record = await self.store.find(meeting_id)
+        if record is None:
+            raise missing(meeting_id)
+        if record.id in self._over and record.status is not MeetingStatus.ENDED:
+            return replace(record, status=MeetingStatus.ENDED)
+        return record
+
+    async def update(self, meeting_id: str, expected_version: int | None, changes: Mapping[str, Any]) -> MeetingRecord:
+        """Changes what was agreed, by the names of the record's fields; a running meeting goes by it at once.
+
+        Raises ``RemoteError``: ``meeting_not_found``, ``precondition_failed``, ``bad_request``, ``conflict``.
+        """
+        before = await self.record(meeting_id)
+        if before.status is MeetingStatus.ENDED:
+            raise RemoteError("conflict", "the meeting has ended", "make another", status=409)
+        if "title" in changes:
+            changes = {**changes, "title": check_title(changes["title"])}
+        check_record(replace(before, **changes), self.options)
+        if expected_version is None:
+            expected_version = before.version  # what was checked is what is changed
+        record = await self.store.update(meeting_id, expected_version, changes)
+        meeting = self._meetings.get(meeting_id)
+        if meeting is not None:
+            meeting.changed(record)
+        return record
+
+    async def new_join_token(self, meeting_id: str, expires_at: datetime | None = None) -> tuple[MeetingRecord, str]:
+        """Another join token in the place of the one before, which is good no longer. Raises as ``update``."""
+        token, record = new_token(), await self.record(meeting_id)
+        expires_at = expires_at or join_expiry(
+            self._clock.wall(), record.scheduled_start, record.duration_s, self.options
+        )
+        changes = {"join_digest": digest(token), "join_expires_at": expires_at}
+        record = await self.update(meeting_id, None, changes)
+        meeting = self._meetings.get(meeting_id)
+        if meeting is not None:
+            meeting.join_token = token
+        return record, token
+
+    async def end_meeting(self, meeting_id: str) -> None:
+        """Everybody is told and leaves; nobody comes in any more. Idempotent. Raises ``RemoteError``
+        ``meeting_not_found``.
+        """
+        meeting = self._meetings.get(meeting_id)
+        if meeting is not None:
+            meeting.end()
+            return
+        record = await self.record(meeting_id)
+        if record.status is not MeetingStatus.ENDED:
+            await self.store.end(meeting_id, self._clock.wall())
+
+    async def delete_meeting(self, meeting_id: str) -> None:
+        """Ends it, and forgets that it was. Raises ``RemoteError`` ``meeting_not_found``."""
+        await self.end_meeting(meeting_id)
+        await self._settle()
+        await self.store.remove(meeting_id)
+
+    async def list_meetings(self, wanted: MeetingFilter, cursor: str | None, limit: int) -> Page[MeetingRecord]:
+        """Those that were made, the latest ``starts_at`` first."""
+        await self._settle()
+        return await self.store.list_meetings(wanted, cursor, limit)
+
+    async def stays(
+        self, meeting_id: str, cursor: str | None, limit: int, *, current: bool | None = None
+    ) -> Page[ParticipantRecord]:
+        """Who is there (``current`` True), was there (False), or both, in the order of joining.
+
+        Raises ``RemoteError`` ``meeting_not_found``.
+        """
+        await self.record(meeting_id)
+        await self._settle()
+        return await self.store.participants(meeting_id, cursor, limit, current=current)
+
+    async def end_idle(self) -> None:
+        """Ends meetings that nobody is in any more and that are at nobody's hand: what a crash left behind, and plans
+        that came to nothing. To be called now and then.
+        """
+        now = self._clock.wall()
+        await self._settle()
+        idle_since = now - timedelta(seconds=self.options.empty_meeting_s)
+        await self.store.end_idle(now, idle_since, keep=self._meetings.keys())
+
     def close(self, reason: EndReason = EndReason.SERVER_STOPPING) -> None:
         """Ends every meeting; nobody comes in any more. Idempotent."""
         self._is_closed = True
@@ -146,6 +295,7 @@ class Conference:
                 self.options,
                 self.allocator,
                 choose_feeds=self._choose_feeds,
+                ledger=self._ledger,
                 on_end=self._on_end,
             )
             self._meetings[record.id] = meeting
@@ -153,15 +303,14 @@ class Conference:
 
     def _on_end(self, meeting: Meeting) -> None:
         del self._meetings[meeting.id]
-        if not self._is_closed:
-            self._ended.add(meeting.id)
+        if meeting.record.status is MeetingStatus.ENDED:
+            self._over.add(meeting.id)
 
-    async def _forget_ended(self) -> None:
-        """Removes the records of meetings that ended. Ending is synchronous and the store is not, so it is done
-        before the store is looked at again; nobody can see the difference.
-        """
-        while self._ended:
-            await self._store.remove(self._ended.pop())
+    async def _settle(self) -> None:
+        """What was noted comes before what is asked for. While the store is away, the asking fails by itself."""
+        over = tuple(self._over)
+        if await self._ledger.settle():
+            self._over.difference_update(over)
 
     def _require_room(self) -> None:
         if self._is_closed:

@@ -35,6 +35,8 @@ class EndReason(StrEnum):
 
     ENDED = "ended"
     SERVER_STOPPING = "server_stopping"
+    LET_GO = "let_go"
+    """Not over: nobody is there, and it is brought back when somebody comes."""
 
 
 @dataclass(frozen=True, slots=True)

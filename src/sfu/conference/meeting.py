@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from sfu.clock import Clock, Timer
 from sfu.conference.allocation import Allocator
 from sfu.conference.arranger import Arranger
 from sfu.conference.attendee import Attendee
+from sfu.conference.authority import Role
 from sfu.conference.beat import Pace
 from sfu.conference.events import (
     EndReason,
@@ -18,15 +20,16 @@ from sfu.conference.events import (
 )
 from sfu.conference.grants import GUEST, Grants
 from sfu.conference.layout import ChooseFeeds
+from sfu.conference.ledger import Ended, Joined, Ledger, Left
 from sfu.conference.names import check_name, digest
 from sfu.conference.negotiation import parse_sdp
 from sfu.conference.options import ConferenceOptions
 from sfu.conference.participant import Participant
 from sfu.conference.publisher import Publisher
+from sfu.conference.records import MeetingRecord, MeetingStatus, ParticipantRecord
 from sfu.conference.rights import Permissions
 from sfu.conference.roster import Roster
 from sfu.conference.scene import Scene
-from sfu.conference.store import MeetingRecord
 from sfu.conference.timeline import Timeline
 from sfu.conference.viewer import Viewer
 from sfu.conference.views import ParticipantView, QualityTimeline, timestamp
@@ -40,7 +43,8 @@ class Meeting:
     """Everything in it happens on the control plane's thread, synchronously; nothing waits.
 
     Its router exists while somebody is in it, so an empty meeting costs the data plane nothing. After being
-    empty for ``ConferenceOptions.empty_meeting_s`` it ends by itself. ``on_end`` is called once.
+    empty for ``ConferenceOptions.empty_meeting_s`` it ends by itself, or, before its planned end, is let go until
+    somebody comes again. ``on_end`` is called once. Who comes and goes is noted in the ledger.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Meeting:
         allocator: Allocator,
         *,
         choose_feeds: ChooseFeeds,
+        ledger: Ledger,
         on_end: Callable[[Meeting], None],
     ) -> None:
         self.id = record.id
@@ -63,6 +68,7 @@ class Meeting:
         self.options = options
         self.allocator = allocator
         self._engine = engine
+        self._ledger = ledger
         self._on_end = on_end
         self._participants: dict[str, Participant] = {}
         self.voices = Voices(clock, options.audio_slots, participants=self._participants, tell=self._tell)
@@ -71,6 +77,8 @@ class Meeting:
         self.permissions = Permissions(record.rules, record.host_digest, self._participants)
         self.host_token: str | None = None
         """What makes who joins with it a host; known where the meeting was made."""
+        self.join_token: str | None = None
+        """Of the join link; known where the meeting was made."""
         self.first_is_host = False
         self._viewers: dict[str, Viewer] = {}
         self._arranger = Arranger(
@@ -203,6 +211,7 @@ class Meeting:
         del self._by_token[digest(participant.token)]
         participant.notify(Removed(reason))
         participant.close()
+        self._ledger.note(Left(participant.session_id, self.clock.wall(), reason))
         self.roster.left(participant.id, reason)
         for viewer in [viewer for viewer in self._viewers.values() if viewer.target == participant.id]:
             self.remove_viewer(viewer)
@@ -224,6 +233,7 @@ class Meeting:
             return
         self._is_over = True
         self._cancel_expiry()
+        self._note_end(reason)
         self._tell(MeetingEnded(reason))
         everybody, self._by_token = self._by_token, {}
         self._participants.clear()
@@ -235,6 +245,13 @@ class Meeting:
         self.voices.stop()
         self._close_router()
         self._on_end(self)
+
+    def changed(self, record: MeetingRecord) -> None:
+        """Something else was agreed; what is older than what is known already is passed over."""
+        if record.version > self.record.version:
+            self.record = record
+            self.title = record.title
+            self.permissions.rules = record.rules
 
     # called by those in it
 
@@ -269,6 +286,35 @@ class Meeting:
         self._arranger.entered(participant)
         self.voices.counted()
         self.roster.joined(participant)
+        self._note_join(participant)
+
+    def _note_join(self, participant: Participant) -> None:
+        now, role = self.clock.wall(), participant.rights.role
+        if self.record.started_at is None:
+            self.record = replace(self.record, status=MeetingStatus.ACTIVE, started_at=now)
+        stay = ParticipantRecord(
+            session_id=participant.session_id,
+            meeting_id=self.id,
+            participant_id=participant.id,
+            identity=participant.identity,
+            name=participant.name,
+            role=role.value,
+            is_host=role is Role.HOST,
+            joined_at=now,
+        )
+        self._ledger.note(Joined(stay))
+
+    def _note_end(self, reason: EndReason) -> None:
+        """A server that stops ends stays, not meetings: they may be joined again."""
+        now = self.clock.wall()
+        if reason is EndReason.ENDED:
+            self.record = replace(
+                self.record, status=MeetingStatus.ENDED, ended_at=now, version=self.record.version + 1
+            )
+            self._ledger.note(Ended(self.id, now))
+            return
+        for participant in self._participants.values():
+            self._ledger.note(Left(participant.session_id, now, reason))
 
     def _media(self) -> Router:
         """The router to come in by. One that its shard's failure closed is replaced by one on another shard; those who
@@ -289,8 +335,8 @@ class Meeting:
 
     def _require_place(self) -> None:
         self._require_running()
-        if len(self._participants) >= self.options.max_participants:
-            most = self.options.max_participants
+        most = min(self.record.max_participants, self.options.max_participants)
+        if len(self._participants) >= most:
             raise RemoteError("meeting_full", f"the meeting has its {most} participants", status=409)
 
     def _emptied(self) -> None:
@@ -309,7 +355,12 @@ class Meeting:
 
     def _expire_later(self) -> None:
         self._cancel_expiry()
-        self._expiry = self.clock.call_later(self.options.empty_meeting_s, self.end)
+        self._expiry = self.clock.call_later(self.options.empty_meeting_s, self._expire)
+
+    def _expire(self) -> None:
+        planned_end = self.record.planned_end
+        is_early = planned_end is not None and self.clock.wall() < planned_end
+        self.end(EndReason.LET_GO if is_early else EndReason.ENDED)
 
     def _cancel_expiry(self) -> None:
         if self._expiry is not None:

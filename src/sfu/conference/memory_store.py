@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -44,13 +44,6 @@ def outdated(expected: int, version: int) -> RemoteError:
     )
 
 
-def planned_end(record: MeetingRecord) -> datetime | None:
-    """When a scheduled meeting should be over; None: it has no start."""
-    if record.scheduled_start is None:
-        return None
-    return record.scheduled_start + timedelta(seconds=record.duration_s or 0)
-
-
 class MemoryStore:
     """Keeps records as long as the process lives. See ``MeetingStore``."""
 
@@ -70,7 +63,7 @@ class MemoryStore:
             return False
         if once is not None and once.key_digest in self._once:
             return False
-        await self._make_room()
+        self._make_room()
         self._keep(record)
         if once is not None:
             self._once[once.key_digest] = once
@@ -109,22 +102,30 @@ class MemoryStore:
 
     async def end(self, meeting_id: str, at: datetime) -> None:
         """See ``MeetingStore``."""
+        self.note_end(meeting_id, at)
+
+    def note_end(self, meeting_id: str, at: datetime) -> None:
+        """``end``, at once."""
         record = self._records.get(meeting_id)
         if record is None or record.status is MeetingStatus.ENDED:
             return
         self._keep(replace(record, status=MeetingStatus.ENDED, ended_at=at, version=record.version + 1))
         for session in self._of(meeting_id):
-            await self.left(session.session_id, at, "ended")
+            self.note_left(session.session_id, at, "ended")
 
-    async def end_idle(self, now: datetime, idle_since: datetime) -> tuple[str, ...]:
+    async def end_idle(self, now: datetime, idle_since: datetime, keep: Collection[str] = ()) -> tuple[str, ...]:
         """See ``MeetingStore``."""
-        idle = tuple(record.id for record in self._records.values() if self._is_idle(record, now, idle_since))
+        others = (record for record in self._records.values() if record.id not in keep)
+        idle = tuple(record.id for record in others if self._is_idle(record, now, idle_since))
         for meeting_id in idle:
-            await self.end(meeting_id, now)
+            self.note_end(meeting_id, now)
         return idle
 
     async def remove(self, meeting_id: str) -> None:
         """See ``MeetingStore``."""
+        self._remove(meeting_id)
+
+    def _remove(self, meeting_id: str) -> None:
         record = self._records.pop(meeting_id, None)
         if record is None:
             return
@@ -136,12 +137,15 @@ class MemoryStore:
 
     async def joined(self, record: ParticipantRecord) -> None:
         """See ``MeetingStore``."""
+        self.note_joined(record)
+
+    def note_joined(self, record: ParticipantRecord) -> None:
+        """``joined``, at once."""
         meeting = self._records.get(record.meeting_id)
         if meeting is None or record.session_id in self._sessions:
             return
         if meeting.status is not MeetingStatus.ENDED and meeting.started_at is None:
-            started = {"status": MeetingStatus.ACTIVE, "started_at": record.joined_at}
-            await self.update(meeting.id, None, started)
+            self._keep(replace(meeting, status=MeetingStatus.ACTIVE, started_at=record.joined_at))
         if len(self._sessions) >= MAX_SESSIONS:
             self._forget_a_stay()
         self._sessions[record.session_id] = record
@@ -149,6 +153,10 @@ class MemoryStore:
 
     async def left(self, session_id: str, at: datetime, reason: str) -> None:
         """See ``MeetingStore``."""
+        self.note_left(session_id, at, reason)
+
+    def note_left(self, session_id: str, at: datetime, reason: str) -> None:
+        """``left``, at once."""
         session = self._sessions.get(session_id)
         if session is not None and session.left_at is None:
             self._sessions[session_id] = replace(session, left_at=at, reason=reason)
@@ -189,7 +197,7 @@ class MemoryStore:
         return [self._sessions[session_id] for session_id in self._stays.get(meeting_id, ())]
 
     def _is_idle(self, record: MeetingRecord, now: datetime, idle_since: datetime) -> bool:
-        end = planned_end(record)
+        end = record.planned_end
         if record.status is MeetingStatus.SCHEDULED:
             return end is not None and end + NO_SHOW <= now
         if record.status is MeetingStatus.ENDED or (end is not None and end > now):
@@ -200,14 +208,14 @@ class MemoryStore:
         last = max([record.created_at, *(stay.left_at for stay in stays if stay.left_at is not None)])
         return last <= idle_since
 
-    async def _make_room(self) -> None:
+    def _make_room(self) -> None:
         if len(self._records) < MAX_MEETINGS:
             return
         over = (record for record in self._records.values() if record.ended_at is not None)
         oldest = min(over, key=lambda record: (record.ended_at, record.id), default=None)
         if oldest is None:
             raise RemoteError("rate_limited", f"there are {MAX_MEETINGS} meetings", "end some of them", status=503)
-        await self.remove(oldest.id)
+        self._remove(oldest.id)
 
     def _forget_a_stay(self) -> None:
         oldest = next((one for one in self._sessions.values() if one.left_at is not None), None)

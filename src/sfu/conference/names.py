@@ -5,23 +5,26 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from uuid import uuid4
 
 from sfu.errors import RemoteError
 
 MAX_NAME_CHARS = 64
 MAX_TITLE_CHARS = 200
 _MEETING_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-"""32 letters that are not mistaken for one another when read aloud or copied by hand."""
 _JOINERS = {"\u200c": "", "\u200d": ""}
 """Zero-width (non-)joiner: formatting characters, but names in Persian or Hindi and many emoji need them."""
 _NO_JOINERS = str.maketrans(_JOINERS)
 
 
 def new_meeting_id() -> str:
-    """Twelve letters in groups of four, 60 bits: fit for a link that one reads aloud, not guessable."""
-    letters = "".join(secrets.choice(_ID_ALPHABET) for _ in range(12))
-    return "-".join((letters[:4], letters[4:8], letters[8:]))
+    """A UUID of version 4: what it names can not be guessed."""
+    return str(uuid4())
+
+
+def new_session_id() -> str:
+    """Names one stay of a participant in the records."""
+    return str(uuid4())
 
 
 def new_participant_id() -> str:

@@ -21,6 +21,8 @@ class ConferenceOptions:
     """How long an attendee may be without a signaling socket, or with a closed transport."""
     empty_meeting_s: float = 3600.0
     """How long a meeting lives without anybody in it."""
+    join_link_s: float = 30 * 86_400.0
+    """How long a join token is good that says nothing else: from now, or from the meeting's planned end."""
     audio_slots: int = 3
     video_slots_initial: int = 4
     video_slots_max: int = 49

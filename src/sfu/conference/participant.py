@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sfu.clock import Timer
 from sfu.conference.events import Event, LeaveReason, Unpublished
 from sfu.conference.grants import GUEST, Grants
-from sfu.conference.names import new_participant_id, new_token
+from sfu.conference.names import new_participant_id, new_session_id, new_token
 from sfu.conference.reception import Reception
 from sfu.conference.rights import Rights, Withdrawal
 from sfu.conference.sources import Sources
@@ -40,6 +40,8 @@ class Participant(ABC):
     ) -> None:
         self.meeting = meeting
         self.id = new_participant_id()
+        self.session_id = new_session_id()
+        """This stay, in the records."""
         self.token = new_token()
         self.name = name
         self.grants = grants

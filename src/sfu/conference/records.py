@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -94,12 +94,19 @@ class MeetingRecord:
     """When the first participant came."""
     ended_at: datetime | None = None
     version: int = 1
-    """Grows by each change; the ETag."""
+    """Grows by each change of what was agreed, and when it ends; the ETag."""
 
     @property
     def starts_at(self) -> datetime:
         """When it is in a calendar: its planned start, else when it was made. Lists are in this order."""
         return self.scheduled_start or self.created_at
+
+    @property
+    def planned_end(self) -> datetime | None:
+        """When it should be over; None: it has no planned start."""
+        if self.scheduled_start is None:
+            return None
+        return self.scheduled_start + timedelta(seconds=self.duration_s or 0)
 
 
 @dataclass(frozen=True, slots=True)

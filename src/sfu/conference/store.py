@@ -5,7 +5,7 @@ Asynchronous, because a database is; the rest of the conference is not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -63,9 +63,10 @@ class MeetingStore(Protocol):
     async def end(self, meeting_id: str, at: datetime) -> None:
         """The meeting is over, and whoever is in it leaves; idempotent."""
 
-    async def end_idle(self, now: datetime, idle_since: datetime) -> tuple[str, ...]:
+    async def end_idle(self, now: datetime, idle_since: datetime, keep: Collection[str] = ()) -> tuple[str, ...]:
         """Ends, as of ``now``, the active meetings that nobody is in and nobody was in since ``idle_since``, and the
-        scheduled ones that nobody came to a day after they should have been over. Gives their ids; idempotent.
+        scheduled ones that nobody came to a day after they should have been over; but none of ``keep``. Gives their
+        ids; idempotent.
         """
 
     async def remove(self, meeting_id: str) -> None:

@@ -239,10 +239,10 @@ def test_a_wrong_host_token_opens_nothing(conference: Conference) -> None:
 def test_rules_outlive_the_memory_of_the_process(engine: Engine, clock: VirtualClock) -> None:
     first = Conference(engine, clock, ConferenceOptions())
     made = make(first, audience=True)
-    record = asyncio.run(first._store.find(made.id))
+    record = asyncio.run(first.store.find(made.id))
     assert record is not None
     second = Conference(engine, clock)
-    asyncio.run(second._store.add(record))
+    asyncio.run(second.store.add(record))
     meeting = asyncio.run(second.meeting(made.id))
     assert meeting.host_token is None
     assert Client(meeting, "Ann").attendee.rights.role is Role.AUDIENCE

@@ -153,6 +153,8 @@ class MeetingSection(Section):
         description="what participants may publish who are no hosts",
     )
     audience: bool = Field(False, description="who joins publishes nothing until a host permits it")
+    chat: Literal["everyone", "hosts", "off"] = Field("everyone", description="who may write in the chat")
+    direct_messages: bool = Field(True, description="whether one may write to one participant alone")
 
     @model_validator(mode="after")
     def _slots(self) -> MeetingSection:

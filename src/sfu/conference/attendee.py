@@ -145,6 +145,7 @@ class Attendee(Participant):
             transport=self.transport.state.value,
             view=self._told_view,
             permissions=self._permissions(),
+            chat=self.meeting.chat.view(),
             speakers=self.meeting.voices.view(),
             quality=self._reception.qualities,
             encodings=self._encodings(),

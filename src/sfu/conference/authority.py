@@ -5,6 +5,7 @@ Pure. What a participant may publish, and how much, is no matter of roles alone:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from sfu.errors import RemoteError
@@ -32,6 +33,14 @@ class Outsider(StrEnum):
 
 
 Actor = Role | Outsider
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who wants something done. ``participant_id`` None: somebody who is not in the meeting, but may act on it."""
+
+    role: Actor
+    participant_id: str | None = None
 
 
 class Action(StrEnum):

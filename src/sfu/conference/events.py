@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sfu.conference.chat_views import ChatEntry, ChatSettingsView
 from sfu.conference.views import (
     Departure,
     ParticipantView,
@@ -109,6 +110,18 @@ class EncodingsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatTold:
+    """What was said or deleted, in the order of the numbers."""
+
+    entries: tuple[ChatEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSettingsChanged(ChatSettingsView):
+    """Others may write than before."""
+
+
+@dataclass(frozen=True, slots=True)
 class TransportChanged:
     """The attendee's own media transport changed its state."""
 
@@ -145,6 +158,8 @@ Event = (
     | SpeakersChanged
     | QualityChanged
     | EncodingsChanged
+    | ChatTold
+    | ChatSettingsChanged
     | TransportChanged
     | MeetingEnded
     | Replaced

@@ -11,6 +11,7 @@ from sfu.conference.arranger import Arranger
 from sfu.conference.attendee import Attendee
 from sfu.conference.authority import Role
 from sfu.conference.beat import Pace
+from sfu.conference.chat import Chat
 from sfu.conference.events import (
     EndReason,
     Event,
@@ -75,6 +76,9 @@ class Meeting:
         self._pace = Pace(clock, self._participants)
         self.roster = Roster(clock, self._pace, self._participants, self._tell)
         self.permissions = Permissions(record.rules, record.host_digest, self._participants)
+        self.chat = Chat(
+            clock, self._participants, mode=record.rules.chat, direct=record.rules.direct_messages, meeting_id=self.id
+        )
         self.host_token: str | None = None
         """What makes who joins with it a host; known where the meeting was made."""
         self.join_token: str | None = None
@@ -217,6 +221,7 @@ class Meeting:
             self.remove_viewer(viewer)
         self._arranger.left(participant.id)
         self.voices.counted()
+        self.chat.left(participant.id)
         self._emptied()
 
     def remove_viewer(self, viewer: Viewer) -> None:
@@ -243,6 +248,7 @@ class Meeting:
         self.roster.stop()
         self._arranger.stop()
         self.voices.stop()
+        self.chat.stop()
         self._close_router()
         self._on_end(self)
 
@@ -344,6 +350,7 @@ class Meeting:
             self.roster.stop()
             self._arranger.stop()
             self.voices.stop()
+            self.chat.stop()
         if not self._participants and not self._viewers and not self._is_over:
             self._close_router()
             self._expire_later()

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sfu.clock import Timer
+from sfu.conference.authority import Caller
 from sfu.conference.events import Event, LeaveReason, Unpublished
 from sfu.conference.grants import GUEST, Grants
 from sfu.conference.names import new_participant_id, new_session_id, new_token
@@ -70,6 +71,11 @@ class Participant(ABC):
     @abstractmethod
     def is_connected(self) -> bool:
         """Whether its client is there now."""
+
+    @property
+    def caller(self) -> Caller:
+        """Itself, as somebody who wants something done."""
+        return Caller(self.rights.role, self.id)
 
     def view(self) -> ParticipantView:
         """What the others are told."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sfu.conference.authority import Action, Role, require
+from sfu.conference.chat_views import ChatMode
 from sfu.conference.names import digest
 from sfu.conference.track import Source
 from sfu.conference.views import PermissionsView
@@ -42,6 +43,10 @@ class Rules:
     """What a participant may publish who is no host."""
     audience: bool = False
     """Whether those who join are audience."""
+    chat: ChatMode = ChatMode.EVERYONE
+    """Who may write, until a host says otherwise."""
+    direct_messages: bool = True
+    """Whether one may write to one participant alone, until a host says otherwise."""
 
 
 @dataclass(slots=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sfu.conference.chat_views import ChatView
+
 
 @dataclass(frozen=True, slots=True)
 class SourceView:
@@ -156,6 +158,7 @@ class Welcome:
     transport: str
     view: VideosView
     permissions: PermissionsView
+    chat: ChatView
     speakers: SpeakersView = SpeakersView()
     quality: tuple[QualityView, ...] = ()
     encodings: tuple[EncodingsView, ...] = ()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sfu.clock import Clock
 from sfu.conference import ConferenceOptions, Source
+from sfu.conference.chat_views import ChatMode
 from sfu.conference.rights import Rules
 from sfu.config import Config, IceServerSection
 from sfu.dtls.certificate import Certificate
@@ -59,6 +60,8 @@ def conference_options(config: Config) -> ConferenceOptions:
             max_screens=meeting.max_screens,
             publish=frozenset(map(Source, meeting.publish)),
             audience=meeting.audience,
+            chat=ChatMode(meeting.chat),
+            direct_messages=meeting.direct_messages,
         ),
         adaptive=config.layers.adaptive,
         start_bps=config.layers.start_bps,

@@ -72,6 +72,56 @@ def talk(conference: Conference, clock: VirtualClock, meeting: Meeting, wire: st
     return Talk(conference, clock, meeting.id, wire)
 
 
+def test_a_line_of_the_chat_is_answered_by_its_number_and_told_to_everybody_without_a_reply(
+    talk: Talk, conference: Conference, clock: VirtualClock, meeting: Meeting, wire: str
+) -> None:
+    other = Talk(conference, clock, meeting.id, wire)
+    ann = meeting.join("Ann")
+    assert talk.hello(ann.token)["chat"] == {"mode": "everyone", "direct": True, "log": meeting.chat.log, "seq": 0}
+    other.hello(meeting.join("Bob").token)
+    other.received()
+    assert talk.request("chat", text="hällo")["seq"] == 1
+    clock.advance(1)
+    told = [message for message in other.received() if message["type"] == "chat"]
+    assert told == [
+        {
+            "type": "chat",
+            "entries": [
+                {
+                    "seq": 1, "at": "2026-01-01T00:00:00.000Z", "participant_id": ann.id, "name": "Ann",
+                    "text": "hällo",
+                }
+            ],
+        }
+    ]  # fmt: skip
+    assert talk.request("chat", text="x" * 2001)["code"] == "bad_request"
+    page = other.request("chat_history", limit=5)
+    assert ([line["text"] for line in page["entries"]], page["more"]) == (["hällo"], False)
+    assert other.request("chat_delete", seq=1)["code"] == "forbidden"
+    assert other.request("chat_settings", mode="off")["code"] == "forbidden"
+    assert talk.request("chat_delete", seq=1)["type"] == "reply"
+    clock.advance(1)
+    assert other.received()[-1] == {"type": "chat", "entries": [{"seq": 2, "deletes": 1, "by": ann.id}]}
+
+
+def test_who_says_hello_with_what_it_knows_of_the_chat_hears_the_rest_after_the_welcome(
+    talk: Talk, conference: Conference, clock: VirtualClock, meeting: Meeting, wire: str
+) -> None:
+    ann = meeting.join("Ann")
+    talk.hello(ann.token)
+    talk.request("chat", text="one")
+    clock.advance(1)
+    talk.request("chat", text="two")
+    clock.advance(1)
+    talk.session.disconnected()
+    again = Talk(conference, clock, meeting.id, wire)
+    known = {"log": meeting.chat.log, "after": 1}
+    again.send_raw(again.wire.encode({"type": "hello", "id": 1, "token": ann.token, "chat": known}))
+    welcome, chat = again.received()
+    assert (welcome["type"], welcome["chat"]["seq"]) == ("welcome", 2)
+    assert [entry["text"] for entry in chat["entries"]] == ["two"]
+
+
 def test_hello_is_answered_by_the_whole_state(talk: Talk, meeting: Meeting) -> None:
     attendee = meeting.join("Ann")
     welcome = talk.hello(attendee.token)

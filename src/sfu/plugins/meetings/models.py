@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from sfu.conference import Meeting, Source
+from sfu.conference.chat_views import ChatMode
 from sfu.conference.rights import Rules
 from sfu.conference.views import MeetingTitle, OfferView, ParticipantView, SlotPlace
 from sfu.ice.servers import IceServer
@@ -27,6 +28,9 @@ class MeetingOptions(Body):
     max_screens: int | None = Field(None, ge=0, le=49, description="screens that are shared at a time")
     publish: list[Source] | None = Field(None, max_length=len(Source), description="what those who join may publish")
     audience: bool | None = Field(None, description="who joins publishes nothing until a host permits it")
+
+    chat: ChatMode | None = Field(None, description="who may write, until a host says otherwise")
+    direct_messages: bool | None = Field(None, description="whether one may write to one participant alone")
 
     def over(self, rules: Rules) -> Rules:
         """These rules, but for what is given."""

@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sfu.conference import Attendee, Source, Tile
+from sfu.conference.chat import MAX_CHARS, MAX_NONCE_CHARS
+from sfu.conference.chat import MAX_PAGE as MAX_CHAT_PAGE
+from sfu.conference.chat_views import ChatMode, ChatPage, ChatSaid
 from sfu.conference.layout import MAX_PINS, Mode, View
 from sfu.conference.names import MAX_NAME_CHARS
 from sfu.conference.roster import MAX_PAGE
@@ -19,6 +22,8 @@ from sfu.errors import RemoteError
 BEST_LAYER = 255
 MAX_VIDEO_SLOTS = 49
 MAX_PAGE_NUMBER = 10_000
+MAX_SEQ = 2**53 - 1
+"""What a number of JSON holds in every language."""
 MAX_TILE_SIDE = 16_384
 """Device pixels; the largest video that there is."""
 
@@ -33,8 +38,16 @@ SourceField = Annotated[Source, Field(strict=False)]
 Layer = Annotated[int, Field(ge=0, le=BEST_LAYER)]
 
 
+class ChatKnown(Request):
+    """What somebody who comes back knows of the chat."""
+
+    log: str = Field(max_length=64)
+    after: int = Field(ge=0, le=MAX_SEQ)
+
+
 class Hello(Request):
     token: str = Field(max_length=256)
+    chat: ChatKnown | None = None
 
 
 class Answer(Request):
@@ -109,6 +122,26 @@ class Permit(Request):
     publish: list[SourceField] = Field(max_length=len(Source))
 
 
+class ChatRequest(Request):
+    text: str = Field(max_length=2 * MAX_CHARS)
+    to: str | None = Field(None, max_length=64)
+    nonce: str = Field("", max_length=MAX_NONCE_CHARS)
+
+
+class ChatHistory(Request):
+    before: int | None = Field(None, ge=0, le=MAX_SEQ)
+    limit: int = Field(50, ge=1, le=MAX_CHAT_PAGE)
+
+
+class ChatDelete(Request):
+    seq: int = Field(ge=0, le=MAX_SEQ)
+
+
+class ChatSettings(Request):
+    mode: Annotated[ChatMode, Field(strict=False)] | None = None
+    direct: bool | None = None
+
+
 class RestartIce(Request):
     pass
 
@@ -171,6 +204,22 @@ def _permit(attendee: Attendee, request: Permit) -> None:
     attendee.meeting.permissions.permit(attendee, request.participant_id, request.publish)
 
 
+def _chat(attendee: Attendee, request: ChatRequest) -> ChatSaid:
+    return ChatSaid(attendee.meeting.chat.say(attendee, request.text, to=request.to, nonce=request.nonce))
+
+
+def _chat_history(attendee: Attendee, request: ChatHistory) -> ChatPage:
+    return attendee.meeting.chat.page(attendee, request.before, request.limit)
+
+
+def _chat_delete(attendee: Attendee, request: ChatDelete) -> None:
+    attendee.meeting.chat.delete(attendee.caller, request.seq)
+
+
+def _chat_settings(attendee: Attendee, request: ChatSettings) -> None:
+    attendee.meeting.chat.settle(attendee.caller, mode=request.mode, direct=request.direct)
+
+
 def _restart_ice(attendee: Attendee, _request: RestartIce) -> None:
     attendee.restart_ice()
 
@@ -213,6 +262,9 @@ LAYOUT = 2.0
 HAND = 2.0
 """Everybody is told, with whatever else there is to tell."""
 
+CHAT = 2.0
+"""Everybody is told, gathered; the chat itself lets nobody write more than a line a second for long."""
+
 PAGE = 4.0
 """A look at everybody: twelve a second, more than anybody types."""
 
@@ -236,6 +288,10 @@ REQUESTS: dict[str, RequestType] = {
     "raise_hand": _type(RaiseHand, _raise_hand, HAND),
     "lower_hand": _type(LowerHand, _lower_hand, HAND),
     "permit": _type(Permit, _permit, FOR_ALL),
+    "chat": _type(ChatRequest, _chat, CHAT),
+    "chat_history": _type(ChatHistory, _chat_history, PAGE),
+    "chat_delete": _type(ChatDelete, _chat_delete, FOR_ALL),
+    "chat_settings": _type(ChatSettings, _chat_settings, FOR_ALL),
     "restart_ice": _type(RestartIce, _restart_ice, FOR_ALL),
     "ping": _type(Ping, _ping),
     "leave": _type(Leave, _leave),

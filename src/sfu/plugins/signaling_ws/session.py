@@ -120,7 +120,7 @@ class SignalingSession:
 
     def _greet(self, request_id: int, message: dict[str, Any]) -> None:
         try:
-            attendee = self._admit(message)
+            hello, attendee = self._admit(message)
         except RemoteError as error:
             self._send(_error(request_id, error))
             self._close(CLOSE_UNAUTHORIZED, error.detail)
@@ -130,16 +130,18 @@ class SignalingSession:
         self._state = State.ATTACHED
         welcome = attendee.attach(self.handle_event)
         self._send({"type": "welcome", "reply": request_id, **fields_of(welcome)})
+        if hello.chat is not None:
+            attendee.meeting.chat.replay(attendee, hello.chat.log, hello.chat.after)
         self._log.info("signaling_attached", meeting=self._meeting_id, participant=attendee.id)
 
-    def _admit(self, message: dict[str, Any]) -> Attendee:
+    def _admit(self, message: dict[str, Any]) -> tuple[Hello, Attendee]:
         if message.get("type") != "hello":
             raise RemoteError("unauthorized", "the first message must be hello", status=401)
-        token = parse_fields("hello", Hello, message).token
+        hello = parse_fields("hello", Hello, message)
         meeting = self._conference.meetings.get(self._meeting_id)
         if meeting is None:
             raise RemoteError("meeting_not_found", "there is no such meeting, or it has ended", status=404)
-        return meeting.attendee(token)
+        return hello, meeting.attendee(hello.token)
 
     def _answer(self, attendee: Attendee, request_id: int, message: dict[str, Any]) -> dict[str, Any]:
         """Does what a request asks; the reply."""

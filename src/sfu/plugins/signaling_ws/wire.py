@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import msgpack  # type: ignore[import-untyped]
 
 from sfu.conference.events import (
+    ChatSettingsChanged,
+    ChatTold,
     EncodingsChanged,
     Event,
     MeetingEnded,
@@ -40,6 +42,8 @@ NOTIFICATIONS: dict[type, str] = {
     Unpublished: "unpublished",
     QualityChanged: "quality",
     EncodingsChanged: "encodings",
+    ChatTold: "chat",
+    ChatSettingsChanged: "chat_settings",
     TransportChanged: "transport",
     MeetingEnded: "meeting_ended",
 }

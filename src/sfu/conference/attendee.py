@@ -72,12 +72,12 @@ class Attendee(Participant):
         name: str,
         rights: Rights,
         transport: Transport,
-        grants: Grants = GUEST,
         *,
+        grants: Grants = GUEST,
         video: int | None = None,
     ) -> None:
         """``video``: how many videos the client shows; None: it does not say."""
-        super().__init__(meeting, name, rights, transport, grants)
+        super().__init__(meeting, name, rights, transport, grants=grants)
         self._offerings: dict[Source, Offering] = {}
         options = meeting.options
         self.slots = SlotTable(

@@ -189,6 +189,11 @@ class Conference:
         meeting.first_is_host = True
         return meeting
 
+    def revoke(self, *, identity: str | None = None, token_id: str | None = None) -> int:
+        """Who came by that token or as that identity leaves every meeting at hand; how many those were."""
+        meetings = tuple(self._meetings.values())
+        return sum(meeting.admission.revoke(identity=identity, token_id=token_id) for meeting in meetings)
+
     # what was written down
 
     async def record(self, meeting_id: str) -> MeetingRecord:

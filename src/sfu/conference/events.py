@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from sfu.conference.chat_views import ChatEntry, ChatSettingsView
 from sfu.conference.views import (
@@ -18,7 +19,11 @@ from sfu.conference.views import (
     SlotView,
     SpeakersView,
     VideosView,
+    WaitingView,
 )
+
+if TYPE_CHECKING:
+    from sfu.conference.attendee import Attendee
 
 
 class LeaveReason(StrEnum):
@@ -29,6 +34,12 @@ class LeaveReason(StrEnum):
     CLOSED = "closed"
     EXPIRED = "expired"
     """Its token let it stay so long and no longer."""
+    REMOVED = "removed"
+    """A host wanted it."""
+    REVOKED = "revoked"
+    """What it came in by is good no longer."""
+    REPLACED = "replaced"
+    """The same identity came in again."""
 
 
 class EndReason(StrEnum):
@@ -38,6 +49,22 @@ class EndReason(StrEnum):
     SERVER_STOPPING = "server_stopping"
     LET_GO = "let_go"
     """Not over: nobody is there, and it is brought back when somebody comes."""
+
+
+class DenyReason(StrEnum):
+    """Why somebody waits no longer who did not come in."""
+
+    DENIED = "denied"
+    """A host wanted it."""
+    TIMEOUT = "timeout"
+    LEFT = "left"
+    REPLACED = "replaced"
+    """It waits elsewhere now."""
+    REVOKED = "revoked"
+    REFUSED = "refused"
+    """It was let in, and may not come in for another reason."""
+    ENDED = "ended"
+    """The meeting is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +157,22 @@ class TransportChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LockChanged:
+    """Whether people may come in who are no hosts."""
+
+    locked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRoomChanged:
+    """For hosts: who began to wait, who waits no longer, and how many wait now."""
+
+    joined: tuple[WaitingView, ...]
+    left: tuple[str, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class MeetingEnded:
     """The last event that anybody in the meeting gets."""
 
@@ -148,6 +191,35 @@ class Removed:
     reason: LeaveReason
 
 
+# what those hear who wait
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingMoved:
+    """One's place, 1 for who is next, and what one waits for, a word of ``WaitReason``."""
+
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """One is in the meeting."""
+
+    attendee: Attendee
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """One waits no longer, and is not in."""
+
+    reason: DenyReason
+    detail: str = ""
+
+
+WaitingListener = Callable[[WaitingMoved | Admitted | Denied], None]
+"""As ``Listener``."""
+
 Event = (
     OfferMade
     | RosterChanged
@@ -161,6 +233,8 @@ Event = (
     | ChatTold
     | ChatSettingsChanged
     | TransportChanged
+    | LockChanged
+    | WaitingRoomChanged
     | MeetingEnded
     | Replaced
     | Removed

@@ -33,6 +33,10 @@ class Grants:
     """When the token is good for nothing any more; who is in the meeting by then stays."""
     token_id: str | None = None
     """By which the token can be revoked."""
+    link: bytes = b""
+    """SHA-256 of the join token that it came with; b"": it came without one, or did not need it."""
+    browser: bytes = b""
+    """SHA-256 of what the client calls itself, by which a guest is known again who does not hide."""
 
 
 GUEST = Grants()

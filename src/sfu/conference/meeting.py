@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from sfu.clock import Clock, Timer
+from sfu.conference.admission import LEADERS, Admission
 from sfu.conference.allocation import Allocator
 from sfu.conference.arranger import Arranger
 from sfu.conference.attendee import Attendee
@@ -24,7 +25,7 @@ from sfu.conference.layout import ChooseFeeds
 from sfu.conference.ledger import Ended, Joined, Ledger, Left
 from sfu.conference.names import check_name, digest
 from sfu.conference.negotiation import parse_sdp
-from sfu.conference.options import ConferenceOptions
+from sfu.conference.options import ConferenceOptions, Duplicates
 from sfu.conference.participant import Participant
 from sfu.conference.publisher import Publisher
 from sfu.conference.records import MeetingRecord, MeetingStatus, ParticipantRecord
@@ -72,9 +73,9 @@ class Meeting:
         self._ledger = ledger
         self._on_end = on_end
         self._participants: dict[str, Participant] = {}
-        self.voices = Voices(clock, options.audio_slots, participants=self._participants, tell=self._tell)
+        self.voices = Voices(clock, options.audio_slots, participants=self._participants, tell=self.tell)
         self._pace = Pace(clock, self._participants)
-        self.roster = Roster(clock, self._pace, self._participants, self._tell)
+        self.roster = Roster(clock, self._pace, self._participants, self.tell)
         self.permissions = Permissions(record.rules, record.host_digest, self._participants)
         self.chat = Chat(
             clock, self._participants, mode=record.rules.chat, direct=record.rules.direct_messages, meeting_id=self.id
@@ -95,6 +96,9 @@ class Meeting:
             viewers=self._viewers,
         )
         self._by_token: dict[bytes, Participant | Viewer] = {}
+        self._by_identity: dict[str, Participant] = {}
+        self.admission = Admission(self, options.waiting)
+        """The door. ``join`` is behind it."""
         self._router: Router | None = None
         self._expiry: Timer | None = None
         self._is_over = False
@@ -117,6 +121,10 @@ class Meeting:
     def scene(self) -> Scene:
         """What there is to see in it, as layouts were decided last."""
         return self._arranger.scene
+
+    def is_in(self, identity: str | None) -> bool:
+        """Whether that identity is; a guest's never is."""
+        return bool(identity) and identity in self._by_identity
 
     def participant_views(self) -> tuple[ParticipantView, ...]:
         """Everybody, in the order of joining."""
@@ -163,23 +171,24 @@ class Meeting:
         another meeting.
         """
         name = check_name(grants.name or name)
-        if grants.meeting not in {None, self.id}:
-            raise RemoteError("forbidden", "the token is for another meeting", "ask for one for this", status=403)
         rights = self.permissions.rights(grants=grants, host_token=host_token, audience=audience)
-        self._require_place()
+        self._make_place(grants)
         if self.first_is_host and not audience:
             self.first_is_host, rights = False, self.permissions.host(rights.most)
-        attendee = Attendee(self, name, rights, self._media().create_transport(), grants, video=video)
+        attendee = Attendee(self, name, rights, self._media().create_transport(), grants=grants, video=video)
         self._enter(attendee)
         return attendee
 
-    def join_with_offer(self, name: str, sdp: str) -> Publisher:
+    def join_with_offer(
+        self, name: str, sdp: str, *, grants: Grants = GUEST, host_token: str | None = None
+    ) -> Publisher:
         """A new participant whose client offers to send. Raises ``RemoteError``; nothing has changed then."""
-        name, offer = check_name(name), parse_sdp(sdp)
-        self._require_place()
+        name, offer = check_name(grants.name or name), parse_sdp(sdp)
+        rights = self.permissions.rights(grants=grants, host_token=host_token)
+        self._make_place(grants)
         transport = self._media().create_transport()
         try:
-            publisher = Publisher(self, name, self.permissions.rights(), transport, offer)
+            publisher = Publisher(self, name, rights, transport, offer, grants=grants)
         except RemoteError:
             transport.close()
             self._emptied()
@@ -210,8 +219,14 @@ class Meeting:
 
     def remove(self, participant: Participant, reason: LeaveReason) -> None:
         """Ends a participant's stay: its media stops, the others are told. Idempotent."""
+        self._take_out(participant, reason)
+        self.admission.review()
+
+    def _take_out(self, participant: Participant, reason: LeaveReason) -> None:
         if self._participants.pop(participant.id, None) is None:
             return
+        if self._by_identity.get(participant.identity) is participant:
+            del self._by_identity[participant.identity]
         del self._by_token[digest(participant.token)]
         participant.notify(Removed(reason))
         participant.close()
@@ -239,10 +254,12 @@ class Meeting:
         self._is_over = True
         self._cancel_expiry()
         self._note_end(reason)
-        self._tell(MeetingEnded(reason))
+        self.tell(MeetingEnded(reason))
         everybody, self._by_token = self._by_token, {}
         self._participants.clear()
+        self._by_identity.clear()
         self._viewers.clear()
+        self.admission.close()
         for member in everybody.values():
             member.close()
         self.roster.stop()
@@ -255,9 +272,12 @@ class Meeting:
     def changed(self, record: MeetingRecord) -> None:
         """Something else was agreed; what is older than what is known already is passed over."""
         if record.version > self.record.version:
-            self.record = record
+            before, self.record = self.record, record
             self.title = record.title
             self.permissions.rules = record.rules
+            if before.join_digest != record.join_digest:
+                self.admission.revoke(link=before.join_digest)
+            self.admission.review()
 
     # called by those in it
 
@@ -281,18 +301,23 @@ class Meeting:
 
     # inner
 
-    def _tell(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
+        """Everybody in it."""
         for participant in tuple(self._participants.values()):
             participant.notify(event)
 
     def _enter(self, participant: Participant) -> None:
         self._participants[participant.id] = participant
         self._by_token[digest(participant.token)] = participant
+        if participant.identity:
+            self._by_identity[participant.identity] = participant
         self._pace.came()
         self._arranger.entered(participant)
         self.voices.counted()
         self.roster.joined(participant)
         self._note_join(participant)
+        if participant.rights.role in LEADERS:
+            self.admission.review()
 
     def _note_join(self, participant: Participant) -> None:
         now, role = self.clock.wall(), participant.rights.role
@@ -339,10 +364,28 @@ class Meeting:
         if self._is_over:
             raise RemoteError("meeting_not_found", "the meeting has ended", status=404)
 
-    def _require_place(self) -> None:
+    def _make_place(self, grants: Grants) -> None:
+        """For who comes with these. Who is in by the same identity leaves, or nobody comes. Raises ``RemoteError``."""
+        if grants.meeting not in {None, self.id}:
+            raise RemoteError("forbidden", "the token is for another meeting", "ask for one for this", status=403)
+        self.admission.require_welcome(grants)
+        double = self._by_identity.get(grants.identity or "")
+        self.require_place(beyond=-1 if double else 0)
+        if double is None:
+            return
+        if self.options.duplicates is Duplicates.REJECT:
+            raise RemoteError(
+                "duplicate_identity", f"{double.name} is in the meeting already", "leave there first", status=409
+            )
+        self._take_out(double, LeaveReason.REPLACED)
+
+    def require_place(self, beyond: int = 0) -> None:
+        """Raises ``RemoteError`` ``meeting_full`` unless there is one for who comes, and for ``beyond`` others. Who
+        lost its connection keeps its place for the resume window.
+        """
         self._require_running()
-        most = min(self.record.max_participants, self.options.max_participants)
-        if len(self._participants) >= most:
+        most = min(self.options.max_participants, self.record.max_participants)
+        if len(self._participants) + beyond >= most:
             raise RemoteError("meeting_full", f"the meeting has its {most} participants", status=409)
 
     def _emptied(self) -> None:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from sfu.conference.rights import Rules
+from sfu.conference.waiting import WaitingOptions
 from sfu.sdp.negotiate import CodecPolicy
+
+
+class Duplicates(StrEnum):
+    """What happens when an identity joins that is in the meeting already; the values are words of the configuration."""
+
+    REJECT = "reject"
+    REPLACE = "replace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,8 @@ class ConferenceOptions:
     audio_slots: int = 3
     video_slots_initial: int = 4
     video_slots_max: int = 49
+    duplicates: Duplicates = Duplicates.REPLACE
+    waiting: WaitingOptions = field(default_factory=WaitingOptions)
     rules: Rules = field(default_factory=Rules)
     """Of meetings that are made without any of their own."""
     adaptive: bool = True

@@ -37,7 +37,7 @@ class Participant(ABC):
     """
 
     def __init__(
-        self, meeting: Meeting, name: str, rights: Rights, transport: Transport, grants: Grants = GUEST
+        self, meeting: Meeting, name: str, rights: Rights, transport: Transport, *, grants: Grants = GUEST
     ) -> None:
         self.meeting = meeting
         self.id = new_participant_id()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sfu.conference.client_offer import ClientOffer
 from sfu.conference.events import Event, LeaveReason
+from sfu.conference.grants import GUEST, Grants
 from sfu.conference.participant import Participant
 from sfu.conference.rights import Rights
 from sfu.conference.track import Source
@@ -32,9 +33,16 @@ class Publisher(Participant):
     when nothing connects to it in time)."""
 
     def __init__(
-        self, meeting: Meeting, name: str, rights: Rights, transport: Transport, offer: SessionDescription
+        self,
+        meeting: Meeting,
+        name: str,
+        rights: Rights,
+        transport: Transport,
+        offer: SessionDescription,
+        *,
+        grants: Grants = GUEST,
     ) -> None:
-        super().__init__(meeting, name, rights, transport)
+        super().__init__(meeting, name, rights, transport, grants=grants)
         self.exchange = ClientOffer(transport, offer, meeting.options.codecs, egress=(), accept_ingress=True)
         sources = _name_sources(self.exchange.session.media)
         if not sources:

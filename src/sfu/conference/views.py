@@ -165,6 +165,26 @@ class Welcome:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingView:
+    """Who wants to come in, for hosts. ``known``: a token says who it is. ``reason``: a word of ``WaitReason``."""
+
+    id: str
+    name: str
+    known: bool
+    since: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingPage:
+    """Some of those who wait, in order; as ``RosterPage``."""
+
+    waiting: tuple[WaitingView, ...]
+    next: str | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class SlotTimeline:
     """A video slot's last seconds, the oldest first; what feeds it now is beside them."""
 

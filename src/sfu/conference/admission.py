@@ -1,0 +1,293 @@
+"""Who gets in to a meeting, who waits, and who does not: the door. Synchronous, by the meeting's clock.
+
+In this order: who was removed stays out; hosts come in; a locked meeting takes nobody else; who has no token where one
+is asked for is refused; then one may have to wait, for the hour, for a host, for a host's word, for a place.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sfu.conference.authority import Role
+from sfu.conference.events import Admitted, Denied, DenyReason, LeaveReason, LockChanged, WaitingRoomChanged
+from sfu.conference.grants import GUEST, Grants
+from sfu.conference.names import check_name, digest
+from sfu.conference.records import Access
+from sfu.conference.views import timestamp
+from sfu.conference.waiting import TICK_S, Waiting, WaitingOptions, WaitingRoom, WaitReason
+from sfu.errors import RemoteError
+
+if TYPE_CHECKING:
+    from sfu.conference.attendee import Attendee
+    from sfu.conference.meeting import Meeting
+    from sfu.conference.participant import Participant
+
+LEADERS = frozenset({Role.HOST, Role.COHOST})
+MAX_BANNED = 10_000
+"""Who was removed first is forgotten first."""
+BATCH = 25
+"""So many come in at a time, each making an offer and a transport; the next ones a tick later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What somebody asks for who wants to join. ``how``: what ``Meeting.join`` takes besides."""
+
+    name: str
+    grants: Grants = GUEST
+    host_token: str | None = None
+    join_token: str | None = None
+    audience: bool = False
+    how: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def shown_name(self) -> str:
+        """Raises ``RemoteError`` ``bad_request`` when it is none."""
+        return check_name(self.grants.name or self.name)
+
+
+class Admission:
+    """Of one meeting."""
+
+    def __init__(self, meeting: Meeting, options: WaitingOptions) -> None:
+        self._meeting = meeting
+        self.is_locked = False
+        self._banned: OrderedDict[tuple[str, str | bytes], None] = OrderedDict()
+        self._bucket = 0.0
+        self._filled_at = meeting.clock.now()
+        self.room = WaitingRoom(
+            meeting.clock, options, review=self.review, reason=self._reason, tell=self._tell_leaders
+        )
+
+    # who comes
+
+    def apply(self, application: Application) -> Attendee | Waiting:
+        """Comes in, or waits. Raises ``RemoteError``: what ``Meeting.join`` raises, ``removed``, ``locked``,
+        ``join_token_required``, ``too_early``, ``waiting_room_full``.
+        """
+        application.shown_name  # noqa: B018 - a wrong name is told now, not to who was let in
+        application = self._recognised(application)
+        self.require_welcome(application.grants)
+        if not self._leads(application):
+            self._require_unlocked()
+            application = self._vouched(application)
+            if self._must_wait(application):
+                return self._wait(application)
+            called = sum(waiting.is_called for waiting in self.room)
+            if called and not self._meeting.is_in(application.grants.identity):
+                self._meeting.require_place(beyond=called)
+        return self._enter(application)
+
+    def require_open(self, grants: Grants, token: str | None) -> Grants:
+        """For who cannot wait (WHIP, WHEP), and whose ``token`` may be the meeting's host token or join token. Raises
+        ``RemoteError`` as ``apply``, and ``conflict`` where it would have to wait.
+        """
+        is_host = token is not None and self._meeting.permissions.is_host_token(token)
+        application = self._recognised(Application("-", grants, join_token=None if is_host else token))
+        self.require_welcome(application.grants)
+        if is_host or self._leads(application):
+            return application.grants
+        self._require_unlocked()
+        application = self._vouched(application)
+        if self._must_wait(application):
+            raise RemoteError("conflict", "one has to wait to get in", "use a host's token", status=409)
+        return application.grants
+
+    def require_welcome(self, grants: Grants) -> None:
+        """Raises ``RemoteError`` ``removed`` for who was removed."""
+        if any(key in self._banned for key in _keys(grants)):
+            raise RemoteError("removed", "a host removed you from this meeting", status=403)
+
+    # what hosts do
+
+    def lock(self, *, locked: bool) -> None:
+        """Nobody but hosts comes in any more, or people come in again."""
+        if locked is not self.is_locked:
+            self.is_locked = locked
+            self._meeting.tell(LockChanged(locked))
+
+    def admit(self, waiting_id: str) -> None:
+        """Lets somebody in who waits. Raises ``RemoteError``: ``participant_not_found``, ``meeting_full``."""
+        waiting = self.room.find(waiting_id)
+        self._meeting.require_place(beyond=sum(other.is_called for other in self.room if other is not waiting))
+        waiting.is_called = True
+        self.review()
+
+    def admit_all(self) -> int:
+        """Lets in everybody who waits; how many that were. Those for whom there is no place yet wait for one."""
+        for waiting in self.room:
+            waiting.is_called = True
+        count = len(self.room)
+        self.review()
+        return count
+
+    def deny(self, waiting_id: str) -> None:
+        """Sends somebody away who waits, and may ask again. Raises ``RemoteError`` ``participant_not_found``."""
+        self.room.remove(self.room.find(waiting_id), Denied(DenyReason.DENIED))
+
+    def expel(self, participant: Participant) -> None:
+        """Removes somebody for good: the same identity, the same token and the same browser do not come back."""
+        self._ban(participant.grants)
+        self._meeting.remove(participant, LeaveReason.REMOVED)
+
+    def revoke(self, *, identity: str | None = None, token_id: str | None = None, link: bytes = b"") -> int:
+        """Who came by that token, as that identity or by that join link leaves, and waits no longer; how many."""
+
+        def is_meant(grants: Grants) -> bool:
+            by_identity = identity is not None and grants.identity == identity
+            return (
+                by_identity
+                or (token_id is not None and grants.token_id == token_id)
+                or bool(link and grants.link == link)
+            )
+
+        here = [who for who in self._meeting.participants.values() if is_meant(who.grants)]
+        for participant in here:
+            self._meeting.remove(participant, LeaveReason.REVOKED)
+        waiting = [who for who in self.room if is_meant(who.application.grants)]
+        for who in waiting:
+            self.room.remove(who, Denied(DenyReason.REVOKED))
+        return len(here) + len(waiting)
+
+    # what happens
+
+    def review(self) -> None:
+        """Lets in whoever may come in now."""
+        if not self.room:
+            return
+        self._pour()
+        entered = 0
+        for waiting in self.room:
+            if entered >= BATCH:
+                return
+            if not waiting.is_there or self._reason(waiting) is not WaitReason.PLACE:
+                continue
+            if self.is_locked and not waiting.is_called:
+                continue
+            try:
+                attendee = self._enter(waiting.application)
+            except RemoteError as error:
+                if error.code == "meeting_full":
+                    return
+                self.room.remove(waiting, Denied(DenyReason.REFUSED, error.detail))
+                continue
+            entered += 1
+            self.room.remove(waiting, Admitted(attendee))
+
+    def close(self) -> None:
+        """The meeting is over."""
+        self.room.close(DenyReason.ENDED)
+
+    # inner
+
+    def _enter(self, application: Application) -> Attendee:
+        return self._meeting.join(
+            application.name,
+            grants=application.grants,
+            host_token=application.host_token,
+            audience=application.audience,
+            **application.how,
+        )
+
+    def _wait(self, application: Application) -> Waiting:
+        opens, longest_s = self._meeting.record.not_before, self.room.options.longest_s
+        if opens is not None and opens - self._meeting.clock.wall() > timedelta(seconds=longest_s):
+            raise RemoteError("too_early", f"nobody gets in before {timestamp(opens)}", "come back then", status=403)
+        identity = application.grants.identity
+        for other in self.room:
+            if identity and other.application.grants.identity == identity:
+                self.room.remove(other, Denied(DenyReason.REPLACED))
+        return self.room.add(application)
+
+    def _recognised(self, application: Application) -> Application:
+        """Who has the meeting is its host, unless its token says what else it is."""
+        grants, host = application.grants, self._meeting.record.host
+        if host and grants.identity == host and grants.role is None:
+            return replace(application, grants=replace(grants, role=Role.HOST))
+        return application
+
+    def _leads(self, application: Application) -> bool:
+        rights = self._meeting.permissions.rights(
+            grants=application.grants, host_token=application.host_token, audience=application.audience
+        )
+        return rights.role in LEADERS or (self._meeting.first_is_host and not application.audience)
+
+    def _vouched(self, application: Application) -> Application:
+        """With the join link that it came by, if it did. Raises ``join_token_required`` where it had to."""
+        record = self._meeting.record
+        link = digest(application.join_token) if application.join_token is not None else b""
+        if link and record.join_digest and hmac.compare_digest(link, record.join_digest):
+            expires = record.join_expires_at
+            if expires is None or expires > self._meeting.clock.wall():
+                return replace(application, grants=replace(application.grants, link=link))
+        if record.access is Access.TOKEN and application.grants.token_id is None:
+            hint = "ask who invited you for a new link" if application.join_token else "use the whole link"
+            raise RemoteError("join_token_required", "the meeting's join token is missing or wrong", hint, status=403)
+        return application
+
+    def _must_wait(self, application: Application) -> bool:
+        return self._obstacle(application, is_called=False) is not None
+
+    def _reason(self, waiting: Waiting) -> WaitReason:
+        return self._obstacle(waiting.application, is_called=waiting.is_called) or WaitReason.PLACE
+
+    def _obstacle(self, application: Application, *, is_called: bool) -> WaitReason | None:
+        """What it has to wait for besides a place. Whom a host lets in need not wait for the hour either."""
+        record = self._meeting.record
+        if is_called:
+            return None
+        if record.not_before is not None and record.not_before > self._meeting.clock.wall():
+            return WaitReason.NOT_BEFORE
+        if record.lobby and not self._has_leader():
+            return WaitReason.HOST
+        if record.access is Access.WAITING_ROOM and application.grants.role is None:
+            return WaitReason.ADMISSION
+        return None
+
+    def _has_leader(self) -> bool:
+        return any(who.rights.role in LEADERS for who in self._meeting.participants.values())
+
+    def _pour(self) -> None:
+        """The leaky bucket: calls those who wait for admission, at the rate of the options."""
+        rate, now = self.room.options.admit_per_s, self._meeting.clock.now()
+        self._bucket = min(max(1.0, rate * TICK_S), self._bucket + (now - self._filled_at) * rate)
+        self._filled_at = now
+        for waiting in self.room:
+            if self._bucket < 1:
+                return
+            if waiting.is_there and self._reason(waiting) is WaitReason.ADMISSION:
+                self._bucket -= 1
+                waiting.is_called = True
+
+    def _require_unlocked(self) -> None:
+        if self.is_locked:
+            raise RemoteError("locked", "a host locked the meeting", "ask a host to unlock it", status=403)
+
+    def _tell_leaders(self, event: WaitingRoomChanged) -> None:
+        for participant in tuple(self._meeting.participants.values()):
+            if participant.rights.role in LEADERS:
+                participant.notify(event)
+
+    def _ban(self, grants: Grants) -> None:
+        for key in _keys(grants):
+            self._banned[key] = None
+            self._banned.move_to_end(key)
+        while len(self._banned) > MAX_BANNED:
+            self._banned.popitem(last=False)
+
+
+def _keys(grants: Grants) -> list[tuple[str, str | bytes]]:
+    """By which somebody is known again."""
+    keys: list[tuple[str, str | bytes]] = []
+    if grants.identity:
+        keys.append(("identity", grants.identity))
+    if grants.token_id:
+        keys.append(("token", grants.token_id))
+    if grants.browser:
+        keys.append(("browser", grants.browser))
+    return keys

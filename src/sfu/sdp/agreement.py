@@ -11,9 +11,9 @@ from sfu.rtp.codecs import CodecId, CodecName, EncodingParameters, ExtensionKind
 from sfu.sdp import compose
 from sfu.sdp.attributes import Direction, ExtMap
 from sfu.sdp.compose import EgressSection
-from sfu.sdp.description import MediaDescription
+from sfu.sdp.description import READ_BEFORE, MediaDescription, Shared
 from sfu.sdp.encodings import MAX_RIDS, read_encodings, simulcast_rids
-from sfu.sdp.formats import READ_BEFORE, Format, extensions_for, read_extensions, read_formats
+from sfu.sdp.formats import Format, extensions_for, read_extensions, read_formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,76 +44,93 @@ class NegotiatedMedia:
     rejected: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """One accepted m-line: formats as each side numbers them, matched by codec.
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """What two m-lines have in common, whoever they belong to: formats as each side numbers them, matched by codec.
+    Many m-lines have the same ones; compared by identity.
 
-    ``inbound`` are payload types on what we receive, ``outbound`` on what we send; likewise extensions.
+    ``inbound`` are payload types on what we receive, ``outbound`` on what we send; likewise extensions. ``codecs`` are
+    in order of preference.
     """
 
-    mid: str
     kind: Kind
-    remote: MediaDescription
     receives: bool
     sends: bool
     inbound: tuple[Format, ...]
     outbound: tuple[Format, ...]
     inbound_extensions: tuple[tuple[int, ExtensionKind], ...]
     outbound_extensions: tuple[tuple[int, ExtensionKind], ...]
-    rids: tuple[str, ...] = ()
+    rtcp_reduced_size: bool
+    rids: tuple[str, ...]
+    codecs: tuple[CodecId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One accepted m-line."""
+
+    mid: str
+    remote: MediaDescription
+    terms: Terms
     extmaps: tuple[ExtMap, ...] = ()
     egress: EgressSection | None = None
 
     def media(self) -> NegotiatedMedia:
-        formats = self.outbound if self.sends and not self.receives else self.inbound
-        return NegotiatedMedia(
-            self.mid,
-            self.kind,
-            self.receives,
-            self.sends,
-            read_encodings(self.remote, self.rids) if self.receives else (),
-            tuple(dict.fromkeys(format_.codec for format_ in formats)),
-        )
+        terms = self.terms
+        encodings = read_encodings(self.remote, terms.rids) if terms.receives else ()
+        return NegotiatedMedia(self.mid, terms.kind, terms.receives, terms.sends, encodings, terms.codecs)
 
     def answer(self) -> compose.Answered:
         """What our answer says of it; payload types and ids are the client's in both directions."""
         return compose.Answered(
             remote=self.remote,
-            direction=Direction.of(sends=self.sends, receives=self.receives),
-            formats=self.inbound,
+            direction=Direction.of(sends=self.terms.sends, receives=self.terms.receives),
+            formats=self.terms.inbound,
             extensions=self.extmaps,
-            rids=self.rids,
+            rids=self.terms.rids,
             egress=self.egress,
         )
 
 
 def agree_on_answer(mid: str, ours: MediaDescription, theirs: MediaDescription) -> Agreement:
-    _check_transport_protocol(theirs, f"m-line {mid!r}")
+    try:
+        if ours.shared is not None and theirs.shared is not None:
+            return Agreement(mid, theirs, _agree_again(ours.shared, theirs.shared))
+        return Agreement(mid, theirs, _agree(ours, theirs))
+    except RemoteError as error:
+        raise RemoteError(error.code, f"m-line {mid!r} {error.detail}", error.hint, status=error.status) from error
+
+
+@lru_cache(maxsize=READ_BEFORE)
+def _agree_again(ours: Shared, theirs: Shared) -> Terms:
+    return _agree(ours.media, theirs.media)
+
+
+def _agree(ours: MediaDescription, theirs: MediaDescription) -> Terms:
+    _check_transport_protocol(theirs)
     offered, direction = ours.direction or Direction.SENDRECV, theirs.direction or Direction.SENDRECV
-    receives = offered.receives and direction.sends
-    sends = offered.sends and direction.receives
     if direction.sends > offered.receives or direction.receives > offered.sends:
-        raise bad_sdp(f"m-line {mid!r} is answered {direction}, which does not fit {offered}")
+        raise bad_sdp(f"is answered {direction}, which does not fit {offered}")
     # We offer each m-line in one direction only; what the other side needs is the same either way.
     own = read_formats(ours, sends=True, receives=True)
     chosen = read_formats(theirs, sends=direction.sends, receives=direction.receives)
     inbound, outbound = _in_common(own, chosen)
     if not outbound:
-        raise unsupported_media(f"m-line {mid!r} is accepted with no codec of the offer")
+        raise unsupported_media("is accepted with no codec of the offer")
     own_ids = {kind: extmap.id for extmap, kind in read_extensions(ours)}
     extensions = [(extmap, kind) for extmap, kind in read_extensions(theirs) if kind in own_ids]
-    rids = _answered_rids(ours, theirs, {kind for _, kind in extensions})
-    return Agreement(
-        mid,
+    receives, sends = offered.receives and direction.sends, offered.sends and direction.receives
+    return Terms(
         Kind(ours.kind),
-        theirs,
-        receives,
-        sends,
+        receives=receives,
+        sends=sends,
         inbound=inbound,
         outbound=outbound,
         inbound_extensions=tuple((own_ids[kind], kind) for extmap, kind in extensions if _active(extmap, sends=True)),
         outbound_extensions=tuple((extmap.id, kind) for extmap, kind in extensions if _active(extmap, sends=False)),
-        rids=rids,
+        rtcp_reduced_size=theirs.has("rtcp-rsize"),
+        rids=_answered_rids(ours, theirs, {kind for _, kind in extensions}),
+        codecs=_codecs(outbound if sends and not receives else inbound),
     )
 
 
@@ -129,7 +146,10 @@ def agree_on_offer(
     if theirs.kind not in set(Kind) or not theirs.is_rtp:
         return None
     kind = Kind(theirs.kind)
-    _check_transport_protocol(theirs, f"m-line {mid!r}")
+    try:
+        _check_transport_protocol(theirs)
+    except RemoteError as error:
+        raise RemoteError(error.code, f"m-line {mid!r} {error.detail}", error.hint, status=error.status) from error
     direction = theirs.direction or Direction.SENDRECV
     egress = next((section for section in waiting if section.kind is kind), None) if direction.receives else None
     receives, sends = direction.sends and accept_ingress, egress is not None
@@ -148,29 +168,32 @@ def agree_on_offer(
         for extmap, extension in known
         if extension in wanted and (extension is not ExtensionKind.MID or theirs.mid is not None)
     ]
-    return Agreement(
-        mid,
+    terms = Terms(
         kind,
-        theirs,
-        receives,
-        sends,
+        receives=receives,
+        sends=sends,
         inbound=formats,
         outbound=formats,
         inbound_extensions=tuple((extmap.id, kind) for extmap, kind in usable if _active(extmap, sends=True)),
         outbound_extensions=tuple((extmap.id, kind) for extmap, kind in usable if _active(extmap, sends=False)),
+        rtcp_reduced_size=theirs.has("rtcp-rsize"),
         rids=rids,
-        extmaps=tuple(replace(e, direction=e.direction and e.direction.reversed()) for e, _ in usable),
-        egress=replace(egress, mid=mid) if egress else None,
+        codecs=_codecs(formats),
     )
+    extmaps = tuple(replace(e, direction=e.direction and e.direction.reversed()) for e, _ in usable)
+    return Agreement(mid, theirs, terms, extmaps, replace(egress, mid=mid) if egress else None)
 
 
-@lru_cache(maxsize=READ_BEFORE)
 def _in_common(own: tuple[Format, ...], chosen: tuple[Format, ...]) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
     """What both know, in the order of ``chosen``: as we number it, and as they do."""
     codecs = [format_.codec for format_ in chosen]
     inbound = sorted((f for f in own if f.codec in codecs), key=lambda format_: codecs.index(format_.codec))
     outbound = (format_ for format_ in chosen if any(format_.codec == other.codec for other in own))
     return tuple(replace(f, rtx_pt=_kept_rtx(f, chosen)) for f in inbound), tuple(outbound)
+
+
+def _codecs(formats: Iterable[Format]) -> tuple[CodecId, ...]:
+    return tuple(dict.fromkeys(format_.codec for format_ in formats))
 
 
 def _preferred(formats: Iterable[Format], names: tuple[CodecName, ...]) -> tuple[Format, ...]:
@@ -204,7 +227,7 @@ def _answered_rids(ours: MediaDescription, theirs: MediaDescription, known: set[
     if not answered or ExtensionKind.RID not in known:
         return ()
     if not answered <= set(offered):
-        raise bad_sdp(f"the answer sends rids that were not offered: {', '.join(sorted(answered - set(offered)))}")
+        raise bad_sdp(f"sends rids that were not offered: {', '.join(sorted(answered - set(offered)))}")
     return tuple(rid for rid in offered if rid in answered)
 
 
@@ -214,11 +237,11 @@ def _active(extmap: ExtMap, *, sends: bool) -> bool:
     return direction.sends if sends else direction.receives
 
 
-def _check_transport_protocol(media: MediaDescription, what: str) -> None:
+def _check_transport_protocol(media: MediaDescription) -> None:
     if media.protocol not in ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "TCP/DTLS/RTP/SAVPF"):
-        raise unsupported_media(f"{what} uses {media.protocol}", "UDP/TLS/RTP/SAVPF")
+        raise unsupported_media(f"uses {media.protocol}", "UDP/TLS/RTP/SAVPF")
     if not media.has("rtcp-mux"):
-        raise unsupported_media(f"{what} does not multiplex RTCP", "a=rtcp-mux")
+        raise unsupported_media("does not multiplex RTCP", "a=rtcp-mux")
 
 
 def bad_sdp(detail: str, hint: str = "") -> RemoteError:

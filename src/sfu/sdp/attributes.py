@@ -109,8 +109,8 @@ _TYPED: dict[str, Callable[[str, Line], Attribute]] = {
 }
 
 
-_OWN = ("ice-ufrag:", "ice-pwd:", "fingerprint:", "candidate:", "ssrc:", "ssrc-group:", "msid:")
-"""What no two clients say alike."""
+OWN = ("ice-ufrag:", "ice-pwd:", "fingerprint:", "candidate:", "ssrc:", "ssrc-group:", "msid:")
+"""How attributes begin that no two clients say alike."""
 _SHORT = 200
 
 
@@ -119,7 +119,7 @@ def parse_attribute(line: Line) -> Attribute:
 
     What a browser says, it says again in every m-line and every session, so most lines have been read before.
     """
-    if len(line.value) <= _SHORT and not line.value.startswith(_OWN):
+    if len(line.value) <= _SHORT and not line.value.startswith(OWN):
         try:
             return _parse_again(line.value)
         except SdpError:

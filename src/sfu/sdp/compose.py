@@ -30,11 +30,14 @@ from sfu.sdp.attributes import (
     Ssrc,
     SsrcGroup,
 )
-from sfu.sdp.description import Header, MediaDescription, Origin, SessionDescription
+from sfu.sdp.description import Header, MediaDescription, Origin, SessionDescription, Shared
 from sfu.sdp.formats import EXTENSION_IDS, EXTENSION_URIS, FEEDBACK, Format, extensions_for
 
 _ANY_ADDRESS = Header("c", "IN IP4 0.0.0.0")
 """The address is in the candidates; port 9 and this are the placeholders of RFC 8839 §4.3.1."""
+
+
+_ICE_OPTIONS = IceOptions(("ice2",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,34 +101,36 @@ def offered_media(
     *,
     transport_details: bool,
 ) -> MediaDescription:
-    """An m-line of our offer. Candidates go only where ``transport_details``: the group has one transport."""
-    ingress = isinstance(section, IngressSection)
-    rids = section.rids if isinstance(section, IngressSection) else ()
-    attributes = [
-        *_transport(local, SetupRole.ACTPASS, transport_details=transport_details),
-        Mid(section.mid),
-        Plain(Direction.RECVONLY.value if ingress else Direction.SENDONLY.value),
-        Plain("rtcp-mux"),
-        Plain("rtcp-rsize"),
-        *_capabilities(section.kind, formats, bool(rids)),
-    ]
+    """An m-line of our offer. Candidates go only where ``transport_details``: the group has one transport.
+
+    What says whose it is comes first, then what all offers have in common.
+    """
+    own = [*_transport(local, transport_details=transport_details), Mid(section.mid)]
     if isinstance(section, EgressSection):
-        attributes += _stream(section)
-    elif section.content:
-        attributes.append(Plain("content", section.content))
-    return _media(section.kind.value, "UDP/TLS/RTP/SAVPF", formats, [*attributes, *_simulcast(rids)])
+        shared = _offered(section.kind, formats, Direction.SENDONLY)
+        own += _stream(section)
+    else:
+        shared = _offered(section.kind, formats, Direction.RECVONLY, section.rids, section.content)
+    return shared.with_own(range(len(own)), own)
 
 
 @lru_cache(maxsize=16)
-def _capabilities(kind: Kind, formats: tuple[Format, ...], simulcast: bool) -> tuple[Attribute, ...]:
-    """Extensions and formats: the same in every offer."""
-    return (
-        *(
-            ExtMap(EXTENSION_IDS[extension], EXTENSION_URIS[extension])
-            for extension in extensions_for(kind, simulcast=simulcast)
-        ),
+def _offered(
+    kind: Kind, formats: tuple[Format, ...], direction: Direction, rids: tuple[str, ...] = (), content: str = ""
+) -> Shared:
+    extensions = extensions_for(kind, simulcast=bool(rids))
+    attributes = [
+        _ICE_OPTIONS,
+        Setup(SetupRole.ACTPASS),
+        Plain(direction.value),
+        Plain("rtcp-mux"),
+        Plain("rtcp-rsize"),
+        *(ExtMap(EXTENSION_IDS[extension], EXTENSION_URIS[extension]) for extension in extensions),
         *_formats((format_, format_.parameters, FEEDBACK[kind]) for format_ in formats),
-    )
+        *([Plain("content", content)] if content else []),
+        *_simulcast(rids),
+    ]
+    return Shared.of(_media(kind.value, "UDP/TLS/RTP/SAVPF", formats, attributes))
 
 
 def answered_media(
@@ -135,7 +140,9 @@ def answered_media(
     remote = answered.remote
     offered = {(row.pt, row.feedback) for row in remote.all(RtcpFeedback)}
     attributes = [
-        *_transport(local, setup, transport_details=transport_details),
+        *_transport(local, transport_details=transport_details),
+        _ICE_OPTIONS,
+        Setup(setup),
         *([Mid(remote.mid)] if remote.mid is not None else []),
         Plain(answered.direction.value),
         Plain("rtcp-mux"),
@@ -175,11 +182,10 @@ def _media(kind: str, protocol: str, formats: Iterable[Format], attributes: Sequ
     )
 
 
-def _transport(local: LocalTransportParameters, setup: SetupRole, *, transport_details: bool) -> list[Attribute]:
+def _transport(local: LocalTransportParameters, *, transport_details: bool) -> list[Attribute]:
     """ICE and DTLS. We never trickle: all candidates are here (RFC 8838 §4.1 asks to say so)."""
-    attributes: list[Attribute] = [IceUfrag(local.ufrag), IcePwd(local.pwd), IceOptions(("ice2",))]
+    attributes: list[Attribute] = [IceUfrag(local.ufrag), IcePwd(local.pwd)]
     attributes += [Fingerprint(fingerprint) for fingerprint in local.fingerprints]
-    attributes.append(Setup(setup))
     if transport_details:
         attributes += [Plain("candidate", candidate) for candidate in local.candidates]
         attributes.append(Plain("end-of-candidates"))

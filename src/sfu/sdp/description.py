@@ -7,12 +7,14 @@ equal value, and attributes keep their order, known or not. What a description *
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self, TypeVar
 
 from sfu.rtp import codecs
 from sfu.sdp.attributes import (
+    OWN,
     Attribute,
     Direction,
     Fingerprint,
@@ -27,11 +29,18 @@ from sfu.sdp.attributes import (
     parse_attribute,
     serialize_attribute,
 )
-from sfu.sdp.grammar import MAX_SECTION_LINES, Line, SdpError, split_lines
+from sfu.sdp.grammar import MAX_SECTION_LINES, Line, SdpError, parse_line, split_rows
 
 MAX_MEDIA = 128
 """Our largest offer has 4 + 3 + 49 m-lines."""
 MAX_FORMATS = 128
+
+READ_BEFORE, LONGEST_KEPT = 256, 8_192
+"""A browser says the same of its codecs in every m-line and every session. So many different texts of it are
+remembered, those that are no longer than that: some 8 MB whatever clients say.
+"""
+_OWN_ROWS = ("a=mid:", *(f"a={name}" for name in OWN))
+"""Rows of an m-line that say whose it is, not what it can do."""
 
 _SESSION_HEADERS = frozenset("iuepcbtrzk")
 _MEDIA_HEADERS = frozenset("icbk")
@@ -86,7 +95,10 @@ class _Section:
         return (attribute for attribute in self.attributes if isinstance(attribute, kind))
 
     def first(self, kind: type[AttributeT]) -> AttributeT | None:
-        return next(self.all(kind), None)
+        for attribute in self.attributes:
+            if isinstance(attribute, kind):
+                return attribute
+        return None
 
     def has(self, flag: str) -> bool:
         """Whether there is a plain attribute ``a=flag``, with or without a value."""
@@ -130,7 +142,10 @@ class _Section:
 
 @dataclass(frozen=True, slots=True)
 class MediaDescription(_Section):
-    """One m-line and what follows it. ``formats`` are payload types where ``is_rtp``."""
+    """One m-line and what follows it. ``formats`` are payload types where ``is_rtp``.
+
+    ``shared`` is what it says but for whose it is, where that is known; it does not outlive ``replace``.
+    """
 
     kind: str = "audio"
     port: int = 9
@@ -138,6 +153,9 @@ class MediaDescription(_Section):
     protocol: str = "UDP/TLS/RTP/SAVPF"
     formats: tuple[str, ...] = ()
     headers: tuple[Header, ...] = ()
+    shared: Shared | None = field(default=None, init=False, compare=False, repr=False)
+    _own: tuple[int, ...] = field(default=(), init=False, compare=False, repr=False)
+    """Where among ``attributes`` those stand that are not in ``shared``."""
 
     @property
     def is_rtp(self) -> bool:
@@ -164,8 +182,12 @@ class MediaDescription(_Section):
         number, slash, count = port.partition("/")
         for part in protocol.split("/"):
             head.token(part, "protocol")
+        if "RTP" in protocol.split("/"):
+            formats = [str(head.integer(format_, "payload type", 0, 127)) for format_ in formats]
+            if len(set(formats)) != len(formats):
+                raise head.error("a payload type appears twice")
         headers, attributes = _split_section(rest, _MEDIA_HEADERS)
-        media = cls(
+        return cls(
             attributes,
             head.token(kind, "media kind", 64),
             head.integer(number, "port", 0, 65535),
@@ -174,17 +196,44 @@ class MediaDescription(_Section):
             tuple(formats),
             headers,
         )
-        if media.is_rtp:
-            canonical = tuple(str(head.integer(format_, "payload type", 0, 127)) for format_ in formats)
-            if len(set(canonical)) != len(canonical):
-                raise head.error("a payload type appears twice")
-            media = replace(media, formats=canonical)
-        return media
 
     def __str__(self) -> str:
-        port = str(self.port) if self.ports is None else f"{self.port}/{self.ports}"
-        head = f"m={self.kind} {port} {self.protocol} {' '.join(self.formats)}"
-        return _join(head, *map(str, self.headers), *map(serialize_attribute, self.attributes))
+        if self.shared is None:
+            port = str(self.port) if self.ports is None else f"{self.port}/{self.ports}"
+            head = f"m={self.kind} {port} {self.protocol} {' '.join(self.formats)}"
+            return _join(head, *map(str, self.headers), *map(serialize_attribute, self.attributes))
+        rows = list(self.shared.rows)
+        first = len(rows) - len(self.shared.media.attributes)
+        for place in self._own:
+            rows.insert(first + place, serialize_attribute(self.attributes[place]))
+        return _join(*rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared:
+    """What an m-line says but for whose it is: ``media`` without those attributes, and its text. Many m-lines of many
+    descriptions have the same one, so that what follows from it is worked out once; compared by identity.
+    """
+
+    media: MediaDescription
+    rows: tuple[str, ...]
+
+    @classmethod
+    def of(cls, media: MediaDescription) -> Self:
+        """All that ``media`` says."""
+        return cls(media, tuple(str(media).split("\r\n")[:-1]))
+
+    def with_own(self, places: Sequence[int], own: Sequence[Attribute]) -> MediaDescription:
+        """A whole m-line: ``own`` attributes at these places of it, which rise."""
+        media, attributes = self.media, list(self.media.attributes)
+        for place, attribute in zip(places, own, strict=True):
+            attributes.insert(place, attribute)
+        whole = MediaDescription(
+            tuple(attributes), media.kind, media.port, media.ports, media.protocol, media.formats, media.headers
+        )
+        object.__setattr__(whole, "shared", self)
+        object.__setattr__(whole, "_own", tuple(places))
+        return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,20 +248,19 @@ class SessionDescription(_Section):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises ``SdpError``, which names the line."""
-        lines = split_lines(text)
-        starts = [index for index, line in enumerate(lines) if line.type == "m"]
+        rows = split_rows(text)
+        starts = [index for index, row in enumerate(rows) if row.startswith("m=")]
         if len(starts) > MAX_MEDIA:
-            raise lines[starts[MAX_MEDIA]].error(f"more than {MAX_MEDIA} m-lines")
-        head = lines[: starts[0]] if starts else lines
-        if (lines[0].type, lines[0].value) != ("v", "0"):
-            raise lines[0].error("a description starts with v=0")
+            raise parse_line(starts[MAX_MEDIA] + 1, rows[starts[MAX_MEDIA]]).error(f"more than {MAX_MEDIA} m-lines")
+        head = _lines(rows, 0, starts[0] if starts else len(rows))
+        if rows[0] != "v=0":
+            raise parse_line(1, rows[0]).error("a description starts with v=0")
         if len(head) < 3 or head[1].type != "o" or head[2].type != "s":
             raise head[min(len(head) - 1, 2)].error("o= and s= must follow v=0")
         headers, attributes = _split_section(head[3:], _SESSION_HEADERS)
-        media = tuple(
-            MediaDescription.parse(lines[start:end]) for start, end in itertools.pairwise([*starts, len(lines)])
-        )
-        _check_mids(media, [lines[start] for start in starts])
+        seen: dict[str, Attribute] = {}
+        media = tuple(_parse_media(rows, start, end, seen) for start, end in itertools.pairwise([*starts, len(rows)]))
+        _check_mids(media, starts)
         return cls(attributes, Origin.parse(head[1]), head[2].value, headers, media)
 
     @property
@@ -227,6 +275,44 @@ class SessionDescription(_Section):
 
 def _join(*lines: str) -> str:
     return "".join(f"{line}\r\n" for line in lines)
+
+
+def _lines(rows: Sequence[str], start: int, end: int) -> list[Line]:
+    return [parse_line(number, row) for number, row in enumerate(rows[start:end], start + 1)]
+
+
+def _parse_media(rows: Sequence[str], start: int, end: int, seen: dict[str, Attribute]) -> MediaDescription:
+    """The m-line of these rows. What it says of codecs has mostly been read before; ``seen`` are own attributes that
+    stand in every m-line of the description.
+    """
+    common: list[str] = []
+    own: list[tuple[int, str]] = []
+    places: list[int] = []
+    headers = 0
+    for number, row in enumerate(rows[start:end]):
+        if row.startswith(_OWN_ROWS):
+            own.append((start + number + 1, row))
+            places.append(number - headers)
+            continue
+        headers += not row.startswith("a=")
+        common.append(row)
+    text = "\n".join(common)
+    if end - start > MAX_SECTION_LINES or len(text) > LONGEST_KEPT:
+        return MediaDescription.parse(_lines(rows, start, end))
+    try:
+        shared = _read_shared(text)
+    except SdpError:
+        return MediaDescription.parse(_lines(rows, start, end))  # anew, so that the error blames its line
+    for line, row in own:
+        if row not in seen:
+            seen[row] = parse_attribute(parse_line(line, row))
+    return shared.with_own(places, [seen[row] for _, row in own])
+
+
+@lru_cache(maxsize=READ_BEFORE)
+def _read_shared(text: str) -> Shared:
+    rows = text.split("\n")
+    return Shared.of(MediaDescription.parse(_lines(rows, 0, len(rows))))
 
 
 def _split_section(lines: list[Line], headers: frozenset[str]) -> tuple[tuple[Header, ...], tuple[Attribute, ...]]:
@@ -245,12 +331,12 @@ def _split_section(lines: list[Line], headers: frozenset[str]) -> tuple[tuple[He
     return tuple(found), tuple(attributes)
 
 
-def _check_mids(media: tuple[MediaDescription, ...], heads: list[Line]) -> None:
+def _check_mids(media: tuple[MediaDescription, ...], starts: list[int]) -> None:
     """A mid names one m-line (RFC 5888 §9.2)."""
     seen: set[str] = set()
-    for section, head in zip(media, heads, strict=True):
+    for section, start in zip(media, starts, strict=True):
         mid = section.mid
         if mid is not None and mid in seen:
-            raise SdpError(f"mid {mid!r} names two m-lines", line=head.number)
+            raise SdpError(f"mid {mid!r} names two m-lines", line=start + 1)
         if mid is not None:
             seen.add(mid)

@@ -13,16 +13,12 @@ from functools import lru_cache
 
 from sfu.rtp.codecs import CodecId, CodecName, ExtensionKind, Kind, PayloadType
 from sfu.sdp.attributes import ExtMap, FormatParameters, RtpMapping
-from sfu.sdp.description import MediaDescription
+from sfu.sdp.description import LONGEST_KEPT, READ_BEFORE, MediaDescription
 
 RTCP_CONFLICT = range(64, 96)
 """Payload types that look like RTCP once RTP and RTCP share a port (RFC 5761 §4)."""
 MAX_EXTENSION_ID = 14
 """Highest id of a one-byte header extension (RFC 8285 §4.2)."""
-READ_BEFORE, LONGEST_KEPT = 256, 8_192
-"""A browser says the same of its codecs in every m-line and every session. So many different answers are remembered,
-those whose text is no longer than that: some 2 MB whatever clients say.
-"""
 
 
 @dataclass(frozen=True, slots=True)

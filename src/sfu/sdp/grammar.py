@@ -68,22 +68,22 @@ def excerpt(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:40] + "…")
 
 
-def split_lines(text: str) -> list[Line]:
-    """The lines of a description. Ends with CRLF or LF, may lack the last one (RFC 8866 §5 asks parsers to)."""
+def split_rows(text: str) -> list[str]:
+    """The rows of a description. Ends with CRLF or LF, may lack the last one (RFC 8866 §5 asks parsers to)."""
     if len(text) > MAX_TEXT_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
         raise SdpError("the description is too long", f"at most {MAX_TEXT_BYTES} bytes", line=0)
     text = text.rstrip("\r\n").replace("\r\n", "\n")
     rows = text.split("\n")
     if len(rows) > MAX_LINES:
         raise SdpError(f"the description has {len(rows)} lines", f"at most {MAX_LINES}", line=0)
-    is_clean = _FORBIDDEN.search(text) is None
-    return [_parse_line(number, row, is_clean=is_clean) for number, row in enumerate(rows, start=1)]
+    if _FORBIDDEN.search(text) is not None:
+        number, found = next((n, found) for n, row in enumerate(rows, 1) if (found := _FORBIDDEN.search(row)))
+        raise SdpError(f"character {ord(found[0]):#06x} may not appear", line=number)
+    return rows
 
 
-def _parse_line(number: int, row: str, *, is_clean: bool) -> Line:
+def parse_line(number: int, row: str) -> Line:
+    """A row as a line."""
     if len(row) < 2 or row[1] != "=" or not ("a" <= row[0] <= "z"):
         raise SdpError(f"{excerpt(row)} is not of the form x=value", line=number)
-    forbidden = None if is_clean else _FORBIDDEN.search(row)
-    if forbidden:
-        raise SdpError(f"character {ord(forbidden[0]):#06x} may not appear", line=number)
     return Line(number, row[0], row[2:])

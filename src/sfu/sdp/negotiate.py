@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sfu.rtp.codecs import (
     CodecId,
@@ -156,6 +157,7 @@ def answer_offer(
     return answer, _session(remote, accepted, media)
 
 
+@lru_cache(maxsize=16)
 def _offered_formats(kind: Kind, policy: CodecPolicy) -> tuple[Format, ...]:
     names = policy.of(kind)
     formats = (format_ for format_ in OFFERED if format_.kind is kind and format_.codec.name in names)
@@ -163,19 +165,20 @@ def _offered_formats(kind: Kind, policy: CodecPolicy) -> tuple[Format, ...]:
 
 
 def _session(remote: _Transport, accepted: Sequence[Agreement], media: Sequence[NegotiatedMedia]) -> NegotiatedSession:
-    receiving = [agreement for agreement in accepted if agreement.receives]
-    sending = [agreement for agreement in accepted if agreement.sends]
+    terms = list(dict.fromkeys(agreement.terms for agreement in accepted))
+    receiving = [each for each in terms if each.receives]
+    sending = [each for each in terms if each.sends]
     return NegotiatedSession(
         remote=remote.parameters,
         receive=_rtp_map(
-            [f.payload_type for agreement in receiving for f in agreement.inbound],
-            [extension for agreement in receiving for extension in agreement.inbound_extensions],
+            [f.payload_type for each in receiving for f in each.inbound],
+            [extension for each in receiving for extension in each.inbound_extensions],
         ),
         send=_rtp_map(
-            [f.payload_type for agreement in sending for f in _one_each(agreement.outbound)],
-            [extension for agreement in sending for extension in agreement.outbound_extensions],
+            [f.payload_type for each in sending for f in _one_each(each.outbound)],
+            [extension for each in sending for extension in each.outbound_extensions],
         ),
-        rtcp_reduced_size=all(agreement.remote.has("rtcp-rsize") for agreement in accepted),
+        rtcp_reduced_size=all(each.rtcp_reduced_size for each in terms),
         media=tuple(media),
     )
 

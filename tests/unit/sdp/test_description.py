@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
@@ -154,3 +156,25 @@ def test_directions_seen_from_the_other_side(direction: Direction) -> None:
     assert (other.sends, other.receives) == (direction.receives, direction.sends)
     assert other.reversed() is direction
     assert MediaDescription().direction is None
+
+
+def test_what_was_read_before_is_read_the_same_wherever_own_lines_stand() -> None:
+    lines = ["c=IN IP4 0.0.0.0", "a=mid:1", "a=rtpmap:96 VP8/90000", "b=AS:1", "a=ice-ufrag:abcd", "a=sendonly"]
+    media = (MEDIA + "".join(f"{line}\r\n" for line in order) for order in permutations(lines))
+    for text in media:
+        first, again = (SessionDescription.parse(HEAD + text).media[0] for _ in range(2))
+        assert again == first
+        assert again.shared is first.shared
+        assert str(again) == str(replace(first)), "as it is written without what was read before"
+        other = SessionDescription.parse(HEAD + text.replace("mid:1", "mid:2").replace("abcd", "efgh")).media[0]
+        assert (other.shared, other.mid, other.ufrag) == (first.shared, "2", "efgh")
+        assert str(other) == str(replace(other))
+
+
+def test_a_malformed_line_is_blamed_where_the_rest_was_read_before() -> None:
+    text = HEAD + MEDIA + "a=mid:1\r\na=rtpmap:96 VP8/90000\r\n"
+    SessionDescription.parse(text)
+    with pytest.raises(SdpError, match=r"^line 8: ice-ufrag 'x' is malformed"):
+        SessionDescription.parse(text + "a=ice-ufrag:x\r\n")
+    with pytest.raises(SdpError, match=r"^line 9: rtpmap 'VP8' is malformed"):
+        SessionDescription.parse(text + "a=ice-ufrag:abcd\r\na=rtpmap:97 VP8\r\n")

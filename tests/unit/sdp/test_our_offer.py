@@ -264,7 +264,7 @@ def test_transport_parameters_may_stand_in_the_session_part(offer: SessionDescri
                 attributes=(*a.media[1].attributes, Rid("z", "send"), Simulcast(send=((SimulcastRid("z"),),))),
             ),
             "bad_sdp",
-            "the answer sends rids that were not offered: z",
+            "m-line '1' sends rids that were not offered: z",
         ),
         (
             lambda a: edited(a, 7, attributes=(*without(a.media[7], ExtMap), ExtMap(5, "urn:3gpp:video-orientation"))),

@@ -49,6 +49,8 @@ class Action(StrEnum):
     # to the meeting
     CREATE = "create"
     LIST = "list"
+    REVOKE = "revoke"
+    """Tokens and identities, for every meeting."""
     CHANGE = "change"
     DELETE = "delete"
     END = "end"
@@ -89,6 +91,7 @@ _INSIDERS: frozenset[Actor] = frozenset(Role)
 MAY: dict[Action, frozenset[Actor]] = {
     Action.CREATE: frozenset({Outsider.SERVER}),
     Action.LIST: frozenset({Outsider.SERVER}),
+    Action.REVOKE: frozenset({Outsider.SERVER}),
     Action.CHANGE: _OPERATORS,
     Action.DELETE: _OPERATORS,
     Action.END: _OPERATORS,

@@ -57,6 +57,8 @@ class Roster:
         """The new ones that nobody has been told of in any way."""
         self._total_told = 0
         self._keys: dict[str, tuple[int, str]] = {}
+        self._views: dict[str, ParticipantView] = {}
+        """Until the next change, which ``updated`` is told of: a welcome has a hundred of them."""
         self._gone: OrderedDict[str, int] = OrderedDict()
         self._pages, self._pages_at = MAX_PAGES, clock.now()
 
@@ -71,11 +73,13 @@ class Roster:
 
     def updated(self, participant: Participant) -> None:
         """Its view changed."""
+        self._views.pop(participant.id, None)
         self._changed.setdefault(participant.id, False)
         self._beat.due()
 
     def left(self, participant_id: str, reason: LeaveReason) -> None:
         """Is in ``participants`` no longer."""
+        self._views.pop(participant_id, None)
         self._gone[participant_id], _ = self._keys.pop(participant_id)
         if len(self._gone) > REMEMBERED:
             self._gone.popitem(last=False)
@@ -95,10 +99,9 @@ class Roster:
     def first(self, own_id: str) -> tuple[ParticipantView, ...]:
         """For a ``welcome``: the first by joining, and oneself."""
         self._unseen.clear()
-        views = [participant.view() for participant in islice(self._participants.values(), WELCOME)]
-        own = self._participants.get(own_id)
-        if own is not None and all(view.id != own_id for view in views):
-            views[WELCOME - 1 :] = [own.view()]
+        views = list(map(self._view, islice(self._participants, WELCOME)))
+        if own_id in self._participants and all(view.id != own_id for view in views):
+            views[WELCOME - 1 :] = [self._view(own_id)]
         return tuple(views)
 
     def page(self, after: str | None, limit: int, search: str) -> RosterPage:
@@ -118,9 +121,15 @@ class Roster:
         later = (who for who in among if keys[who.id][0] > rank)
         page = list(islice(later, limit + 1))
         following = page[limit - 1].id if len(page) > limit else None
-        return RosterPage(tuple(who.view() for who in page[:limit]), following, len(among))
+        return RosterPage(tuple(self._view(who.id) for who in page[:limit]), following, len(among))
 
     # inner
+
+    def _view(self, participant_id: str) -> ParticipantView:
+        view = self._views.get(participant_id)
+        if view is None:
+            view = self._views[participant_id] = self._participants[participant_id].view()
+        return view
 
     def _rank(self, after: str | None) -> int:
         if after is None:
@@ -147,7 +156,7 @@ class Roster:
         updated: list[ParticipantView] = []
         for participant_id in list(islice(self._changed, MAX_CHANGES)):
             is_new = self._changed.pop(participant_id)
-            (joined if is_new else updated).append(self._participants[participant_id].view())
+            (joined if is_new else updated).append(self._view(participant_id))
             self._unseen.discard(participant_id)
         departed = tuple(Departure(*item) for item in islice(self._departed.items(), MAX_CHANGES))
         for departure in departed:

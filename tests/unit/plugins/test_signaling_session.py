@@ -17,12 +17,12 @@ from tests.support.answers import answer_to
 from tests.support.clock import VirtualClock
 from tests.support.sim import sim_engine
 
-from sfu.conference import Conference, Meeting
+from sfu.conference import Attendee, Conference, Meeting
 from sfu.conference.events import PermissionsChanged, ViewChanged
 from sfu.plugins.signaling_ws.outbox import MAX_FRAMES
 from sfu.plugins.signaling_ws.requests import REQUESTS
 from sfu.plugins.signaling_ws.session import SignalingSession
-from sfu.plugins.signaling_ws.wire import MAX_MESSAGE_BYTES, WIRES, EventEncoder, Frame
+from sfu.plugins.signaling_ws.wire import MAX_MESSAGE_BYTES, WIRES, EventEncoder, Frame, fields_of
 
 
 class Talk:
@@ -53,13 +53,16 @@ class Talk:
         """What was sent to the client since the last call."""
         frames = list(self.session.outbox._frames)
         self.session.outbox._frames.clear()
-        decode = json.loads if self.wire.subprotocol.endswith("json") else msgpack.unpackb
-        return [decode(frame) for frame in frames]
+        return [decoded(frame) for frame in frames]
 
     @property
     def closed(self) -> tuple[int, str] | None:
         closing = self.session.outbox.closing
         return (closing.code, closing.reason) if closing is not None else None
+
+
+def decoded(frame: Frame) -> Any:
+    return json.loads(frame) if isinstance(frame, str) else msgpack.unpackb(frame)
 
 
 @pytest.fixture(params=["json", "msgpack"])
@@ -140,6 +143,28 @@ def test_hello_is_answered_by_the_whole_state(talk: Talk, meeting: Meeting) -> N
         "role": "participant", "publish": ["microphone", "camera", "screen", "screen_audio"], "max_video": 49
     }  # fmt: skip
     assert welcome["view"] == {"videos": 0, "page": 0, "pages": 1}
+
+
+def test_welcomes_tell_of_participants_as_they_are_now_however_many_were_told_before(
+    conference: Conference, clock: VirtualClock, meeting: Meeting, wire: str
+) -> None:
+    encoder, names = EventEncoder(), ["Ann", "Bób ☃", "Cy"]
+
+    def welcome(attendee: Attendee) -> Any:
+        return decoded(encoder.welcome(7, attendee.attach(lambda _: None), WIRES[f"sfu.v1.{wire}"]))
+
+    people = []
+    for name in names:
+        people.append(meeting.join(name))
+        plain = welcome(people[-1])
+        assert (plain["type"], plain["reply"]) == ("welcome", 7)
+        assert plain["participants"] == [
+            json.loads(json.dumps(fields_of(participant.view()))) for participant in meeting.participants.values()
+        ]
+    meeting.permissions.raise_hand(people[0], raised=True)
+    people[1].leave()
+    told = welcome(people[2])["participants"]
+    assert [(entry["name"], entry["hand"]) for entry in told] == [("Ann", 1), ("Cy", None)]
 
 
 def test_a_whole_stay_from_answer_to_leave(talk: Talk, meeting: Meeting) -> None:

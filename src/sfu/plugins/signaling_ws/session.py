@@ -129,7 +129,7 @@ class SignalingSession:
         self._attendee = attendee
         self._state = State.ATTACHED
         welcome = attendee.attach(self.handle_event)
-        self._send({"type": "welcome", "reply": request_id, **fields_of(welcome)})
+        self.outbox.put(self._encoder.welcome(request_id, welcome, self._wire))
         if hello.chat is not None:
             attendee.meeting.chat.replay(attendee, hello.chat.log, hello.chat.after)
         self._log.info("signaling_attached", meeting=self._meeting_id, participant=attendee.id)

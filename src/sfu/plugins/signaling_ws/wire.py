@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any, Protocol
 
 import msgpack  # type: ignore[import-untyped]
@@ -25,6 +25,7 @@ from sfu.conference.events import (
     Unpublished,
     ViewChanged,
 )
+from sfu.conference.views import ParticipantView, Welcome
 from sfu.errors import WireError
 
 Frame = str | bytes
@@ -58,6 +59,9 @@ class Wire(Protocol):
     def encode(self, message: Mapping[str, Any]) -> Frame:
         """A message as a frame."""
 
+    def encode_with(self, message: Mapping[str, Any], name: str, parts: Sequence[Any]) -> Frame:
+        """A message with one more field, a list of maps that are frames already."""
+
     def decode(self, frame: Frame) -> dict[str, Any]:
         """A frame as a message. Raises ``WireError`` for everything that is not a map."""
 
@@ -71,6 +75,10 @@ class JsonWire:
         """See ``Wire``."""
         # ASCII only: an error may quote a client's lone surrogate, which has no UTF-8 form.
         return json.dumps(message, separators=(",", ":"))
+
+    def encode_with(self, message: Mapping[str, Any], name: str, parts: Sequence[Any]) -> Frame:
+        """See ``Wire``."""
+        return f'{json.dumps(message, separators=(",", ":"))[:-1]},"{name}":[{",".join(parts)}]}}'
 
     def decode(self, frame: Frame) -> dict[str, Any]:
         """See ``Wire``."""
@@ -92,6 +100,13 @@ class MsgpackWire:
         """See ``Wire``."""
         packed: bytes = msgpack.packb(message)
         return packed
+
+    def encode_with(self, message: Mapping[str, Any], name: str, parts: Sequence[Any]) -> Frame:
+        """See ``Wire``."""
+        packer = msgpack.Packer()
+        frames = [packer.pack_map_header(len(message) + 1)]
+        frames += [packer.pack(each) for item in message.items() for each in item]
+        return b"".join([*frames, packer.pack(name), packer.pack_array_header(len(parts)), *parts])
 
     def decode(self, frame: Frame) -> dict[str, Any]:
         """See ``Wire``."""
@@ -138,12 +153,35 @@ def _names(kind: type) -> tuple[str, ...]:
     return names
 
 
+PARTS_KEPT = 2_000
+"""Participants as parts of frames: 250 bytes each."""
+
+
 class EventEncoder:
-    """Frames. Many in a meeting get the same event, or an equal one, one after the other; the last is kept."""
+    """Frames. Many in a meeting get the same event, or an equal one, one after the other; the last is kept. Those who
+    come one after the other are told of the same participants: each is encoded once.
+    """
 
     def __init__(self) -> None:
         self._event: Event | None = None
         self._frames: dict[str, Frame] = {}
+        self._parts: dict[tuple[str, str], tuple[ParticipantView, Frame]] = {}
+
+    def welcome(self, request_id: int, welcome: Welcome, wire: Wire) -> Frame:
+        """The frame of the reply to ``hello``."""
+        fields = fields_of(replace(welcome, participants=()))
+        del fields["participants"]
+        parts = [self._part(view, wire) for view in welcome.participants]
+        return wire.encode_with({"type": "welcome", "reply": request_id, **fields}, "participants", parts)
+
+    def _part(self, view: ParticipantView, wire: Wire) -> Frame:
+        key = wire.subprotocol, view.id
+        kept = self._parts.get(key)
+        if kept is None or kept[0] is not view:
+            if len(self._parts) >= PARTS_KEPT:
+                del self._parts[next(iter(self._parts))]
+            kept = self._parts[key] = view, wire.encode(fields_of(view))
+        return kept[1]
 
     def encode(self, event: Event, wire: Wire) -> Frame:
         """The frame of an event that is in ``NOTIFICATIONS``."""

@@ -59,6 +59,8 @@ class Voices:
         self._tracks: dict[ProducerId, Track] = {}
         self._places: tuple[Track | None, ...] = ()
         """Who stands where on the stage; the reserve is the last."""
+        self._muted: tuple[bool, ...] = ()
+        """Of each place."""
         self._own: dict[str, int] = {}
         """The first place of each who stands there."""
         self._sounding = 0
@@ -152,7 +154,11 @@ class Voices:
     def _place(self) -> None:
         """Somebody stands elsewhere, or is somebody else, or is muted."""
         positions = self._router.positions if self._router is not None else ()
+        before = self._places, self._muted
         self._places = tuple(None if producer is None else self._tracks.get(producer) for producer in positions)
+        self._muted = tuple(track is not None and track.muted for track in self._places)
+        if (self._places, self._muted) == before:
+            return  # somebody who stands nowhere, as most of those who come
         self._own.clear()
         for place, track in enumerate(self._places):
             if track is not None:

@@ -19,9 +19,15 @@ from sfu.conference.track import Source, Track
 from sfu.conference.viewer import Viewer
 from sfu.conference.voices import Voices
 from sfu.media.producer import Producer
+from sfu.rtp.codecs import Kind
 
 INTERVAL_S = 0.5
 """Between two decisions where not everything is decided at once; a beat of a message that everybody may get."""
+
+SOUNDS_S = 5.0
+"""The same where nothing but sounds came or went, and the data plane chooses who is heard: nobody is going to see
+anybody else, unless a policy looks at who has a microphone. A thousand who come with one would make it twice a second.
+"""
 
 COUNT_S, BUSY_COUNT_S = 0.5, 1.0
 """Between two messages of how many videos there are; the second where layouts wait, too."""
@@ -60,8 +66,14 @@ class Arranger:
         self._viewers = viewers
         self._tracks: dict[str, list[Track]] = {}
         """By participant, in the order of joining; empty for who publishes nothing."""
+        self._seen: dict[str, tuple[object, ...]] = {}
+        """What layouts know of videos, by participant."""
         self._is_stale = False
+        self._sounds_changed = False
+        self._hears = False
+        """Whether the policy chooses who is heard."""
         self._beat = Beat(clock, lambda: 0.0 if pace.is_calm else INTERVAL_S, self._begin)
+        self._sounds_beat = Beat(clock, lambda: 0.0 if pace.is_calm else SOUNDS_S, self._begin)
         self._count_beat = Beat(clock, lambda: COUNT_S if pace.is_calm else BUSY_COUNT_S, self._tell_counts)
         self._floor = Beat(clock, lambda: HOLD_S, self._take_floor)
         self._waiting: deque[Attendee | Viewer] = deque()
@@ -78,17 +90,20 @@ class Arranger:
 
     def changed(self, participant: Participant) -> None:
         """Its tracks did: everybody may see somebody else."""
-        if participant.id in self._tracks:
-            self._tracks[participant.id] = participant.sources.feeds()
-            self._is_stale = True
-            self._beat.due()
+        if participant.id not in self._tracks:
+            return
+        feeds = self._tracks[participant.id] = participant.sources.feeds()
+        videos = [track for track in feeds if track.kind is Kind.VIDEO]
+        seen = tuple((track, track.producer, track.muted, track.content) for track in videos)
+        before, self._seen[participant.id] = self._seen.get(participant.id, ()), seen
+        self._differs(is_seen=seen != before)
 
     def left(self, participant_id: str) -> None:
         """Is in ``participants`` no longer."""
         self.scene.forget(participant_id)
+        seen = self._seen.pop(participant_id, ())
         if self._tracks.pop(participant_id, ()):
-            self._is_stale = True
-            self._beat.due()
+            self._differs(is_seen=bool(seen))
 
     def arrange(self, receiver: Attendee | Viewer) -> None:
         """Its slots are others, or it wants to see others: decides for this one at once."""
@@ -97,7 +112,7 @@ class Arranger:
 
     def stop(self) -> None:
         """Nobody is there. Idempotent; what happens afterwards starts it anew."""
-        for beat in (self._beat, self._count_beat, self._floor):
+        for beat in (self._beat, self._sounds_beat, self._count_beat, self._floor):
             beat.stop()
         if self._turn_timer is not None:
             self._turn_timer.cancel()
@@ -108,6 +123,15 @@ class Arranger:
 
     # inner
 
+    def _differs(self, *, is_seen: bool) -> None:
+        """Something is published that was not, or no longer, or in another way."""
+        if is_seen or self._hears or self._viewers:
+            self._is_stale = True
+            self._beat.due()
+        else:
+            self._sounds_changed = True
+            self._sounds_beat.due()
+
     def _take_floor(self) -> None:
         if self._voices.dominant == self.scene.dominant:
             return
@@ -116,6 +140,9 @@ class Arranger:
 
     def _begin(self) -> None:
         """Decides for everybody, now or in the turns to come. Who waits already keeps his place."""
+        self._is_stale |= self._sounds_changed
+        self._sounds_changed = False
+        self._sounds_beat.stop()
         self._refresh()
         self._count_beat.due()
         for receiver in chain(self._participants.values(), self._viewers.values()):
@@ -145,6 +172,7 @@ class Arranger:
         self._refresh()
         attendees = [one for one in receivers if self._participants.get(one.id) is one and isinstance(one, Attendee)]
         feeds = self._choose_feeds(self.scene, [attendee.receiver for attendee in attendees])
+        self._hears = self._hears or any(chosen.audio is not None for chosen in feeds)
         for attendee, chosen in zip(attendees, feeds, strict=True):
             attendee.show_feeds(chosen, self.scene)
         for viewer in receivers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from tests.support.attendee import Client
@@ -11,7 +12,7 @@ from tests.support.clock import VirtualClock
 from tests.support.floor import speak
 
 from sfu.conference import Conference, ConferenceOptions, Meeting, Source, Tile
-from sfu.conference.arranger import BATCH, HOLD_S, INTERVAL_S
+from sfu.conference.arranger import BATCH, HOLD_S, INTERVAL_S, SOUNDS_S
 from sfu.conference.attendee import TELL_BURST
 from sfu.conference.beat import RUSH, SMALL
 from sfu.conference.events import SlotsChanged, ViewChanged
@@ -27,6 +28,7 @@ class Hall:
 
     def __init__(self, engine: Engine, clock: VirtualClock, cameras: int = 6) -> None:
         self.asked: list[int] = []
+        self.chooses_audio = False
         self.clock = clock
         options = ConferenceOptions(max_participants=200, adaptive=False)
         self.conference = Conference(engine, clock, options, choose_feeds=self._choose)
@@ -41,7 +43,8 @@ class Hall:
 
     def _choose(self, scene, receivers):
         self.asked.append(len(receivers))
-        return choose_feeds(scene, receivers)
+        feeds = choose_feeds(scene, receivers)
+        return [replace(each, audio=()) for each in feeds] if self.chooses_audio else feeds
 
     def join(self, name: str) -> Client:
         client = Client(self.meeting, name)
@@ -162,6 +165,31 @@ def test_where_nothing_changes_nobody_is_told_anything(hall: Hall, clock: Virtua
     speak(hall.meeting, hall.cameras[0].id)
     clock.advance(2)
     assert hall.ann.events == []
+
+
+def come_with_microphones(hall: Hall, clock: VirtualClock) -> int:
+    """Ten, one after the other within four seconds; how many were decided for beside those who came themselves."""
+    for number in range(10):
+        hall.join(f"Voice {number}").attendee.publish(Source.MICROPHONE)
+        clock.advance(0.4)
+    return sum(hall.asked) - 10
+
+
+def test_who_comes_with_a_microphone_alone_makes_others_no_layouts(hall: Hall, clock: VirtualClock) -> None:
+    assert come_with_microphones(hall, clock) <= AUDIENCE + 10, "each was decided for once at most"
+    hall.asked.clear()
+    clock.advance(SOUNDS_S)
+    assert sum(hall.asked) == len(hall.meeting.participants), "a policy may look at who has one"
+    hall.rest()
+    clock.advance(2 * SOUNDS_S)
+    assert hall.asked == []
+
+
+def test_a_policy_that_chooses_who_is_heard_is_asked_twice_a_second(hall: Hall, clock: VirtualClock) -> None:
+    hall.chooses_audio = True
+    hall.cameras[0].attendee.mute(Source.CAMERA, muted=True)
+    hall.rest()
+    assert come_with_microphones(hall, clock) >= 4 / INTERVAL_S * AUDIENCE / 2
 
 
 def test_a_camera_that_goes_away_leaves_nothing_behind_that_is_fed(hall: Hall, clock: VirtualClock) -> None:

@@ -105,6 +105,11 @@ class Arranger:
         if self._tracks.pop(participant_id, ()):
             self._differs(is_seen=bool(seen))
 
+    def spotlight(self, participant_ids: Sequence[str]) -> None:
+        """These are in front for everybody from now on: seen at once."""
+        self.scene.spotlight = tuple(participant_ids)
+        self._beat.now()
+
     def arrange(self, receiver: Attendee | Viewer) -> None:
         """Its slots are others, or it wants to see others: decides for this one at once."""
         self._arrange([receiver])

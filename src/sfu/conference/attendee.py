@@ -16,6 +16,7 @@ from sfu.conference.events import (
     Event,
     LeaveReason,
     Listener,
+    Muted,
     OfferMade,
     PermissionsChanged,
     Replaced,
@@ -146,6 +147,7 @@ class Attendee(Participant):
             view=self._told_view,
             permissions=self._permissions(),
             chat=self.meeting.chat.view(),
+            moderation=self.meeting.moderation.view(),
             speakers=self.meeting.voices.view(),
             quality=self._reception.qualities,
             encodings=self._encodings(),
@@ -193,14 +195,21 @@ class Attendee(Participant):
         self._require_transport()
         self.sources.require(source)
         self.meeting.permissions.admit(self, source, take_over=take_over)
-        self._changed(self.sources.publish(source, muted=muted, content=content))
+        is_held = source is Source.MICROPHONE and not self.rights.may_unmute and not muted
+        self._changed(self.sources.publish(source, muted=muted or is_held, content=content))
+        if is_held:
+            self.notify(Muted(source.value, None, None))
 
     def unpublish(self, source: Source) -> None:
         """Shows it no longer."""
         self._changed(self.sources.unpublish(source))
 
     def mute(self, source: Source, *, muted: bool) -> None:
-        """While muted nothing of it reaches anybody; its slots stay."""
+        """While muted nothing of it reaches anybody; its slots stay. Raises ``RemoteError`` ``forbidden`` when a host
+        has muted it for good.
+        """
+        if source is Source.MICROPHONE and not muted and not self.rights.may_unmute:
+            raise RemoteError("forbidden", "a host has muted you", "raise your hand to speak", status=403)
         self._changed(self.sources.mute(source, muted=muted))
 
     def request_slots(self, video: int) -> None:
@@ -245,7 +254,7 @@ class Attendee(Participant):
     def permitted(self) -> None:
         """See ``Participant``."""
         view = self._permissions()
-        self.notify(PermissionsChanged(view.role, view.publish, view.max_video))
+        self.notify(PermissionsChanged(view.role, view.publish, view.max_video, view.may_unmute))
 
     # what the meeting shows it
 

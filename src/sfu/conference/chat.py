@@ -82,6 +82,7 @@ class Chat:
         self._keeper = keeper
         self.mode = mode
         self.direct = direct
+        self._agreed = mode, direct
         log, entries = restored or (new_participant_id(), ())
         self.log = log
         self._history = ChatHistory(entries)
@@ -141,11 +142,18 @@ class Chat:
     def settle(self, caller: Caller, *, mode: ChatMode | None = None, direct: bool | None = None) -> None:
         """Says who may write from now on, and whether directly; everybody is told. Raises ``RemoteError``."""
         require(caller.role, Action.CHAT_MODE)
-        before = self.mode, self.direct
-        self.mode = self.mode if mode is None else mode
-        self.direct = self.direct if direct is None else direct
-        if before == (self.mode, self.direct):
+        self._settle(self.mode if mode is None else mode, self.direct if direct is None else direct)
+
+    def agreed(self, mode: ChatMode, *, direct: bool) -> None:
+        """The meeting's rules, which may be others than before; what a host said since holds while they are not."""
+        if (mode, direct) != self._agreed:
+            self._agreed = mode, direct
+            self._settle(mode, direct)
+
+    def _settle(self, mode: ChatMode, direct: bool) -> None:
+        if (mode, direct) == (self.mode, self.direct):
             return
+        self.mode, self.direct = mode, direct
         event = ChatSettingsChanged(self.mode.value, self.direct)
         for participant in tuple(self._participants.values()):
             participant.notify(event)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from sfu.conference.chat_views import ChatEntry, ChatSettingsView
 from sfu.conference.views import (
     Departure,
+    ModerationView,
     ParticipantView,
     PermissionsView,
     QualityView,
+    ReactionView,
     SlotPlace,
     SlotView,
     SpeakersView,
@@ -149,6 +151,35 @@ class ChatSettingsChanged(ChatSettingsView):
 
 
 @dataclass(frozen=True, slots=True)
+class ReactionsShown:
+    """What those in the meeting show by emoji, within a moment."""
+
+    reactions: tuple[ReactionView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Muted:
+    """A host muted a source of the attendee's; ``by``: the participant, and what it is called."""
+
+    source: str
+    by: str | None
+    by_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnmuteAsked:
+    """A host would like the attendee to unmute."""
+
+    by: str | None
+    by_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModerationChanged(ModerationView):
+    """Others are in front than before, or others may unmute themselves."""
+
+
+@dataclass(frozen=True, slots=True)
 class TransportChanged:
     """The attendee's own media transport changed its state."""
 
@@ -232,6 +263,10 @@ Event = (
     | EncodingsChanged
     | ChatTold
     | ChatSettingsChanged
+    | ReactionsShown
+    | Muted
+    | UnmuteAsked
+    | ModerationChanged
     | TransportChanged
     | LockChanged
     | WaitingRoomChanged

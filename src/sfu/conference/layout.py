@@ -67,8 +67,8 @@ ChooseFeeds = Callable[[Scene, Sequence[Receiver]], list[Feeds]]
 
 
 def choose_feeds(scene: Scene, receivers: Sequence[Receiver]) -> list[Feeds]:
-    """Audio: whoever speaks. Video: screens, then who is pinned, then a page of the gallery or those who spoke last;
-    nobody's own.
+    """Audio: whoever speaks. Video: screens, then who is pinned or, where nobody is, in the spotlight, then a page of
+    the gallery or those who spoke last; nobody's own.
 
     A muted camera keeps its slot, so that its tile does not jump. What many receivers see alike is worked out once.
     """
@@ -85,7 +85,8 @@ def choose_feeds(scene: Scene, receivers: Sequence[Receiver]) -> list[Feeds]:
 
 
 def _video(scene: Scene, view: View, slots: int, own: str | None) -> Feeds:
-    pinned = (scene.find(*pin) for pin in view.pins)
+    pins = view.pins or ((who, Source.CAMERA) for who in scene.spotlight)
+    pinned = (scene.find(*pin) for pin in pins)
     wanted = dict.fromkeys(track for track in (*scene.screens, *pinned) if track is not None)
     fixed = tuple(islice((track for track in wanted if track.participant_id != own), slots))
     size = slots - len(fixed)

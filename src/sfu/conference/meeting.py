@@ -23,11 +23,13 @@ from sfu.conference.events import (
 from sfu.conference.grants import GUEST, Grants
 from sfu.conference.layout import ChooseFeeds
 from sfu.conference.ledger import Ended, Joined, Ledger, Left
+from sfu.conference.moderation import Moderation
 from sfu.conference.names import check_name, digest
 from sfu.conference.negotiation import parse_sdp
 from sfu.conference.options import ConferenceOptions, Duplicates
 from sfu.conference.participant import Participant
 from sfu.conference.publisher import Publisher
+from sfu.conference.reactions import Reactions
 from sfu.conference.records import MeetingRecord, MeetingStatus, ParticipantRecord
 from sfu.conference.rights import Permissions
 from sfu.conference.roster import Roster
@@ -95,6 +97,10 @@ class Meeting:
             participants=self._participants,
             viewers=self._viewers,
         )
+        self.moderation = Moderation(
+            self._participants, self.permissions, tell=self._tell, show=self._arranger.spotlight
+        )
+        self.reactions = Reactions(clock, self._participants, self._tell)
         self._by_token: dict[bytes, Participant | Viewer] = {}
         self._by_identity: dict[str, Participant] = {}
         self.admission = Admission(self, options.waiting)
@@ -237,6 +243,8 @@ class Meeting:
         self._arranger.left(participant.id)
         self.voices.counted()
         self.chat.left(participant.id)
+        self.reactions.left(participant.id)
+        self.moderation.left(participant)
         self._emptied()
 
     def remove_viewer(self, viewer: Viewer) -> None:
@@ -266,6 +274,7 @@ class Meeting:
         self._arranger.stop()
         self.voices.stop()
         self.chat.stop()
+        self.reactions.stop()
         self._close_router()
         self._on_end(self)
 
@@ -278,6 +287,7 @@ class Meeting:
             if before.join_digest != record.join_digest:
                 self.admission.revoke(link=before.join_digest)
             self.admission.review()
+            self.chat.agreed(record.rules.chat, direct=record.rules.direct_messages)
 
     # called by those in it
 
@@ -394,6 +404,7 @@ class Meeting:
             self._arranger.stop()
             self.voices.stop()
             self.chat.stop()
+            self.reactions.stop()
         if not self._participants and not self._viewers and not self._is_over:
             self._close_router()
             self._expire_later()

@@ -71,7 +71,12 @@ class Publisher(Participant):
         for source in self._sent:
             if source in self.rights.publish:
                 self.meeting.permissions.admit(self, source)
-                self.sources.publish(source, muted=False)
+                is_held = source is Source.MICROPHONE and not self.rights.may_unmute
+                self.sources.publish(source, muted=is_held or self._is_muted(source))
+
+    def _is_muted(self, source: Source) -> bool:
+        track = self.sources.tracks.get(source)
+        return track is not None and track.muted
 
     def notify(self, event: Event) -> None:
         """Nothing: its client has no way to listen."""

@@ -59,6 +59,8 @@ class Rights:
     """The order number of the raised hand."""
     most: frozenset[Source] = EVERYTHING
     """What its token lets it publish, whatever a host permits."""
+    may_unmute: bool = True
+    """Whether it may unmute its microphone itself."""
 
 
 class Permissions:
@@ -68,6 +70,8 @@ class Permissions:
 
     def __init__(self, rules: Rules, host_digest: bytes, participants: Mapping[str, Participant]) -> None:
         self.rules = rules
+        self.may_unmute = True
+        """Whether those who come and are no hosts may unmute themselves."""
         self._host_digest = host_digest
         self._participants = participants
         self._hands = 0
@@ -88,8 +92,8 @@ class Permissions:
             return Rights(role, most, most=most)
         may = self.rules.publish & most
         if audience or role is Role.AUDIENCE or (role is None and self.rules.audience) or not may:
-            return Rights(Role.AUDIENCE, frozenset(), most=most)
-        return Rights(Role.PARTICIPANT, may, most=most)
+            return Rights(Role.AUDIENCE, frozenset(), most=most, may_unmute=self.may_unmute)
+        return Rights(Role.PARTICIPANT, may, most=most, may_unmute=self.may_unmute)
 
     def is_host_token(self, token: str) -> bool:
         """Whether it makes a host of who has it."""
@@ -106,6 +110,7 @@ class Permissions:
             rights.role.value,
             tuple(source.value for source in Source if source in rights.publish),
             min(self.rules.max_video, most_video),
+            rights.may_unmute,
         )
 
     # what they publish
@@ -150,7 +155,8 @@ class Permissions:
         """From now on this is what a participant may publish; nothing makes it audience. What it publishes and may not
         any more is taken away.
 
-        Raises ``RemoteError``: ``forbidden`` (also when its own token says no), ``participant_not_found``.
+        Raises ``RemoteError``: ``forbidden`` (also when its own token says no), ``participant_not_found``, ``conflict``
+        when it is a co-host.
         """
         participant = self._led(host, participant_id, Action.PERMIT)
         rights = participant.rights
@@ -160,12 +166,23 @@ class Permissions:
             raise RemoteError("forbidden", f"the token of {participant.name} does not allow that", may, status=403)
         if allowed == rights.publish:
             return
-        rights.publish = allowed
-        rights.role = Role.PARTICIPANT if allowed else Role.AUDIENCE
-        rights.hand = None if allowed else rights.hand
+        if rights.role is Role.COHOST:
+            raise RemoteError("conflict", f"{participant.name} is a co-host", "demote first", status=409)
+        self.assign(participant, Role.PARTICIPANT if allowed else Role.AUDIENCE, allowed, by=host.id)
+
+    def assign(self, participant: Participant, role: Role, publish: frozenset[Source], *, by: str | None) -> None:
+        """This is its role from now on, and what it may publish as far as its token allows; what it publishes and may
+        not any more is taken away. ``by``: the participant who wants that.
+        """
+        rights = participant.rights
+        rights.role, rights.publish = role, publish & rights.most
+        if rights.publish:
+            rights.hand = None
+        if role in {Role.HOST, Role.COHOST}:
+            rights.may_unmute = True
         participant.permitted()
-        taken = [source for source in participant.sources.tracks if source not in allowed]
-        participant.withdraw(taken, Withdrawal.NOT_ALLOWED, by=host.id)
+        taken = [source for source in participant.sources.tracks if source not in rights.publish]
+        participant.withdraw(taken, Withdrawal.NOT_ALLOWED, by=by)
         participant.meeting.updated(participant)
 
     def raise_hand(self, participant: Participant, *, raised: bool) -> None:

@@ -21,6 +21,8 @@ class Scene:
         """Who has the floor."""
         self.recent: tuple[str, ...] = ()
         """Those who had the floor, the latest first, the dominant one included."""
+        self.spotlight: tuple[str, ...] = ()
+        """Who is in front for everybody who has pinned nobody."""
         self._videos: Counter[str] = Counter()
         self._by_key: dict[tuple[str, Source], Track] = {}
         self._spoke: dict[str, int] = {}

@@ -32,6 +32,33 @@ class PermissionsView:
     role: str
     publish: tuple[str, ...]
     max_video: int
+    may_unmute: bool = True
+    """Whether it may unmute its microphone itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModerationView:
+    """Whether those who are no hosts may unmute themselves, and who is in front for everybody."""
+
+    may_unmute: bool = True
+    spotlight: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A participant by name, for who does not know everybody."""
+
+    participant_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionView:
+    """How often an emoji was shown within a moment, and by whom: at most ten of them."""
+
+    emoji: str
+    count: int
+    by: tuple[Person, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +186,7 @@ class Welcome:
     view: VideosView
     permissions: PermissionsView
     chat: ChatView
+    moderation: ModerationView = ModerationView()
     speakers: SpeakersView = SpeakersView()
     quality: tuple[QualityView, ...] = ()
     encodings: tuple[EncodingsView, ...] = ()

@@ -139,8 +139,10 @@ def test_hello_is_answered_by_the_whole_state(talk: Talk, meeting: Meeting) -> N
     }  # fmt: skip
     assert welcome["offer"]["version"] == 1
     assert (welcome["resumed"], welcome["transport"]) == (False, "new")
+    assert welcome["moderation"] == {"may_unmute": True, "spotlight": []}
     assert welcome["permissions"] == {
-        "role": "participant", "publish": ["microphone", "camera", "screen", "screen_audio"], "max_video": 49
+        "role": "participant", "publish": ["microphone", "camera", "screen", "screen_audio"], "max_video": 49,
+        "may_unmute": True,
     }  # fmt: skip
     assert welcome["view"] == {"videos": 0, "page": 0, "pages": 1}
 

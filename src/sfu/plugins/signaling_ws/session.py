@@ -11,7 +11,8 @@ from sfu.conference.events import Event, MeetingEnded, Removed, Replaced
 from sfu.errors import RemoteError, SfuError, WireError
 from sfu.plugins.signaling_ws.outbox import Closing, Outbox
 from sfu.plugins.signaling_ws.rate import RateLimit
-from sfu.plugins.signaling_ws.requests import Hello, RequestType, parse_fields, request_type
+from sfu.plugins.signaling_ws.request import RequestType, parse_fields
+from sfu.plugins.signaling_ws.requests import Hello, request_type
 from sfu.plugins.signaling_ws.wire import MAX_MESSAGE_BYTES, NOTIFICATIONS, EventEncoder, Frame, Wire, fields_of
 
 if TYPE_CHECKING:

@@ -98,9 +98,9 @@ class Meeting:
             viewers=self._viewers,
         )
         self.moderation = Moderation(
-            self._participants, self.permissions, tell=self._tell, show=self._arranger.spotlight
+            self._participants, self.permissions, tell=self.tell, show=self._arranger.spotlight
         )
-        self.reactions = Reactions(clock, self._participants, self._tell)
+        self.reactions = Reactions(clock, self._participants, self.tell)
         self._by_token: dict[bytes, Participant | Viewer] = {}
         self._by_identity: dict[str, Participant] = {}
         self.admission = Admission(self, options.waiting)
@@ -270,11 +270,7 @@ class Meeting:
         self.admission.close()
         for member in everybody.values():
             member.close()
-        self.roster.stop()
-        self._arranger.stop()
-        self.voices.stop()
-        self.chat.stop()
-        self.reactions.stop()
+        self._quieten()
         self._close_router()
         self._on_end(self)
 
@@ -400,14 +396,15 @@ class Meeting:
 
     def _emptied(self) -> None:
         if not self._participants:
-            self.roster.stop()
-            self._arranger.stop()
-            self.voices.stop()
-            self.chat.stop()
-            self.reactions.stop()
+            self._quieten()
         if not self._participants and not self._viewers and not self._is_over:
             self._close_router()
             self._expire_later()
+
+    def _quieten(self) -> None:
+        """Nobody is there to be told anything."""
+        for part in (self.moderation, self.roster, self._arranger, self.voices, self.chat, self.reactions):
+            part.stop()
 
     def _close_router(self) -> None:
         router, self._router = self._router, None

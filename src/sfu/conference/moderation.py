@@ -144,6 +144,13 @@ class Moderation:
         if heir is not None and not any(other.rights.role is Role.HOST for other in others):
             self._permissions.assign(heir, Role.HOST, EVERYTHING, by=None)
 
+    def stop(self) -> None:
+        """Nobody is there; who comes next begins anew. Idempotent."""
+        self._permissions.may_unmute = True
+        if self._spotlight:
+            self._spotlight = ()
+            self._show(())
+
     # inner
 
     def _mute(self, caller: Caller, participant: Participant, *, may_unmute: bool) -> None:

@@ -12,9 +12,9 @@ from sfu.conference.allocation import Allocator
 from sfu.conference.draft import MeetingDraft, check_record, join_expiry
 from sfu.conference.events import EndReason
 from sfu.conference.layout import ChooseFeeds, choose_feeds
-from sfu.conference.ledger import Ledger, ledger_of
+from sfu.conference.ledger import Added, Changed, Ledger, Removed, ledger_of, unavailable
 from sfu.conference.meeting import Meeting
-from sfu.conference.memory_store import MemoryStore, missing
+from sfu.conference.memory_store import MemoryStore, missing, outdated
 from sfu.conference.names import check_title, digest, new_token
 from sfu.conference.options import ConferenceOptions
 from sfu.conference.records import (
@@ -139,12 +139,24 @@ class Conference:
         record = draft.record(self._clock.wall(), self.options, host_token=tokens.host, join_token=tokens.join)
         if once is not None:
             once = replace(once, meeting_id=record.id)
-        await self._settle()
-        if not await self.store.add(record, once) and not await self._replace_ended(record, once):
+        if not await self._add(record, once, is_named=draft.id is not None):
             if once is not None and await self.store.find_once(once.key_digest) is not None:
                 raise RemoteError("once_taken", "the meeting was made already", status=409)
             raise RemoteError("conflict", f"there is a meeting {record.id!r} already", "choose another id", status=409)
         return NewMeeting(record, tokens)
+
+    async def _add(self, record: MeetingRecord, once: Once | None, *, is_named: bool) -> bool:
+        may_wait = once is None and not is_named  # what nobody else can have made need not be looked up
+        if may_wait and not await self._settle():
+            self._ledger.defer(Added(record))
+            return True
+        try:
+            return await self.store.add(record, once) or await self._replace_ended(record, once)
+        except RemoteError as error:
+            if not may_wait or error.code != "store_unavailable":
+                raise
+        self._ledger.defer(Added(record))
+        return True
 
     async def _replace_ended(self, record: MeetingRecord, once: Once | None) -> bool:
         """The name of a meeting that has ended is free again."""
@@ -222,10 +234,22 @@ class Conference:
         check_record(replace(before, **changes), self.options)
         if expected_version is None:
             expected_version = before.version  # what was checked is what is changed
-        record = await self.store.update(meeting_id, expected_version, changes)
+        settled = await self._settle()
         meeting = self._meetings.get(meeting_id)
-        if meeting is not None:
-            meeting.changed(record)
+        if meeting is None:
+            return await self.store.update(meeting_id, expected_version, changes)
+        try:
+            if not settled:
+                raise unavailable()
+            record = await self.store.update(meeting_id, expected_version, changes)
+        except RemoteError as error:
+            if error.code != "store_unavailable":
+                raise
+            if expected_version != meeting.record.version:
+                raise outdated(expected_version, meeting.record.version) from error
+            record = replace(meeting.record, **changes, version=expected_version + 1)
+            self._ledger.defer(Changed(record))
+        meeting.changed(record)
         return record
 
     async def new_join_token(self, meeting_id: str, expires_at: datetime | None = None) -> tuple[MeetingRecord, str]:
@@ -255,8 +279,11 @@ class Conference:
 
     async def delete_meeting(self, meeting_id: str) -> None:
         """Ends it, and forgets that it was. Raises ``RemoteError`` ``meeting_not_found``."""
+        is_at_hand = meeting_id in self._meetings
         await self.end_meeting(meeting_id)
-        await self._settle()
+        if not await self._settle() and is_at_hand:
+            self._ledger.defer(Removed(meeting_id))
+            return
         await self.store.remove(meeting_id)
 
     async def list_meetings(self, wanted: MeetingFilter, cursor: str | None, limit: int) -> Page[MeetingRecord]:
@@ -311,11 +338,13 @@ class Conference:
         if meeting.record.status is MeetingStatus.ENDED:
             self._over.add(meeting.id)
 
-    async def _settle(self) -> None:
-        """What was noted comes before what is asked for. While the store is away, the asking fails by itself."""
+    async def _settle(self) -> bool:
+        """What was noted comes before what is asked for. False while the store is away: the asking fails by itself."""
         over = tuple(self._over)
-        if await self._ledger.settle():
+        settled = await self._ledger.settle()
+        if settled:
             self._over.difference_update(over)
+        return settled
 
     def _require_room(self) -> None:
         if self._is_closed:

@@ -8,13 +8,14 @@ brought twice without harm.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from sfu.conference.memory_store import MemoryStore
-from sfu.conference.records import ParticipantRecord
+from sfu.conference.records import MeetingRecord, ParticipantRecord
 from sfu.conference.store import MeetingStore
+from sfu.errors import RemoteError
 
 MAX_NOTED = 100_000
 """Facts that wait in memory for the next look at the store, some 300 bytes each; the oldest are given up."""
@@ -44,7 +45,28 @@ class Ended:
     at: datetime
 
 
-Fact = Joined | Left | Ended
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A meeting was made while the store was away."""
+
+    record: MeetingRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Something else was agreed while the store was away."""
+
+    record: MeetingRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A meeting is to be forgotten."""
+
+    meeting_id: str
+
+
+Fact = Joined | Left | Ended | Added | Changed | Removed
 
 
 class Ledger(Protocol):
@@ -52,6 +74,11 @@ class Ledger(Protocol):
 
     def note(self, fact: Fact) -> None:
         """Takes a fact down; at once, and whatever the store does."""
+
+    def defer(self, fact: Fact) -> None:
+        """As ``note``, for what somebody asked for and will be told that it is done. Raises ``RemoteError``
+        ``store_unavailable`` when it can not be kept until the store is back.
+        """
 
     async def settle(self) -> bool:
         """Waits until the store has what was noted, but not for a store that is away: then it gives False."""
@@ -66,6 +93,23 @@ async def bring(store: MeetingStore, fact: Fact) -> None:
             await store.left(session_id, at, reason)
         case Ended(meeting_id, at):
             await store.end(meeting_id, at)
+        case Added(record):
+            await store.add(record)
+        case Changed(record):
+            await store.update(record.id, record.version - 1, changes_of(record))
+        case Removed(meeting_id):
+            await store.remove(meeting_id)
+
+
+def changes_of(record: MeetingRecord) -> dict[str, Any]:
+    """What was agreed, in contrast to what happened, as ``MeetingStore.update`` takes it."""
+    happened = {"id", "created_at", "status", "started_at", "ended_at", "version"}
+    return {item.name: getattr(record, item.name) for item in fields(record) if item.name not in happened}
+
+
+def unavailable(detail: str = "the database does not answer") -> RemoteError:
+    """What to tell who needed the store."""
+    return RemoteError("store_unavailable", detail, "try again in a few seconds", status=503)
 
 
 class MemoryLedger:
@@ -83,6 +127,12 @@ class MemoryLedger:
                 self._store.note_left(session_id, at, reason)
             case Ended(meeting_id, at):
                 self._store.note_end(meeting_id, at)
+            case _:
+                raise unavailable()
+
+    def defer(self, fact: Fact) -> None:
+        """See ``Ledger``. This store is never away, so nothing is ever put off."""
+        self.note(fact)
 
     async def settle(self) -> bool:
         """See ``Ledger``."""
@@ -101,6 +151,11 @@ class PlainLedger:
     def note(self, fact: Fact) -> None:
         """See ``Ledger``."""
         self._facts.append(fact)
+
+    def defer(self, fact: Fact) -> None:
+        """See ``Ledger``. Memory is no promise."""
+        del fact
+        raise unavailable()
 
     async def settle(self) -> bool:
         """See ``Ledger``. What the store raises goes on to who asked."""

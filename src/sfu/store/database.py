@@ -13,7 +13,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from sfu.errors import ConfigError, RemoteError
+from sfu.conference.ledger import unavailable
+from sfu.errors import ConfigError
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 CONNECT_TIMEOUT_S = 3.0
@@ -23,7 +24,6 @@ POOL_SIZE = 8
 SQLITE_POOL_SIZE = 2
 """Each connection is a thread; SQLite has one writer at a time anyway."""
 BUSY_TIMEOUT_MS = 4000
-RETRY_AFTER_S = 2
 
 
 def database_url(text: str) -> URL:
@@ -83,7 +83,7 @@ class Database:
         except Exception as error:
             if not is_away(error):
                 raise
-            raise unavailable(error) from error
+            raise unavailable() from error  # the error's own text may name hosts and users
 
     async def close(self) -> None:
         """Closes every connection. Idempotent."""
@@ -97,14 +97,6 @@ def is_away(error: BaseException) -> bool:
         return error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
     # asyncpg's own errors while it connects: a server that starts up, a wrong password.
     return isinstance(error, OSError | TimeoutError | PoolTimeout) or type(error).__module__.startswith("asyncpg.")
-
-
-def unavailable(error: BaseException) -> RemoteError:
-    """What to tell who needed the database. The error's text is for the log: it may name hosts and users."""
-    del error
-    return RemoteError(
-        "store_unavailable", "the database does not answer", f"try again in {RETRY_AFTER_S} s", status=503
-    )
 
 
 def _postgresql(url: URL) -> AsyncEngine:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sfu.conference.ledger import Ended, Fact, Joined, Left
+from sfu.conference.ledger import Added, Changed, Ended, Fact, Joined, Left, Removed
 from sfu.conference.memory_store import NO_SHOW, missing, outdated
 from sfu.conference.records import (
     Cursor,
@@ -160,6 +160,8 @@ class SqlStore:
             await self._write(connection, facts)
 
     async def _write(self, connection: AsyncConnection, facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            await self._agree(connection, fact)
         joined = [fact.record for fact in facts if isinstance(fact, Joined)]
         left = [fact for fact in facts if isinstance(fact, Left)]
         ended = [(key_of(fact.meeting_id), fact.at) for fact in facts if isinstance(fact, Ended)]
@@ -168,6 +170,23 @@ class SqlStore:
         if left:
             await self._leave(connection, left)
         await self._end(connection, ended)
+        removed = [key_of(fact.meeting_id) for fact in facts if isinstance(fact, Removed)]
+        if removed:
+            await connection.execute(meetings.delete().where(meetings.c.id.in_(removed)))
+
+    async def _agree(self, connection: AsyncConnection, fact: Fact) -> None:
+        """What was put off while the database was away."""
+        if isinstance(fact, Added):
+            await connection.execute(
+                self._insert(meetings).values(meeting_values(fact.record)).on_conflict_do_nothing()
+            )
+        elif isinstance(fact, Changed):
+            values, changes = meeting_values(fact.record), {"version", "starts_at", "planned_end", *_COLUMNS}
+            await connection.execute(
+                meetings.update()
+                .where(meetings.c.id == values["id"], meetings.c.version < fact.record.version)
+                .values({name: values[name] for name in changes})
+            )
 
     async def _join(self, connection: AsyncConnection, stays: Sequence[ParticipantRecord]) -> None:
         first: dict[UUID, datetime] = {}
@@ -175,13 +194,16 @@ class SqlStore:
             first.setdefault(key_of(stay.meeting_id), stay.joined_at)
         # Locked, so that none of them goes while its stays come.
         known = await connection.execute(
-            sa.select(meetings.c.id, meetings.c.started_at)
+            sa.select(meetings.c.id, meetings.c.started_at, meetings.c.created_at)
             .where(meetings.c.id.in_(first))
             .order_by(meetings.c.id)
             .with_for_update(read=True, key_share=True)
         )
-        started = {row.id: row.started_at for row in known}
-        rows = [stay_values(stay, self._node) for stay in stays if key_of(stay.meeting_id) in started]
+        known_by_key = {row.id: row for row in known}
+        started = {key: row.started_at for key, row in known_by_key.items()}
+        values = [stay_values(stay, self._node) for stay in stays]
+        # A name may be another meeting's by now.
+        rows = [one for one in values if _was_there(known_by_key.get(one["meeting_id"]), one["joined_at"])]
         if rows:
             await connection.execute(self._insert(participants).on_conflict_do_nothing(), rows)
         begun = meetings.update().where(
@@ -189,9 +211,8 @@ class SqlStore:
             meetings.c.started_at.is_(None),
             meetings.c.status != MeetingStatus.ENDED,
         )
-        for key in sorted(key for key, instant in started.items() if instant is None):
-            values = {"status": MeetingStatus.ACTIVE, "started_at": first[key]}
-            await connection.execute(begun.values(values), {"this": key})
+        for key in sorted({one["meeting_id"] for one in rows if started[one["meeting_id"]] is None}):
+            await connection.execute(begun.values(status=MeetingStatus.ACTIVE, started_at=first[key]), {"this": key})
 
     async def _leave(self, connection: AsyncConnection, stays: Sequence[Left]) -> None:
         gone = (
@@ -206,14 +227,21 @@ class SqlStore:
         for key, at in sorted(ended):
             await connection.execute(
                 meetings.update()
-                .where(meetings.c.id == key, meetings.c.status != MeetingStatus.ENDED)
+                .where(meetings.c.id == key, meetings.c.status != MeetingStatus.ENDED, meetings.c.created_at <= at)
                 .values(status=MeetingStatus.ENDED, ended_at=at, version=meetings.c.version + 1)
             )
             await connection.execute(
                 participants.update()
-                .where(participants.c.meeting_id == key, participants.c.left_at.is_(None))
+                .where(
+                    participants.c.meeting_id == key, participants.c.left_at.is_(None), participants.c.joined_at <= at
+                )
                 .values(left_at=at, left_reason="ended")
             )
+
+    async def ping(self) -> None:
+        """Raises ``RemoteError`` ``store_unavailable`` when the database does not answer."""
+        async with self.database.reading() as connection:
+            await connection.execute(sa.select(1))
 
     async def end_left_over(self, at: datetime) -> int:
         """Ends the stays of an earlier life of this server, which did not come to write them down; how many."""
@@ -268,6 +296,17 @@ class SqlStore:
 
     def _insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         return sqlite.insert(table) if self.database.is_sqlite else postgresql.insert(table)
+
+
+_COLUMNS = (
+    "title", "host", "scheduled_start", "duration_s", "max_participants", "access", "recording", "e2ee", "not_before",
+    "lobby", "rules", "host_digest", "join_link_token", "join_link_expires_at",
+)  # fmt: skip
+"""What was agreed, in contrast to what happened."""
+
+
+def _was_there(meeting: Any, at: datetime) -> bool:
+    return meeting is not None and bool(meeting.created_at <= at)
 
 
 def _place(cursor: Cursor, at: sa.Column[Any], key: sa.Column[Any]) -> sa.ColumnElement[Any]:

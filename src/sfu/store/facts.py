@@ -1,0 +1,75 @@
+"""Facts as JSON objects: ``{"fact": kind, …}``. What a journal on disk has may be of an older version of this program,
+so a field that is not there takes its default.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import Any
+
+from sfu.conference.ledger import Added, Changed, Ended, Fact, Joined, Left, Removed
+
+KINDS: dict[str, type[Fact]] = {kind.__name__.lower(): kind for kind in (Joined, Left, Ended, Added, Changed, Removed)}
+
+
+def to_json(fact: Fact) -> dict[str, Any]:
+    """As it can be written down."""
+    return {"fact": type(fact).__name__.lower(), **_plain(fact)}
+
+
+def from_json(value: Any) -> Fact:
+    """As it was. Raises ``ValueError`` for what is no fact."""
+    try:
+        found: Fact = _read(KINDS[value["fact"]], value)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"no fact: {error!r}") from error
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return value
+
+
+@cache
+def _types(kind: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _read(kind: Any, value: Any) -> Any:
+    if isinstance(kind, types.UnionType):  # only ever "or None"
+        return None if value is None else _read(typing.get_args(kind)[0], value)
+    if typing.get_origin(kind) is frozenset:
+        [member] = typing.get_args(kind)
+        return frozenset(_read(member, one) for one in value)
+    if is_dataclass(kind):
+        return _read_dataclass(kind, value)
+    if kind is datetime:
+        return datetime.fromisoformat(value)
+    if kind is bytes:
+        return bytes.fromhex(value)
+    if issubclass(kind, Enum):
+        return kind(value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _read_dataclass(kind: Any, value: Mapping[str, Any]) -> Any:
+    known = _types(kind)
+    return kind(**{item.name: _read(known[item.name], value[item.name]) for item in fields(kind) if item.name in value})

@@ -120,11 +120,12 @@ def _check_parts(settings: Config) -> None:
     from datetime import UTC, datetime
 
     from sfu.plugins.registry import load_layer_policy, load_plugins
-    from sfu.runtime import compose
+    from sfu.runtime import compose, credentials
 
     load_plugins(settings.plugins)
     load_layer_policy(settings.layers.policy)
     compose.certificate(settings, datetime.now(UTC))
+    credentials.check(settings)
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -14,11 +14,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from sfu.config_access import AdmissionSection, AuthSection
 from sfu.config_report import ACCEPTED_ADDRESS, ACCEPTED_ICE_URL, ConfigErrors, Sources, problems_of
+from sfu.config_section import Section
 from sfu.errors import ConfigError
 from sfu.ice.servers import IceUrl
 from sfu.rtp.codecs import CodecName
@@ -46,12 +48,6 @@ AudioCodec = Literal[CodecName.OPUS, CodecName.RED]
 VideoCodec = Literal[CodecName.VP8, CodecName.VP9, CodecName.H264, CodecName.AV1]
 SourceName = Literal["microphone", "camera", "screen", "screen_audio"]
 BUILT_IN_PLUGINS = ("meetings", "signaling_ws", "whip", "observability", "page")
-
-
-class Section(BaseModel):
-    """A table of the file: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
 
 class ServerSection(Section):
@@ -185,14 +181,6 @@ class LayersSection(Section):
         return self
 
 
-class AuthSection(Section):
-    """``[auth]``: who may do what."""
-
-    whip_token: SecretStr = Field(
-        SecretStr(""), description='bearer token that WHIP and WHEP ask for; "" asks for none'
-    )
-
-
 class IceServerSection(Section):
     """One table of ``[[ice.servers]]``: a STUN or TURN server to tell clients."""
 
@@ -246,6 +234,7 @@ class Config(BaseSettings):
     meeting: MeetingSection = MeetingSection()
     layers: LayersSection = LayersSection()
     auth: AuthSection = AuthSection()
+    admission: AdmissionSection = AdmissionSection()
     ice: IceSection = IceSection()
     log: LogSection = LogSection()
     plugin: dict[str, dict[str, Any]] = Field({}, description="settings of plugins, a table for each")

@@ -130,7 +130,16 @@ class Meeting:
 
     def is_in(self, identity: str | None) -> bool:
         """Whether that identity is; a guest's never is."""
-        return bool(identity) and identity in self._by_identity
+        return self.participant_called(identity) is not None
+
+    def participant_called(self, identity: str | None) -> Participant | None:
+        """Who is in by that identity."""
+        return self._by_identity.get(identity) if identity else None
+
+    def participant_of(self, token: str) -> Participant | None:
+        """Whose token this is."""
+        holder = self._by_token.get(digest(token))
+        return holder if isinstance(holder, Participant) else None
 
     def participant_views(self) -> tuple[ParticipantView, ...]:
         """Everybody, in the order of joining."""
@@ -375,7 +384,7 @@ class Meeting:
         if grants.meeting not in {None, self.id}:
             raise RemoteError("forbidden", "the token is for another meeting", "ask for one for this", status=403)
         self.admission.require_welcome(grants)
-        double = self._by_identity.get(grants.identity or "")
+        double = self.participant_called(grants.identity)
         self.require_place(beyond=-1 if double else 0)
         if double is None:
             return

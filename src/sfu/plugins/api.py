@@ -27,12 +27,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ValidationError
 from starlette.types import ASGIApp
 
+from sfu.access import Access
 from sfu.clock import Clock, Timer
 from sfu.errors import ConfigError
 
@@ -73,6 +75,12 @@ class ServerOptions:
     whip_token: str = field(default="", repr=False)
     """Bearer token that WHIP and WHEP ask for; "": none is asked for."""
     resume_window_s: float = 30.0
+    origins: tuple[str, ...] = ()
+    """Other sites whose pages may open a signaling socket."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Those whose X-Forwarded-For is believed."""
+    joins_per_address_s: float = 10.0
+    joins_per_meeting_s: float = 200.0
     codecs: CodecPolicy | None = None
     """Order of codecs in what the server negotiates; None: the default order."""
     ice_servers: Callable[[str], tuple[IceServer, ...]] = field(default=lambda _participant_id: ())
@@ -105,6 +113,8 @@ class PluginContext:
     options: ServerOptions
     runtime: RuntimeView
     logger: FilteringBoundLogger
+    access: Access = field(default_factory=Access)
+    """Tokens and keys that are good here."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The table ``[plugin.<name>]``, unchecked; see ``settings_as``."""
     routers: list[APIRouter] = field(default_factory=list)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from ipaddress import ip_network
 from pathlib import Path
 
 from sfu.clock import Clock
 from sfu.conference import ConferenceOptions, Source
 from sfu.conference.chat_views import ChatMode
+from sfu.conference.options import Duplicates
 from sfu.conference.rights import Rules
+from sfu.conference.waiting import WaitingOptions
 from sfu.config import Config, IceServerSection
 from sfu.dtls.certificate import Certificate
 from sfu.ice.servers import IceServer
@@ -54,6 +57,12 @@ def conference_options(config: Config) -> ConferenceOptions:
         audio_slots=meeting.audio_slots,
         video_slots_initial=meeting.video_slots_initial,
         video_slots_max=meeting.video_slots_max,
+        duplicates=Duplicates(config.admission.duplicate_identity),
+        waiting=WaitingOptions(
+            max_waiting=config.admission.max_waiting,
+            longest_s=config.admission.longest_wait_s,
+            admit_per_s=config.admission.admit_per_s,
+        ),
         rules=Rules(
             max_cameras=meeting.max_cameras,
             max_video=meeting.max_video,
@@ -76,6 +85,10 @@ def server_options(config: Config, *, dev: bool, clock: Clock) -> ServerOptions:
         public_url=config.server.public_url.rstrip("/"),
         dev=dev,
         whip_token=config.auth.whip_token.get_secret_value(),
+        origins=config.admission.origins,
+        trusted_proxies=tuple(map(ip_network, config.admission.trusted_proxies)),
+        joins_per_address_s=config.admission.joins_per_address_s,
+        joins_per_meeting_s=config.admission.joins_per_meeting_s,
         resume_window_s=config.meeting.resume_window_s,
         codecs=codec_policy(config),
         ice_servers=ice_servers(config, clock),

@@ -11,7 +11,19 @@ from typing import Any, Literal, cast
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
-SECRET_WORDS = ("token", "secret", "password", "pwd", "credential", "authorization", "private_key", "_key", "_salt")
+SECRET_WORDS = (
+    "token",
+    "jwt",
+    "bearer",
+    "secret",
+    "password",
+    "pwd",
+    "credential",
+    "authorization",
+    "private_key",
+    "_key",
+    "_salt",
+)
 HIDDEN = "(hidden)"
 
 

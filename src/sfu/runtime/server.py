@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 import sfu
+from sfu.access import Access
 from sfu.conference import Conference, EndReason
 from sfu.config import Config
 from sfu.errors import EngineError
@@ -22,7 +23,7 @@ from sfu.media.engine import Engine
 from sfu.media.shard import address_text
 from sfu.plugins.api import Plugin, PluginContext
 from sfu.plugins.registry import load_layer_policy, load_plugins
-from sfu.runtime import compose
+from sfu.runtime import compose, credentials
 from sfu.runtime.app import make_app
 from sfu.runtime.clock import LoopClock
 from sfu.runtime.driver import Driver
@@ -56,6 +57,8 @@ class Server:
         plugins = load_plugins(config.plugins)
         layer_policy = load_layer_policy(config.layers.policy)
         certificate = compose.certificate(config, clock.wall())
+        access = credentials.access(config, clock)
+        credentials.tell_what_is_open(access, dev=self._dev)
         with ExitStack() as opened:
             listener = opened.enter_context(listen_tcp(config.server.host, config.server.port))
             engine = Engine(compose.engine_options(config, certificate, await self._advertised()))
@@ -70,7 +73,7 @@ class Server:
             runtime.lag.start()
             conference = Conference(engine, clock, compose.conference_options(config), layer_policy=layer_policy)
             opened.callback(conference.close)
-            contexts = self._set_up(plugins, conference, clock, runtime)
+            contexts = self._set_up(plugins, conference, clock, runtime, access)
             self._listen_to_signals(loop, opened)
             return await self._serve(listener, contexts, conference, runtime)
 
@@ -84,7 +87,7 @@ class Server:
         return tuple(dict.fromkeys((*media.advertise, public)))
 
     def _set_up(
-        self, plugins: Sequence[Plugin], conference: Conference, clock: LoopClock, runtime: Runtime
+        self, plugins: Sequence[Plugin], conference: Conference, clock: LoopClock, runtime: Runtime, access: Access
     ) -> list[PluginContext]:
         options = compose.server_options(self._config, dev=self._dev, clock=clock)
         contexts = []
@@ -95,6 +98,7 @@ class Server:
                 clock=clock,
                 options=options,
                 runtime=runtime,
+                access=access,
                 logger=logger(f"sfu.plugins.{plugin.name}"),
                 settings=self._config.plugin.get(plugin.name, {}),
             )

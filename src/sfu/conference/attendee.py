@@ -26,6 +26,7 @@ from sfu.conference.events import (
 )
 from sfu.conference.grants import GUEST, Grants
 from sfu.conference.layout import FIRST_PAGE, Feeds, Receiver, View
+from sfu.conference.letterbox import Letterbox
 from sfu.conference.names import new_participant_id
 from sfu.conference.negotiation import Negotiation
 from sfu.conference.offering import Asked, Offering
@@ -33,7 +34,7 @@ from sfu.conference.participant import Participant
 from sfu.conference.reception import Reception, Tile
 from sfu.conference.rights import Rights
 from sfu.conference.scene import Scene
-from sfu.conference.slot import Slot, SlotTable
+from sfu.conference.slot import Slot, SlotTable, first_video_slots
 from sfu.conference.track import Content, Source
 from sfu.conference.views import EncodingsView, MeetingTitle, OfferView, PermissionsView, Welcome
 from sfu.errors import RemoteError
@@ -58,9 +59,6 @@ TELL_S, TELL_BURST = 1.0, 3
 once.
 """
 
-SLOT_STEP = 4
-"""So many video slots come at a time where a client asks for more as people come (src/sfu/web/sdk/slots.js)."""
-
 _SOURCE_OF_MID = {section.mid: source for source, section in INGRESS.items()}
 
 
@@ -80,7 +78,7 @@ class Attendee(Participant):
         """``video``: how many videos the client shows; None: it does not say."""
         super().__init__(meeting, name, rights, transport, grants=grants)
         self._offerings: dict[Source, Offering] = {}
-        options = meeting.options
+        options, there = meeting.options, meeting.scene.remote_videos(self.id)
         self.slots = SlotTable(
             transport, new_participant_id(), on_change=self._slots_changed, ear=partial(meeting.voices.hear, self.id)
         )
@@ -89,12 +87,13 @@ class Attendee(Participant):
         self._dominant: str | None = None
         self._told_view = ViewChanged()
         self._page = self._told_view.page, self._told_view.pages
-        self._wanted_video = self._first_video(video)
+        self._wanted_video = first_video_slots(options, meeting.permissions.rules.max_video, video, there)
         self._wants_ice_restart = False
         self._local = transport.local
         self._negotiation = Negotiation(options.codecs)
         self._slots_beat = Beat(meeting.clock, lambda: TELL_S, self.tell_slots, burst=TELL_BURST)
         self._listener: Listener | None = None
+        self._letterbox = Letterbox(meeting.clock, self._tell)
         self._was_attached = False
         self._add_slots(Kind.AUDIO, options.audio_slots)
         self._add_slots(Kind.VIDEO, self._wanted_video)
@@ -134,6 +133,7 @@ class Attendee(Participant):
             older(Replaced())
         else:
             self.meeting.updated(self)
+        self._letterbox.empty()
         self._listener = listener
         return Welcome(
             participant_id=self.id,
@@ -158,12 +158,17 @@ class Attendee(Participant):
         if self._listener != listener:  # bound methods are equal, not identical
             return
         self._listener = None
+        self._letterbox.empty()
         if self._departure is None:
             self._depart_later(self.meeting.options.resume_window_s, LeaveReason.TIMEOUT)
         self.meeting.updated(self)
 
     def notify(self, event: Event) -> None:
         """Tells the listener, if there is one; who comes later gets the whole state."""
+        if self._listener is not None:
+            self._letterbox.put(event)
+
+    def _tell(self, event: Event) -> None:
         if self._listener is not None:
             self._listener(event)
 
@@ -294,6 +299,7 @@ class Attendee(Participant):
         self.slots.close()
         super().close()
         self._listener = None
+        self._letterbox.empty()
 
     def _on_transport(self, transport: Transport, state: TransportState, detail: str) -> None:
         super()._on_transport(transport, state, detail)
@@ -351,20 +357,6 @@ class Attendee(Participant):
         self._add_slots(Kind.VIDEO, missing)
         self._negotiation.propose(self._local, (*INGRESS.values(), *self.slots.sections))
         self.notify(OfferMade(self._negotiation.version, self._negotiation.sdp, self.slots.places))
-
-    def _first_video(self, shown: int | None) -> int:
-        """How many video slots the first offer has.
-
-        As many as the client shows, but where fewer cameras are on only as many as there is something for, in steps: an
-        m-line costs a browser some milliseconds and 3 kB of SDP, and most meetings stay small. Who comes into a meeting
-        that runs gets all its slots with the first offer; who was there before asks for more as cameras come.
-        """
-        options, most = self.meeting.options, self.meeting.permissions.rules.max_video
-        if shown is None:
-            return min(options.video_slots_initial, most)
-        scene = self.meeting.scene
-        there = -(-(len(scene.cameras) + len(scene.screens)) // SLOT_STEP) * SLOT_STEP
-        return min(shown, options.video_slots_max, most, max(options.video_slots_initial, there))
 
     def _add_slots(self, kind: Kind, count: int) -> None:
         for _ in range(count):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from sfu.conference.layout import Feeds, keep_places
+from sfu.conference.options import ConferenceOptions
 from sfu.conference.track import Track
 from sfu.conference.views import SlotPlace, SlotView
 from sfu.layers import Choice, Priority
@@ -16,11 +17,28 @@ from sfu.media.transport import Transport
 from sfu.rtp.codecs import CodecId, Kind
 from sfu.sdp.negotiate import EgressSection, NegotiatedMedia
 
+SLOT_STEP = 4
+"""So many video slots come at a time where a client asks for more as people come (src/sfu/web/sdk/slots.js)."""
+
 Ear = Callable[[int], Track | None]
 """What is heard at a position of the stage."""
 
 SHED_ORDER = {priority: 32 * (1 + priority) for priority in Priority}
 """Classes as the shard's priorities, 0..255: far apart, so that there is room between them."""
+
+
+def first_video_slots(options: ConferenceOptions, limit: int, shown: int | None, there: int) -> int:
+    """How many video slots a first offer has. ``limit``: the meeting's; ``shown``: how many videos the client shows,
+    None where it does not say; ``there``: how many there are.
+
+    As many as it shows, but where fewer are there only as many as there is something for, in steps: an m-line costs a
+    browser some milliseconds and 3 kB of SDP, and most meetings stay small. Who comes into a meeting that runs gets all
+    its slots with the first offer; who was there before asks for more as cameras come.
+    """
+    if shown is None:
+        return min(options.video_slots_initial, limit)
+    useful = -(-there // SLOT_STEP) * SLOT_STEP
+    return min(shown, options.video_slots_max, limit, max(options.video_slots_initial, useful))
 
 
 class SlotState(StrEnum):

@@ -166,13 +166,12 @@ PARTS_KEPT = 2_000
 
 
 class EventEncoder:
-    """Frames. Many in a meeting get the same event, or an equal one, one after the other; the last is kept. Those who
-    come one after the other are told of the same participants: each is encoded once.
+    """Frames. Many in a meeting get the same event, or an equal one, one after the other; the last of each kind is
+    kept. Those who come one after the other are told of the same participants: each is encoded once.
     """
 
     def __init__(self) -> None:
-        self._event: Event | None = None
-        self._frames: dict[str, Frame] = {}
+        self._last: dict[type, tuple[Event, dict[str, Frame]]] = {}
         self._parts: dict[tuple[str, str], tuple[ParticipantView, Frame]] = {}
 
     def welcome(self, request_id: int, welcome: Welcome, wire: Wire) -> Frame:
@@ -193,10 +192,11 @@ class EventEncoder:
 
     def encode(self, event: Event, wire: Wire) -> Frame:
         """The frame of an event that is in ``NOTIFICATIONS``."""
-        if event is not self._event and event != self._event:
-            self._event, self._frames = event, {}
-        frame = self._frames.get(wire.subprotocol)
+        last, frames = self._last.get(type(event), (None, {}))
+        if event is not last and event != last:
+            frames = {}
+            self._last[type(event)] = event, frames
+        frame = frames.get(wire.subprotocol)
         if frame is None:
-            frame = wire.encode({"type": NOTIFICATIONS[type(event)], **fields_of(event)})
-            self._frames[wire.subprotocol] = frame
+            frame = frames[wire.subprotocol] = wire.encode({"type": NOTIFICATIONS[type(event)], **fields_of(event)})
         return frame

@@ -4,7 +4,10 @@ look.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
@@ -14,6 +17,9 @@ from tests.support.noise import repeated
 from tests.support.server import RunningServer, running_server
 
 load_profile()
+# No test leaves anything in the home of who runs it.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="sfu-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The command line: ``sfu serve``, ``sfu check-config``, ``sfu bench``, ``sfu --version``.
+"""The command line: ``sfu serve``, ``sfu check-config``, ``sfu db``, ``sfu bench``, ``sfu --version``.
 
 Exit status: 0 stopped as asked; 1 could not start (a port in use, say) or a stop was cut short; 2 the
 configuration or the command line is wrong. Errors are one line each on standard error.
@@ -17,6 +17,7 @@ from typing import Annotated, Any, NoReturn, TextIO
 import typer
 
 from sfu.bench.cli import app as bench_app
+from sfu.cli_db import app as db_app
 from sfu.config import Config, load
 from sfu.config_report import ConfigErrors
 from sfu.errors import ConfigError, SfuError
@@ -34,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bench_app, name="bench")
+app.add_typer(db_app, name="db")
 
 
 def _version(wanted: bool) -> None:

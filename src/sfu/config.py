@@ -134,6 +134,9 @@ class MeetingSection(Section):
     max_participants: int = Field(100, ge=1, le=10_000, description="participants in one meeting")
     max_viewers: int = Field(100, ge=0, le=10_000, description="WHEP receivers in one meeting")
     empty_meeting_s: float = Field(3600.0, ge=1, le=604_800, description="seconds that an empty meeting lives")
+    join_link_s: float = Field(
+        2_592_000.0, ge=60, le=315_360_000, description="seconds that a join link is good, from now or the planned end"
+    )
     resume_window_s: float = Field(
         30.0, ge=0, le=3600, description="seconds that a lost signaling socket may stay away"
     )
@@ -157,6 +160,23 @@ class MeetingSection(Section):
         if self.video_slots_initial > self.video_slots_max:
             raise ValueError("video_slots_initial is above video_slots_max")
         return self
+
+
+class StoreSection(Section):
+    """``[store]``: where meetings are written down."""
+
+    url: SecretStr = Field(
+        SecretStr(""),
+        max_length=1000,
+        description='database, like "postgresql://sfu@db.example.org/sfu"; "": SQLite in data_dir; "memory:": none',
+    )
+    data_dir: str = Field("", description='data folder; "": $STATE_DIRECTORY, else sfu below $XDG_STATE_HOME')
+    journal_max_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=1024 * 1024,
+        le=1024**4,
+        description="most that is kept on disk for a database that is away, bytes",
+    )
 
 
 class LayersSection(Section):
@@ -232,6 +252,7 @@ class Config(BaseSettings):
     dtls: DtlsSection = DtlsSection()
     codecs: CodecsSection = CodecsSection()
     meeting: MeetingSection = MeetingSection()
+    store: StoreSection = StoreSection()
     layers: LayersSection = LayersSection()
     auth: AuthSection = AuthSection()
     admission: AdmissionSection = AdmissionSection()

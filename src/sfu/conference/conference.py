@@ -85,7 +85,7 @@ class Conference:
     ) -> None:
         self.options = options or ConferenceOptions()
         self._engine = engine
-        self._clock = clock
+        self.clock = clock
         self.store = store if store is not None else MemoryStore()
         self._ledger = ledger if ledger is not None else ledger_of(self.store)
         self._choose_feeds = choose_feeds
@@ -136,7 +136,7 @@ class Conference:
         each other; ``rate_limited`` when there are too many meetings; ``once_taken`` when it was made already.
         """
         tokens = tokens or Tokens.new()
-        record = draft.record(self._clock.wall(), self.options, host_token=tokens.host, join_token=tokens.join)
+        record = draft.record(self.clock.wall(), self.options, host_token=tokens.host, join_token=tokens.join)
         if once is not None:
             once = replace(once, meeting_id=record.id)
         if not await self._add(record, once, is_named=draft.id is not None):
@@ -256,7 +256,7 @@ class Conference:
         """Another join token in the place of the one before, which is good no longer. Raises as ``update``."""
         token, record = new_token(), await self.record(meeting_id)
         expires_at = expires_at or join_expiry(
-            self._clock.wall(), record.scheduled_start, record.duration_s, self.options
+            self.clock.wall(), record.scheduled_start, record.duration_s, self.options
         )
         changes = {"join_digest": digest(token), "join_expires_at": expires_at}
         record = await self.update(meeting_id, None, changes)
@@ -275,7 +275,7 @@ class Conference:
             return
         record = await self.record(meeting_id)
         if record.status is not MeetingStatus.ENDED:
-            await self.store.end(meeting_id, self._clock.wall())
+            await self.store.end(meeting_id, self.clock.wall())
 
     async def delete_meeting(self, meeting_id: str) -> None:
         """Ends it, and forgets that it was. Raises ``RemoteError`` ``meeting_not_found``."""
@@ -306,7 +306,7 @@ class Conference:
         """Ends meetings that nobody is in any more and that are at nobody's hand: what a crash left behind, and plans
         that came to nothing. To be called now and then.
         """
-        now = self._clock.wall()
+        now = self.clock.wall()
         await self._settle()
         idle_since = now - timedelta(seconds=self.options.empty_meeting_s)
         await self.store.end_idle(now, idle_since, keep=self._meetings.keys())
@@ -323,7 +323,7 @@ class Conference:
             meeting = Meeting(
                 record,
                 self._engine,
-                self._clock,
+                self.clock,
                 self.options,
                 self.allocator,
                 choose_feeds=self._choose_feeds,

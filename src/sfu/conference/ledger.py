@@ -69,6 +69,21 @@ class Removed:
 Fact = Joined | Left | Ended | Added | Changed | Removed
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerStats:
+    """How it goes. ``waiting``: facts in memory; ``journal_bytes``: of those on disk. ``dropped``: lost for want of
+    room; ``rejected``: not accepted by the database; ``damaged``: lines of the journal that could not be read.
+    """
+
+    is_away: bool
+    waiting: int
+    journal_bytes: int
+    written: int
+    dropped: int
+    rejected: int
+    damaged: int
+
+
 class Ledger(Protocol):
     """All calls are made on the control plane's thread."""
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from sfu.conference import Conference
+    from sfu.conference.ledger import LedgerStats
     from sfu.ice.servers import IceServer
     from sfu.media.engine import EngineStats
     from sfu.rtp.codecs import Fingerprint
@@ -98,6 +99,9 @@ class RuntimeView(Protocol):
 
     def not_ready(self) -> tuple[str, ...]:
         """Why this process should not be given new work; empty: it should."""
+
+    def ledger_stats(self) -> LedgerStats | None:
+        """How what meetings note gets to the database; None: there is none."""
 
     def certificate_fingerprint(self) -> Fingerprint:
         """That of the DTLS certificate in use."""

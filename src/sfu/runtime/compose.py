@@ -53,6 +53,7 @@ def conference_options(config: Config) -> ConferenceOptions:
         max_participants=meeting.max_participants,
         max_viewers=meeting.max_viewers,
         empty_meeting_s=meeting.empty_meeting_s,
+        join_link_s=meeting.join_link_s,
         resume_window_s=meeting.resume_window_s,
         audio_slots=meeting.audio_slots,
         video_slots_initial=meeting.video_slots_initial,

@@ -1,7 +1,7 @@
 """The server: puts the parts together, starts them, and stops them in order.
 
-Start: sockets, engine, conference, plugins, HTTP. Stop, after SIGTERM or SIGINT: not ready any more and no new
-connections; meetings end and everybody is told; plugins' hooks; HTTP; engine. A second signal cuts this short.
+Start: sockets, store, engine, conference, plugins, HTTP. Stop, after SIGTERM or SIGINT: not ready any more and no new
+connections; meetings end and everybody is told; plugins' hooks; HTTP; engine; store. A second signal cuts this short.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 
 import sfu
 from sfu.access import Access
@@ -30,6 +30,7 @@ from sfu.runtime.driver import Driver
 from sfu.runtime.http import HttpServer, listen_tcp
 from sfu.runtime.log import logger
 from sfu.runtime.priority import put_media_first
+from sfu.runtime.storage import opened_storage
 from sfu.runtime.view import Runtime
 
 log = logger(__name__)
@@ -59,8 +60,9 @@ class Server:
         certificate = compose.certificate(config, clock.wall())
         access = credentials.access(config, clock)
         credentials.tell_what_is_open(access, dev=self._dev)
-        with ExitStack() as opened:
+        async with AsyncExitStack() as opened:
             listener = opened.enter_context(listen_tcp(config.server.host, config.server.port))
+            storage = await opened.enter_async_context(opened_storage(config, dev=self._dev, clock=clock))
             engine = Engine(compose.engine_options(config, certificate, await self._advertised()))
             opened.callback(engine.close)
             engine.on_failure = _media_failed
@@ -71,8 +73,17 @@ class Server:
             runtime = Runtime(engine, certificate, clock)
             opened.callback(runtime.lag.stop)
             runtime.lag.start()
-            conference = Conference(engine, clock, compose.conference_options(config), layer_policy=layer_policy)
+            runtime.writer = storage.writer
+            conference = Conference(
+                engine,
+                clock,
+                compose.conference_options(config),
+                store=storage.store,
+                ledger=storage.writer,
+                layer_policy=layer_policy,
+            )
             opened.callback(conference.close)
+            opened.callback(storage.keep_tidy(conference))
             contexts = self._set_up(plugins, conference, clock, runtime, access)
             self._listen_to_signals(loop, opened)
             return await self._serve(listener, contexts, conference, runtime)
@@ -106,7 +117,7 @@ class Server:
             contexts.append(context)
         return contexts
 
-    def _listen_to_signals(self, loop: asyncio.AbstractEventLoop, opened: ExitStack) -> None:
+    def _listen_to_signals(self, loop: asyncio.AbstractEventLoop, opened: AsyncExitStack) -> None:
         for number in SIGNALS:
             loop.add_signal_handler(number, self.request_stop)
             opened.callback(loop.remove_signal_handler, number)

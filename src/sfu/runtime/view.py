@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sfu.clock import Clock
+from sfu.conference.ledger import LedgerStats
 from sfu.dtls.certificate import Certificate
 from sfu.media.engine import Engine, EngineStats
 from sfu.rtp.codecs import Fingerprint
 from sfu.runtime.metrics import LoopLag
+
+if TYPE_CHECKING:
+    from sfu.store.writer import Writer
 
 
 class Runtime:
@@ -16,6 +22,7 @@ class Runtime:
         self.engine = engine
         self.lag = LoopLag(clock)
         self.is_stopping = False
+        self.writer: Writer | None = None
         self._certificate = certificate
 
     def engine_stats(self) -> EngineStats:
@@ -29,7 +36,17 @@ class Runtime:
     def not_ready(self) -> tuple[str, ...]:
         """Why no new work should come here."""
         stopping = ("the server is stopping",) if self.is_stopping else ()
-        return stopping + tuple(error.detail for error in self.engine.failed)
+        return stopping + tuple(error.detail for error in self.engine.failed) + self._store_away()
+
+    def _store_away(self) -> tuple[str, ...]:
+        stats = self.ledger_stats()
+        if stats is None or not stats.is_away:
+            return ()
+        return (f"the database does not answer; {stats.journal_bytes} bytes of writes wait for it on disk",)
+
+    def ledger_stats(self) -> LedgerStats | None:
+        """Of what is on its way to the database; None: there is none."""
+        return None if self.writer is None else self.writer.stats()
 
     def certificate_fingerprint(self) -> Fingerprint:
         """Of the DTLS certificate."""

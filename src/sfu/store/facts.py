@@ -20,21 +20,22 @@ KINDS: dict[str, type[Fact]] = {kind.__name__.lower(): kind for kind in (Joined,
 
 def to_json(fact: Fact) -> dict[str, Any]:
     """As it can be written down."""
-    return {"fact": type(fact).__name__.lower(), **_plain(fact)}
+    return {"fact": type(fact).__name__.lower(), **plain(fact)}
 
 
 def from_json(value: Any) -> Fact:
     """As it was. Raises ``ValueError`` for what is no fact."""
     try:
-        found: Fact = _read(KINDS[value["fact"]], value)
+        found: Fact = read(KINDS[value["fact"]], value)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"no fact: {error!r}") from error
     return found
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A dataclass, and what it is made of, as JSON."""
     if is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bytes):
@@ -49,12 +50,15 @@ def _types(kind: type[Any]) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
-def _read(kind: Any, value: Any) -> Any:
+def read(kind: Any, value: Any) -> Any:
+    """The opposite of ``plain``, into a value of the type ``kind``; unknown fields are passed over. Raises
+    ``ValueError``, ``TypeError`` and their like for what is none.
+    """
     if isinstance(kind, types.UnionType):  # only ever "or None"
-        return None if value is None else _read(typing.get_args(kind)[0], value)
+        return None if value is None else read(typing.get_args(kind)[0], value)
     if typing.get_origin(kind) is frozenset:
         [member] = typing.get_args(kind)
-        return frozenset(_read(member, one) for one in value)
+        return frozenset(read(member, one) for one in value)
     if is_dataclass(kind):
         return _read_dataclass(kind, value)
     if kind is datetime:
@@ -72,4 +76,4 @@ def _read(kind: Any, value: Any) -> Any:
 
 def _read_dataclass(kind: Any, value: Mapping[str, Any]) -> Any:
     known = _types(kind)
-    return kind(**{item.name: _read(known[item.name], value[item.name]) for item in fields(kind) if item.name in value})
+    return kind(**{item.name: read(known[item.name], value[item.name]) for item in fields(kind) if item.name in value})

@@ -9,27 +9,10 @@ import sqlalchemy as sa
 
 from sfu.conference.records import MeetingRecord, Once, ParticipantRecord, RecordingRecord
 from sfu.conference.rights import Rules
-from sfu.conference.track import Source
+from sfu.store.facts import plain, read
 from sfu.store.tables import key_of
 
 Values = dict[str, Any]
-
-
-def rules_to_json(rules: Rules) -> Values:
-    """As the column ``rules`` has it."""
-    return {
-        "max_cameras": rules.max_cameras,
-        "max_video": rules.max_video,
-        "max_screens": rules.max_screens,
-        "publish": sorted(rules.publish),
-        "audience": rules.audience,
-    }
-
-
-def rules_of(values: Values) -> Rules:
-    """From the column ``rules``; keys that a newer version wrote are passed over."""
-    known: Values = {name: values[name] for name in ("max_cameras", "max_video", "max_screens", "audience")}
-    return Rules(publish=frozenset(map(Source, values["publish"])), **known)
 
 
 def meeting_values(record: MeetingRecord) -> Values:
@@ -54,7 +37,7 @@ def meeting_values(record: MeetingRecord) -> Values:
         "e2ee": record.e2ee,
         "not_before": record.not_before,
         "lobby": record.lobby,
-        "rules": rules_to_json(record.rules),
+        "rules": plain(record.rules),
         "host_digest": record.host_digest,
         "join_link_token": record.join_digest or None,
         "join_link_expires_at": record.join_expires_at,
@@ -68,7 +51,7 @@ def meeting_of(row: sa.Row[Any]) -> MeetingRecord:
         id=row.name or str(row.id),
         title=row.title,
         created_at=row.created_at,
-        rules=rules_of(row.rules),
+        rules=read(Rules, row.rules),
         host_digest=row.host_digest,
         status=row.status,
         host=row.host,

@@ -90,6 +90,11 @@ class SqlStore:
             row = (await connection.execute(wanted)).one_or_none()
         return None if row is None else once_of(row, row.name or str(row.meeting_id))
 
+    async def forget_requests(self, before: datetime) -> None:
+        """A request that was made earlier and comes again is another one."""
+        async with self.database.writing() as connection:
+            await connection.execute(requests.delete().where(requests.c.created_at < before))
+
     async def update(self, meeting_id: str, expected_version: int | None, changes: Mapping[str, Any]) -> MeetingRecord:
         """See ``MeetingStore``."""
         this = meetings.c.id == key_of(meeting_id)

@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
 import structlog
 
-from sfu.conference.ledger import Fact, unavailable
+from sfu.conference.ledger import Fact, LedgerStats, unavailable
 from sfu.errors import RemoteError
 from sfu.store.journal import Journal
 
@@ -41,21 +40,6 @@ class FactStore(Protocol):
 
     async def ping(self) -> None:
         """Raises ``RemoteError`` ``store_unavailable``."""
-
-
-@dataclass(frozen=True, slots=True)
-class WriterStats:
-    """How it goes. ``waiting``: facts in memory. ``dropped``: lost for want of room; ``rejected``: not accepted by the
-    database; ``damaged``: lines of the journal that could not be read.
-    """
-
-    is_away: bool
-    waiting: int
-    journal_bytes: int
-    written: int
-    dropped: int
-    rejected: int
-    damaged: int
 
 
 class Writer:
@@ -114,9 +98,9 @@ class Writer:
             return False
         return not self._is_away
 
-    def stats(self) -> WriterStats:
+    def stats(self) -> LedgerStats:
         """Counters since the start."""
-        return WriterStats(
+        return LedgerStats(
             is_away=self._is_away,
             waiting=len(self._queue),
             journal_bytes=self._journal.waiting_bytes,

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.support.postgres import Postgres
 from tests.unit.store.records import NOON, at, meeting, stay, uuid
 
@@ -137,12 +138,14 @@ async def test_a_stop_brings_what_is_left(tmp_path: Path) -> None:
 async def test_a_fact_that_the_store_does_not_accept_holds_up_no_others(tmp_path: Path) -> None:
     store = Store()
     store.poison = LEFT[5]
-    async with writing(store, tmp_path) as writer:
-        for fact in LEFT[:10]:
-            writer.note(fact)
-        assert await writer.settle()
-        assert store.facts == LEFT[:5] + LEFT[6:10]
-        assert (writer.stats().rejected, writer.stats().written) == (1, 9)
+    with capture_logs() as logs:
+        async with writing(store, tmp_path) as writer:
+            for fact in LEFT[:10]:
+                writer.note(fact)
+            assert await writer.settle()
+    assert store.facts == LEFT[:5] + LEFT[6:10]
+    assert (writer.stats().rejected, writer.stats().written) == (1, 9)
+    assert [line["event"] for line in logs] == ["fact_rejected"]
 
 
 async def test_what_finds_no_room_is_counted_and_what_was_asked_for_is_refused(

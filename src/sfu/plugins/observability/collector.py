@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from sfu.conference import Conference
 from sfu.conference.allocation import ReceptionStats
+from sfu.conference.ledger import LedgerStats
 from sfu.media.engine import EngineStats
 from sfu.plugins.api import RuntimeView
 
@@ -38,6 +39,9 @@ class EngineCollector(Collector):
         yield from _objects(stats)
         yield from self._meetings()
         yield from _receptions(self._conference.allocator.stats())
+        ledger = self._runtime.ledger_stats()
+        if ledger is not None:
+            yield from _store(ledger)
         yield GaugeMetricFamily(
             "sfu_event_loop_lag_seconds",
             "How late the control plane's event loop was at worst in the last 15 s",
@@ -52,6 +56,23 @@ class EngineCollector(Collector):
         yield GaugeMetricFamily("sfu_meetings", "Meetings at hand", value=stats.meetings)
         yield GaugeMetricFamily("sfu_participants", "Participants in all meetings", value=stats.participants)
         yield GaugeMetricFamily("sfu_viewers", "Receivers that are no participants (WHEP)", value=stats.viewers)
+
+
+def _store(stats: LedgerStats) -> Iterator[Metric]:
+    yield GaugeMetricFamily("sfu_store_up", "1 when the database answers", value=0 if stats.is_away else 1)
+    yield GaugeMetricFamily("sfu_store_waiting", "Facts in memory on their way to the database", value=stats.waiting)
+    yield GaugeMetricFamily(
+        "sfu_store_journal_bytes", "What waits on disk for a database that is away", value=stats.journal_bytes
+    )
+    facts = CounterMetricFamily("sfu_store_facts", "Facts of meetings, by what became of them", labels=["what"])
+    for what, value in (
+        ("written", stats.written),
+        ("dropped", stats.dropped),
+        ("rejected", stats.rejected),
+        ("damaged", stats.damaged),
+    ):
+        facts.add_metric([what], value)
+    yield facts
 
 
 def _traffic(stats: EngineStats) -> Iterator[Metric]:

@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI
 from tests.support.clock import VirtualClock
 
+from sfu.access import Access
 from sfu.conference import Conference
 from sfu.plugins.api import Plugin, PluginContext, ServerOptions
 from sfu.runtime.app import make_app
@@ -20,7 +21,7 @@ class Site:
         self._conference = conference
         self._clock = clock
 
-    def app(self, plugin: Plugin, **options: object) -> FastAPI:
+    def app(self, plugin: Plugin, access: Access | None = None, **options: object) -> FastAPI:
         """``options``: fields of ``ServerOptions``."""
         context = PluginContext(
             name=plugin.name,
@@ -28,6 +29,7 @@ class Site:
             clock=self._clock,
             options=ServerOptions(**options),  # type: ignore[arg-type]
             runtime=SimpleNamespace(),  # type: ignore[arg-type]  # none of these plugins looks at the process
+            access=access or Access(),
             logger=structlog.get_logger(),
         )
         plugin.setup(context)

@@ -13,19 +13,18 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sfu.conference.authority import Role
+from sfu.conference.authority import Action, Caller, Role, require
 from sfu.conference.events import Admitted, Denied, DenyReason, LeaveReason, LockChanged, WaitingRoomChanged
 from sfu.conference.grants import GUEST, Grants
 from sfu.conference.names import check_name, digest
 from sfu.conference.records import Access
-from sfu.conference.views import timestamp
+from sfu.conference.views import WaitingPage, timestamp
 from sfu.conference.waiting import TICK_S, Waiting, WaitingOptions, WaitingRoom, WaitReason
 from sfu.errors import RemoteError
 
 if TYPE_CHECKING:
     from sfu.conference.attendee import Attendee
     from sfu.conference.meeting import Meeting
-    from sfu.conference.participant import Participant
 
 LEADERS = frozenset({Role.HOST, Role.COHOST})
 MAX_BANNED = 10_000
@@ -103,35 +102,51 @@ class Admission:
         if any(key in self._banned for key in _keys(grants)):
             raise RemoteError("removed", "a host removed you from this meeting", status=403)
 
-    # what hosts do
+    # what hosts do. All raise ``RemoteError`` ``forbidden`` for who may not
 
-    def lock(self, *, locked: bool) -> None:
+    def lock(self, caller: Caller, *, locked: bool) -> None:
         """Nobody but hosts comes in any more, or people come in again."""
+        require(caller.role, Action.LOCK)
         if locked is not self.is_locked:
             self.is_locked = locked
             self._meeting.tell(LockChanged(locked))
+            self.review()
 
-    def admit(self, waiting_id: str) -> None:
+    def page(self, caller: Caller, after: str | None, limit: int) -> WaitingPage:
+        """Some of those who wait. Raises ``RemoteError`` ``participant_not_found``."""
+        require(caller.role, Action.ADMIT)
+        return self.room.page(after, limit, locked=self.is_locked)
+
+    def admit(self, caller: Caller, waiting_id: str) -> None:
         """Lets somebody in who waits. Raises ``RemoteError``: ``participant_not_found``, ``meeting_full``."""
+        require(caller.role, Action.ADMIT)
         waiting = self.room.find(waiting_id)
         self._meeting.require_place(beyond=sum(other.is_called for other in self.room if other is not waiting))
         waiting.is_called = True
         self.review()
 
-    def admit_all(self) -> int:
+    def admit_all(self, caller: Caller) -> int:
         """Lets in everybody who waits; how many that were. Those for whom there is no place yet wait for one."""
+        require(caller.role, Action.ADMIT)
         for waiting in self.room:
             waiting.is_called = True
         count = len(self.room)
         self.review()
         return count
 
-    def deny(self, waiting_id: str) -> None:
+    def deny(self, caller: Caller, waiting_id: str) -> None:
         """Sends somebody away who waits, and may ask again. Raises ``RemoteError`` ``participant_not_found``."""
+        require(caller.role, Action.DENY)
         self.room.remove(self.room.find(waiting_id), Denied(DenyReason.DENIED))
 
-    def expel(self, participant: Participant) -> None:
-        """Removes somebody for good: the same identity, the same token and the same browser do not come back."""
+    def remove(self, caller: Caller, participant_id: str) -> None:
+        """Removes somebody for good: the same identity, the same token and the same browser do not come back. Raises
+        ``RemoteError`` ``participant_not_found``.
+        """
+        participant = self._meeting.participants.get(participant_id)
+        if participant is None:
+            raise RemoteError("participant_not_found", f"no participant {participant_id[:64]!r} is here", status=404)
+        require(caller.role, Action.REMOVE, participant.rights.role)
         self._ban(participant.grants)
         self._meeting.remove(participant, LeaveReason.REMOVED)
 

@@ -205,11 +205,12 @@ class WaitingView:
 
 @dataclass(frozen=True, slots=True)
 class WaitingPage:
-    """Some of those who wait, in order; as ``RosterPage``."""
+    """Some of those who wait, in order; as ``RosterPage``. ``locked``: nobody else comes in."""
 
     waiting: tuple[WaitingView, ...]
     next: str | None
     total: int
+    locked: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,14 +184,14 @@ class WaitingRoom:
         position = 1 + sum(other.number < waiting.number for other in self._waiting.values())
         return WaitingMoved(position, self._reason(waiting).value)
 
-    def page(self, after: str | None, limit: int) -> WaitingPage:
+    def page(self, after: str | None, limit: int, *, locked: bool) -> WaitingPage:
         """For hosts: some of those who wait, those after ``after``. Raises ``participant_not_found``."""
         number = 0 if after is None else self.find(after).number
         later = (waiting for waiting in self._waiting.values() if waiting.number > number)
         found = list(islice(later, min(limit, MAX_PAGE) + 1))
         shown = found[: min(limit, MAX_PAGE)]
         following = shown[-1].id if len(found) > len(shown) else None
-        return WaitingPage(tuple(one.view(self._reason(one)) for one in shown), following, len(self._waiting))
+        return WaitingPage(tuple(one.view(self._reason(one)) for one in shown), following, len(self._waiting), locked)
 
     def close(self, reason: DenyReason) -> None:
         """Nobody waits any more, and hosts are told nothing. Idempotent."""

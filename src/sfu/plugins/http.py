@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from sfu.errors import RemoteError
+
+_HTTP = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
 
 def bearer_token(request: Request) -> str:
@@ -17,6 +20,6 @@ def bearer_token(request: Request) -> str:
     return token.strip()
 
 
-def base_url(request: Request, public_url: str) -> str:
+def base_url(request: HTTPConnection, public_url: str) -> str:
     """Where this server is for the client, without a slash at the end: as configured, else as it was asked."""
-    return public_url or str(request.base_url).rstrip("/")
+    return public_url or str(request.base_url.replace(scheme=_HTTP.get(request.base_url.scheme))).rstrip("/")

@@ -59,7 +59,6 @@ class Server:
         layer_policy = load_layer_policy(config.layers.policy)
         certificate = compose.certificate(config, clock.wall())
         access = credentials.access(config, clock)
-        credentials.tell_what_is_open(access, dev=self._dev)
         async with AsyncExitStack() as opened:
             listener = opened.enter_context(listen_tcp(config.server.host, config.server.port))
             storage = await opened.enter_async_context(opened_storage(config, dev=self._dev, clock=clock))
@@ -85,6 +84,7 @@ class Server:
             opened.callback(conference.close)
             opened.callback(storage.keep_tidy(conference))
             contexts = self._set_up(plugins, conference, clock, runtime, access)
+            credentials.tell_what_is_open(access, dev=self._dev)
             self._listen_to_signals(loop, opened)
             return await self._serve(listener, contexts, conference, runtime)
 

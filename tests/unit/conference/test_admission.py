@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from tests.support.clock import EPOCH, VirtualClock
 
 from sfu.conference import Attendee, Conference, ConferenceOptions, LeaveReason, Meeting
 from sfu.conference.admission import BATCH, Application
-from sfu.conference.authority import Role
+from sfu.conference.authority import Caller, Role
 from sfu.conference.events import Admitted, Denied, DenyReason, LockChanged, Removed, WaitingMoved, WaitingRoomChanged
 from sfu.conference.grants import Grants
 from sfu.conference.names import digest
@@ -28,6 +29,7 @@ from sfu.media.engine import Engine
 
 HOST = "the host's token"
 LINK = "the join token"
+BOSS = Caller(Role.HOST)
 
 Make = Callable[..., Meeting]
 
@@ -134,10 +136,10 @@ def test_in_a_waiting_room_one_waits_for_a_host_and_comes_in_with_its_word(make:
     host = host_of(meeting)
     ann, bob = Knocking(meeting, "Ann"), Knocking(meeting, "Bob")
     assert (ann.told, bob.told) == (WaitingMoved(1, "admission"), WaitingMoved(2, "admission"))
-    meeting.admission.admit(bob.waiting.id)
+    meeting.admission.admit(BOSS, bob.waiting.id)
     assert (ann.is_in, bob.is_in) == (False, True)
     assert [who.name for who in meeting.participants.values()] == ["Host", "Bob"]
-    meeting.admission.deny(ann.waiting.id)
+    meeting.admission.deny(BOSS, ann.waiting.id)
     assert ann.denied is DenyReason.DENIED
     assert len(meeting.admission.room) == 0
     assert host.id in meeting.participants
@@ -146,7 +148,7 @@ def test_in_a_waiting_room_one_waits_for_a_host_and_comes_in_with_its_word(make:
 def test_who_moves_up_is_told(make: Make, clock: VirtualClock) -> None:
     meeting = make(access=Access.WAITING_ROOM)
     people = [Knocking(meeting, str(number)) for number in range(3)]
-    meeting.admission.deny(people[0].waiting.id)
+    meeting.admission.deny(BOSS, people[0].waiting.id)
     clock.advance(1)
     assert [person.told.position for person in people[1:]] == [1, 2]
     heard = len(people[1].heard)
@@ -164,8 +166,8 @@ def test_hosts_are_told_who_waits_and_nobody_else_is(make: Make, clock: VirtualC
     assert [(view.name, view.known, view.reason) for view in joined] == [
         ("Ann", True, "admission"), ("Bob", False, "admission")
     ]  # fmt: skip
-    meeting.admission.admit(ann.waiting.id)
-    meeting.admission.deny(bob.waiting.id)
+    meeting.admission.admit(BOSS, ann.waiting.id)
+    meeting.admission.deny(BOSS, bob.waiting.id)
     clock.advance(1)
     last = host.heard(WaitingRoomChanged)[-1]
     assert (last.total, guest.heard(WaitingRoomChanged)) == (0, [])
@@ -181,8 +183,8 @@ def test_what_hosts_hear_in_one_message_is_bounded_and_nobody_is_forgotten(make:
     told = [view.name for event in host.heard(WaitingRoomChanged) for view in event.joined]
     assert told == [str(number) for number in range(250)]
     assert max(len(event.joined) for event in host.heard(WaitingRoomChanged)) <= 100
-    first = meeting.admission.room.page(None, 200)
-    second = meeting.admission.room.page(first.next, 200)
+    first = meeting.admission.page(BOSS, None, 200)
+    second = meeting.admission.page(BOSS, first.next, 200)
     assert [view.name for view in (*first.waiting, *second.waiting)] == told
     assert (second.next, second.total) == (None, 250)
 
@@ -192,7 +194,7 @@ def test_one_who_is_let_in_while_its_socket_is_away_comes_in_when_it_is_back(mak
     host_of(meeting)
     ann = Knocking(meeting)
     ann.waiting.detach(ann.heard.append, meeting.clock.now())
-    meeting.admission.admit(ann.waiting.id)
+    meeting.admission.admit(BOSS, ann.waiting.id)
     assert not ann.is_in
     ann.waiting.attach(ann.heard.append, meeting.admission.room.moved(ann.waiting))
     meeting.admission.review()
@@ -347,9 +349,9 @@ def test_who_was_let_in_comes_before_who_comes_later(make: Make) -> None:
     guest = enter(meeting, "Speaker", grants=Grants(role=Role.PARTICIPANT))
     ann = Knocking(meeting)
     with pytest.raises(RemoteError) as caught:
-        meeting.admission.admit(ann.waiting.id)
+        meeting.admission.admit(BOSS, ann.waiting.id)
     assert caught.value.code == "meeting_full"
-    assert meeting.admission.admit_all() == 1
+    assert meeting.admission.admit_all(BOSS) == 1
     assert not ann.is_in
     assert meeting.admission.room.moved(ann.waiting).reason == "place"
     guest.leave()
@@ -375,7 +377,7 @@ def test_a_replaced_place_is_not_given_to_who_waits(make: Make) -> None:
     known = Grants(identity="ann", role=Role.PARTICIPANT)
     enter(meeting, grants=known)
     bob = Knocking(meeting, "Bob")
-    meeting.admission.admit_all()
+    meeting.admission.admit_all(BOSS)
     with pytest.raises(RemoteError):
         enter(meeting, "Cid", grants=Grants(identity="cid", role=Role.PARTICIPANT))
     meeting.join("Ann", grants=known)
@@ -403,14 +405,14 @@ def test_guests_are_all_different(make: Make) -> None:
 def test_nobody_comes_into_a_locked_meeting_but_hosts(make: Make) -> None:
     meeting = make(lobby=True)
     ann = Knocking(meeting)
-    meeting.admission.lock(locked=True)
+    meeting.admission.lock(BOSS, locked=True)
     host = host_of(meeting)
     assert not ann.is_in, "also not who waited"
     assert refused(meeting) == "locked"
-    meeting.admission.admit(ann.waiting.id)
+    meeting.admission.admit(BOSS, ann.waiting.id)
     assert ann.is_in, "a host's word counts more"
-    meeting.admission.lock(locked=False)
-    meeting.admission.lock(locked=False)
+    meeting.admission.lock(BOSS, locked=False)
+    meeting.admission.lock(BOSS, locked=False)
     assert host.heard(LockChanged) == [LockChanged(locked=False)]
     enter(meeting)
 
@@ -423,7 +425,7 @@ def test_nobody_comes_into_a_locked_meeting_but_hosts(make: Make) -> None:
 def test_who_was_removed_stays_out_by_whatever_it_is_known(make: Make, grants: Grants) -> None:
     meeting = make()
     ann = Client(meeting, "Ann", grants=grants)
-    meeting.admission.expel(ann.attendee)
+    meeting.admission.remove(BOSS, ann.id)
     assert ann.heard(Removed) == [Removed(LeaveReason.REMOVED)]
     assert refused(meeting, grants=grants) == "removed"
     with pytest.raises(RemoteError):
@@ -433,12 +435,36 @@ def test_who_was_removed_stays_out_by_whatever_it_is_known(make: Make, grants: G
     enter(meeting, grants=Grants(identity="bob", token_id="u", browser=digest("c")))
 
 
+def test_hosts_alone_open_and_close_the_door_and_do_not_remove_each_other(make: Make) -> None:
+    meeting = make(access=Access.WAITING_ROOM)
+    host, ann = host_of(meeting), Knocking(meeting)
+    door = meeting.admission
+    for nobody in (Caller(Role.PARTICIPANT), Caller(Role.AUDIENCE)):
+        for attempt in (
+            partial(door.lock, nobody, locked=True),
+            partial(door.page, nobody, None, 1),
+            partial(door.admit, nobody, ann.waiting.id),
+            partial(door.admit_all, nobody),
+            partial(door.deny, nobody, ann.waiting.id),
+            partial(door.remove, nobody, host.id),
+        ):
+            with pytest.raises(RemoteError) as caught:
+                attempt()
+            assert caught.value.code == "forbidden"
+    with pytest.raises(RemoteError, match="may not do that to a host"):
+        meeting.admission.remove(Caller(Role.COHOST), host.id)
+    with pytest.raises(RemoteError) as caught:
+        meeting.admission.remove(BOSS, "nobody")
+    assert caught.value.code == "participant_not_found"
+    assert (ann.is_in, ann.denied, meeting.admission.is_locked) == (False, None, False)
+
+
 def test_who_is_refused_after_having_been_let_in_is_told_why(make: Make) -> None:
     meeting = make(access=Access.WAITING_ROOM, options={"duplicates": Duplicates.REJECT})
     host_of(meeting)
     ann = Knocking(meeting, grants=Grants(identity="ann"))
     meeting.join("Ann", grants=Grants(identity="ann"))
-    meeting.admission.admit(ann.waiting.id)
+    meeting.admission.admit(BOSS, ann.waiting.id)
     [denied] = [event for event in ann.heard if isinstance(event, Denied)]
     assert denied.reason is DenyReason.REFUSED
     assert "already" in denied.detail
@@ -516,14 +542,14 @@ def test_whatever_happens_nobody_is_lost_and_no_place_is_given_twice(  # noqa: C
             case 5 if len(meeting.admission.room):
                 waiting = chance.choice(list(meeting.admission.room))
                 try:
-                    chance.choice([meeting.admission.admit, meeting.admission.deny])(waiting.id)
+                    chance.choice([meeting.admission.admit, meeting.admission.deny])(BOSS, waiting.id)
                 except RemoteError as error:
                     if error.code != "meeting_full":
                         raise
             case 6:
-                meeting.admission.lock(locked=chance.random() < 0.3)
+                meeting.admission.lock(BOSS, locked=chance.random() < 0.3)
             case 7 if chance.random() < 0.3:
-                meeting.admission.admit_all()
+                meeting.admission.admit_all(BOSS)
         assert len(meeting.participants) <= 5
         identities = [who.identity for who in meeting.participants.values() if who.identity]
         assert len(set(identities)) == len(identities)

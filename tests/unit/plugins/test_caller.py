@@ -13,7 +13,7 @@ from tests.support.clock import EPOCH, VirtualClock
 from sfu.access import Access, ApiKey, ApiKeys, Key, Scope, issue_token
 from sfu.access.api_keys import SCOPES
 from sfu.access.keys import Algorithm, StaticKeys
-from sfu.conference import Conference, Meeting
+from sfu.conference import Conference, Meeting, authority
 from sfu.conference.authority import MAY, Action, Actor, Outsider, Role
 from sfu.conference.grants import Grants
 from sfu.errors import RemoteError
@@ -125,7 +125,8 @@ def test_a_token_without_a_role_is_what_its_identity_is(gate: Gate, meeting: Mee
 def test_who_was_removed_is_a_stranger(gate: Gate, meeting: Meeting) -> None:
     caller = gate.caller(token(role="host"))
     assert allowed(caller, meeting) == may_all(Role.HOST)
-    meeting.admission.expel(meeting.join("Ann", grants=Grants(identity="ann")))
+    ann = meeting.join("Ann", grants=Grants(identity="ann"))
+    meeting.admission.remove(authority.Caller(Role.HOST), ann.id)
     assert allowed(caller, meeting) == set()
 
 

@@ -282,4 +282,6 @@ async def test_every_route_is_in_the_openapi_document(http: httpx.AsyncClient) -
         "/meetings/{meeting_id}/participants/{participant_id}/quality",
         "/meetings/{meeting_id}/join",
         "/meetings/{meeting_id}/leave",
+        *(f"/meetings/{{meeting_id}}/{action}" for action in ("waiting", "admit", "deny", "lock", "remove")),
+        "/revocations",
     }

@@ -31,7 +31,13 @@ class Talk:
     def __init__(self, conference: Conference, clock: VirtualClock, meeting_id: str, wire: str = "json") -> None:
         self.wire = WIRES[f"sfu.v1.{wire}"]
         self.session = SignalingSession(
-            meeting_id, conference, self.wire, EventEncoder(), clock=clock, logger=structlog.get_logger()
+            meeting_id,
+            conference,
+            self.wire,
+            EventEncoder(),
+            clock=clock,
+            logger=structlog.get_logger(),
+            answer=lambda attendee: {"participant_id": attendee.id, "token": attendee.token},
         )
         self._last_id = 0
 

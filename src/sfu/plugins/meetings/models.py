@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sfu.conference import Meeting, Source
 from sfu.conference.chat_views import ChatMode
 from sfu.conference.rights import Rules
-from sfu.conference.views import MeetingTitle, OfferView, ParticipantView, SlotPlace
-from sfu.ice.servers import IceServer
+from sfu.conference.views import ParticipantView
 
 
 class Body(BaseModel):
@@ -55,6 +54,10 @@ class Join(Body):
     host_token: str | None = Field(None, max_length=256, description="of who made the meeting: makes a host")
     role: Literal["audience"] | None = Field(None, description="joins as audience")
     video: int | None = Field(None, ge=0, le=49, description="videos that the client shows at once")
+    join_token: str | None = Field(None, max_length=256, description="of the join link")
+    browser: str | None = Field(
+        None, max_length=256, description="what the client calls itself, so that a guest is known again"
+    )
     capabilities: dict[str, Any] = Field(default_factory=dict, description="for later; nothing is defined yet")
 
 
@@ -98,35 +101,6 @@ class MeetingFound(BaseModel):
             created_at=meeting.created_at,
             participants=len(meeting.participants),
         )
-
-
-class IceServerOut(BaseModel):
-    """An entry of ``RTCConfiguration.iceServers``."""
-
-    urls: list[str]
-    username: str | None = None
-    credential: str | None = None
-
-    @classmethod
-    def of(cls, server: IceServer) -> IceServerOut:
-        """That of ``server``."""
-        return cls(urls=list(server.urls), username=server.username or None, credential=server.credential or None)
-
-
-class Joined(BaseModel):
-    """The *join answer*."""
-
-    meeting: MeetingTitle
-    participant_id: str
-    token: str
-    signaling_url: str
-    ice_servers: list[IceServerOut]
-    offer: OfferView
-    ingress: dict[str, str]
-    slots: list[SlotPlace]
-    resume_window_s: float
-    host_token: str | None = None
-    """For who made the meeting by joining it (development mode)."""
 
 
 class Participants(BaseModel):

@@ -6,20 +6,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from sfu.conference import Attendee, Meeting
-from sfu.conference.attendee import INGRESS
+from sfu.conference import Meeting
 from sfu.conference.names import MAX_NAME_CHARS
 from sfu.conference.roster import MAX_PAGE
-from sfu.conference.views import MeetingTitle, QualityTimeline
+from sfu.conference.views import QualityTimeline
 from sfu.errors import RemoteError
 from sfu.media.shard import HISTORY_SECONDS
 from sfu.plugins.api import PluginContext
-from sfu.plugins.http import base_url, bearer_token
+from sfu.plugins.http import base_url
 from sfu.plugins.meetings.models import (
     CreateMeeting,
-    IceServerOut,
-    Join,
-    Joined,
     MeetingCreated,
     MeetingFound,
     Participants,
@@ -75,37 +71,4 @@ def meeting_routes(context: PluginContext) -> APIRouter:
         """What a participant received, second by second, and why it was no better."""
         return (await conference.meeting(meeting_id)).quality(participant_id, seconds)
 
-    @router.post("/{meeting_id}/join", response_model_exclude_none=True)
-    async def join(request: Request, meeting_id: str, body: Join) -> Joined:
-        """Joins: a participant, its token, and the offer to answer over the signaling WebSocket."""
-        meeting = await find(meeting_id)
-        makes_it = meeting.first_is_host
-        audience = body.role == "audience"
-        attendee = meeting.join(body.name, host_token=body.host_token, audience=audience, video=body.video)
-        joined = _joined(context, attendee, base_url(request, options.public_url))
-        if makes_it and not meeting.first_is_host:
-            joined.host_token = meeting.host_token
-        return joined
-
-    @router.post("/{meeting_id}/leave", status_code=204)
-    async def leave(request: Request, meeting_id: str) -> None:
-        """Leaves, as the participant whose bearer token it is."""
-        token = bearer_token(request)
-        (await conference.meeting(meeting_id)).attendee(token).leave()
-
     return router
-
-
-def _joined(context: PluginContext, attendee: Attendee, base: str) -> Joined:
-    meeting = attendee.meeting
-    return Joined(
-        meeting=MeetingTitle(meeting.id, meeting.title),
-        participant_id=attendee.id,
-        token=attendee.token,
-        signaling_url=f"ws{base.removeprefix('http')}/meetings/{meeting.id}/signaling",
-        ice_servers=[IceServerOut.of(server) for server in context.options.ice_servers(attendee.id)],
-        offer=attendee.offer,
-        ingress={source.value: section.mid for source, section in INGRESS.items()},
-        slots=list(attendee.slots.places),
-        resume_window_s=context.options.resume_window_s,
-    )

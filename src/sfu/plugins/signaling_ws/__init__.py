@@ -6,9 +6,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, WebSocket
 
+from sfu.conference import Attendee
 from sfu.plugins.api import PluginContext
+from sfu.plugins.http import base_url
+from sfu.plugins.joined import Joined
 from sfu.plugins.signaling_ws.pump import accept, pump
 from sfu.plugins.signaling_ws.session import SignalingSession
 from sfu.plugins.signaling_ws.wire import EventEncoder
@@ -26,11 +31,16 @@ class SignalingWsPlugin:
 
         @router.websocket("/meetings/{meeting_id}/signaling")
         async def signaling(websocket: WebSocket, meeting_id: str) -> None:
-            wire = await accept(websocket)
+            wire = await accept(websocket, context.options)
             if wire is None:
                 return
+            base = base_url(websocket, context.options.public_url)
+
+            def answer(attendee: Attendee) -> dict[str, Any]:
+                return Joined.of(attendee, context.options, base).model_dump(mode="json", exclude_none=True)
+
             session = SignalingSession(
-                meeting_id, context.conference, wire, encoder, clock=context.clock, logger=context.logger
+                meeting_id, context.conference, wire, encoder, clock=context.clock, logger=context.logger, answer=answer
             )
             await pump(websocket, session)
 

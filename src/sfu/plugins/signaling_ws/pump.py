@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 from fastapi import WebSocket
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocketDisconnect
 
+from sfu.plugins.api import ServerOptions
 from sfu.plugins.signaling_ws.session import SignalingSession
 from sfu.plugins.signaling_ws.wire import WIRES, Frame, Wire
 
@@ -16,21 +18,47 @@ CLOSE_TIMEOUT_S = 5.0
 """How long a client may take to read its own close frame."""
 
 
-async def accept(websocket: WebSocket) -> Wire | None:
-    """Accepts the handshake with the first subprotocol that both know; None: there is none, and it is refused."""
+async def accept(websocket: WebSocket, options: ServerOptions) -> Wire | None:
+    """Accepts the handshake with the first subprotocol that both know; None: there is none, or the page that asks is of
+    a site that may not, and it is refused.
+    """
+    if not is_own_origin(websocket, options):
+        await _refuse(websocket, 403, "this site may not connect: [admission] origins must name it\n")
+        return None
     for offered in websocket.scope["subprotocols"]:
         wire = WIRES.get(offered)
         if wire is not None:
             await websocket.accept(subprotocol=wire.subprotocol)
             return wire
+    await _refuse(websocket, 400, f"Sec-WebSocket-Protocol must name one of: {', '.join(WIRES)}\n")
+    return None
+
+
+def is_own_origin(websocket: WebSocket, options: ServerOptions) -> bool:
+    """RFC 6455 section 10.2: whether the page that asks is the server's own, or of a site that was named. What is no
+    browser sends no Origin, and could write any. A proxy may have taken TLS off, so the host alone has to be the same.
+    """
+    origin = websocket.headers.get("origin")
+    if origin is None or origin in options.origins:
+        return True
+    host = _host(origin)
+    return bool(host) and host in {_host(options.public_url), websocket.headers.get("host", "").lower()}
+
+
+def _host(url: str) -> str:
+    """Host and port of a URL of the web, as they are in a Host header; "" when it is none."""
+    try:
+        parts = urlsplit(url.lower())
+    except ValueError:
+        return ""
+    return parts.netloc if parts.scheme in {"http", "https"} else ""
+
+
+async def _refuse(websocket: WebSocket, status: int, text: str) -> None:
     if "websocket.http.response" in websocket.scope.get("extensions", {}):
-        known = ", ".join(WIRES)
-        await websocket.send_denial_response(
-            PlainTextResponse(f"Sec-WebSocket-Protocol must name one of: {known}\n", status_code=400)
-        )
+        await websocket.send_denial_response(PlainTextResponse(text, status_code=status))
     else:
         await websocket.close()
-    return None
 
 
 async def pump(websocket: WebSocket, session: SignalingSession) -> None:

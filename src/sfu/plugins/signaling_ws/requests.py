@@ -13,6 +13,7 @@ from sfu.conference.roster import MAX_PAGE
 from sfu.conference.track import Content
 from sfu.conference.views import RosterPage
 from sfu.errors import RemoteError
+from sfu.plugins.signaling_ws.door import DOOR
 from sfu.plugins.signaling_ws.request import (
     FOR_ALL,
     HAND,
@@ -200,6 +201,7 @@ def _hello(_attendee: Attendee, _request: Hello) -> None:
 
 REQUESTS: dict[str, RequestType] = {
     **SOCIAL,
+    **DOOR,
     "hello": request_of(Hello, _hello),
     "answer": request_of(Answer, _answer, FOR_ALL),
     "publish": request_of(Publish, _publish, FOR_ALL),

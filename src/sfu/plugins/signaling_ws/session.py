@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from sfu.clock import Clock
 from sfu.conference import Attendee, Conference, EndReason, LeaveReason
-from sfu.conference.events import Event, MeetingEnded, Removed, Replaced
+from sfu.conference.events import Admitted, Denied, DenyReason, Event, MeetingEnded, Removed, Replaced, WaitingMoved
+from sfu.conference.waiting import Waiting
 from sfu.errors import RemoteError, SfuError, WireError
+from sfu.plugins.signaling_ws.door import waiting_fields
 from sfu.plugins.signaling_ws.outbox import Closing, Outbox
 from sfu.plugins.signaling_ws.rate import RateLimit
 from sfu.plugins.signaling_ws.request import RequestType, parse_fields
@@ -24,14 +27,23 @@ CLOSE_NORMAL = 1000
 CLOSE_GOING_AWAY = 1001
 CLOSE_MALFORMED = 4400
 CLOSE_UNAUTHORIZED = 4401
+CLOSE_REMOVED = 4403
 CLOSE_REPLACED = 4409
 CLOSE_TOO_MUCH = 4429
 
 
+SENT_AWAY = {LeaveReason.REMOVED, LeaveReason.REVOKED, LeaveReason.EXPIRED, LeaveReason.REPLACED}
+"""Who should not simply join again."""
+
+JoinAnswer = Callable[[Attendee], dict[str, Any]]
+"""What somebody is told who was let in."""
+
+
 class State(Enum):
-    """Waiting for hello, in the meeting, or over."""
+    """Waiting for hello, waiting to be let in, in the meeting, or over."""
 
     GREETING = auto()
+    WAITING = auto()
     ATTACHED = auto()
     CLOSED = auto()
 
@@ -50,6 +62,7 @@ class SignalingSession:
         *,
         clock: Clock,
         logger: FilteringBoundLogger,
+        answer: JoinAnswer,
     ) -> None:
         self.outbox = Outbox(Closing(CLOSE_TOO_MUCH, "the client reads too slowly"))
         self._meeting_id = meeting_id
@@ -58,8 +71,10 @@ class SignalingSession:
         self._encoder = encoder
         self._clock = clock
         self._log = logger
+        self._join_answer = answer
         self._state = State.GREETING
         self._attendee: Attendee | None = None
+        self._waiting: Waiting | None = None
         self._rate = RateLimit(clock.now())
         self._greeting = clock.call_later(HELLO_TIMEOUT_S, self._no_hello)
 
@@ -83,6 +98,9 @@ class SignalingSession:
         attendee, self._attendee = self._attendee, None
         if attendee is not None:
             attendee.detach(self.handle_event)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.detach(self.handle_waiting, self._clock.now())
 
     # from the meeting
 
@@ -99,8 +117,29 @@ class SignalingSession:
                 self._close(CLOSE_REPLACED, "replaced by a newer socket")
             case Removed(reason=LeaveReason.LEFT):
                 self._close(CLOSE_NORMAL, "left")
+            case Removed(reason=reason) if reason in SENT_AWAY:
+                self._send({"type": "removed", "reason": reason.value})
+                code = CLOSE_REPLACED if reason is LeaveReason.REPLACED else CLOSE_REMOVED
+                self._close(code, f"removed: {reason.value}")
             case Removed():
                 self._close(CLOSE_UNAUTHORIZED, "the media transport was closed for too long; join again")
+
+    def handle_waiting(self, event: WaitingMoved | Admitted | Denied) -> None:
+        """The ``WaitingListener`` of this session."""
+        match event:
+            case WaitingMoved():
+                self._send(waiting_fields(event.position, event.reason))
+            case Admitted():
+                self._waiting = None
+                self._send({"type": "admitted", "join": self._join_answer(event.attendee)})
+                self._close(CLOSE_NORMAL, "admitted")
+            case Denied(reason=DenyReason.REPLACED):
+                self._waiting = None
+                self._close(CLOSE_REPLACED, "replaced by a newer socket")
+            case Denied():
+                self._waiting = None
+                self._send({"type": "denied", "reason": event.reason.value, "detail": event.detail})
+                self._close(CLOSE_REMOVED, f"denied: {event.reason.value}")
 
     # inner
 
@@ -114,6 +153,9 @@ class SignalingSession:
         if not isinstance(request_id, int) or isinstance(request_id, bool):
             self._close(CLOSE_MALFORMED, "a request has an integer id")
             return
+        if self._waiting is not None:
+            self._send(self._while_waiting(self._waiting, request_id, message))
+            return
         if self._attendee is None:
             self._greet(request_id, message)
             return
@@ -122,6 +164,9 @@ class SignalingSession:
     def _greet(self, request_id: int, message: dict[str, Any]) -> None:
         try:
             hello, attendee = self._admit(message)
+            if isinstance(attendee, Waiting):
+                self._wait(request_id, attendee)
+                return
         except RemoteError as error:
             self._send(_error(request_id, error))
             self._close(CLOSE_UNAUTHORIZED, error.detail)
@@ -135,14 +180,34 @@ class SignalingSession:
             attendee.meeting.chat.replay(attendee, hello.chat.log, hello.chat.after)
         self._log.info("signaling_attached", meeting=self._meeting_id, participant=attendee.id)
 
-    def _admit(self, message: dict[str, Any]) -> tuple[Hello, Attendee]:
+    def _wait(self, request_id: int, waiting: Waiting) -> None:
+        """It is told its place, and the rest as it comes."""
+        door = self._conference.meetings[self._meeting_id].admission
+        self._greeting.cancel()
+        self._waiting, self._state = waiting, State.WAITING
+        moved = door.room.moved(waiting)
+        self._send({**waiting_fields(moved.position, moved.reason), "reply": request_id})
+        waiting.attach(self.handle_waiting, moved)
+        door.review()
+
+    def _while_waiting(self, waiting: Waiting, request_id: int, message: dict[str, Any]) -> dict[str, Any]:
+        match message.get("type"):
+            case "ping":
+                return {"type": "reply", "reply": request_id}
+            case "leave":
+                self._conference.meetings[self._meeting_id].admission.room.remove(waiting, Denied(DenyReason.LEFT))
+                return {"type": "reply", "reply": request_id}
+        error = RemoteError("conflict", "you are not in the meeting yet", "ping or leave", status=409)
+        return _error(request_id, error)
+
+    def _admit(self, message: dict[str, Any]) -> tuple[Hello, Attendee | Waiting]:
         if message.get("type") != "hello":
             raise RemoteError("unauthorized", "the first message must be hello", status=401)
         hello = parse_fields("hello", Hello, message)
         meeting = self._conference.meetings.get(self._meeting_id)
         if meeting is None:
             raise RemoteError("meeting_not_found", "there is no such meeting, or it has ended", status=404)
-        return hello, meeting.attendee(hello.token)
+        return hello, meeting.admission.room.holder(hello.token) or meeting.attendee(hello.token)
 
     def _answer(self, attendee: Attendee, request_id: int, message: dict[str, Any]) -> dict[str, Any]:
         """Does what a request asks; the reply."""

@@ -14,6 +14,7 @@ from sfu.conference.events import (
     ChatTold,
     EncodingsChanged,
     Event,
+    LockChanged,
     MeetingEnded,
     ModerationChanged,
     Muted,
@@ -28,6 +29,7 @@ from sfu.conference.events import (
     UnmuteAsked,
     Unpublished,
     ViewChanged,
+    WaitingRoomChanged,
 )
 from sfu.conference.views import ParticipantView, Welcome
 from sfu.errors import WireError
@@ -54,6 +56,8 @@ NOTIFICATIONS: dict[type, str] = {
     ModerationChanged: "moderation",
     ChatSettingsChanged: "chat_settings",
     TransportChanged: "transport",
+    LockChanged: "lock",
+    WaitingRoomChanged: "waiting_room",
     MeetingEnded: "meeting_ended",
 }
 """Events that become messages, and the ``type`` of each."""

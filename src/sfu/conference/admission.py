@@ -89,7 +89,9 @@ class Admission:
         is_host = token is not None and self._meeting.permissions.is_host_token(token)
         application = self._recognised(Application("-", grants, join_token=None if is_host else token))
         self.require_welcome(application.grants)
-        if is_host or self._leads(application):
+        if is_host:
+            return replace(application.grants, role=Role.HOST)
+        if self._leads(application):
             return application.grants
         self._require_unlocked()
         application = self._vouched(application)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.answers import attribute, mids_of
 from tests.support.attendee import Client
-from tests.support.clock import VirtualClock
+from tests.support.clock import EPOCH, VirtualClock
 from tests.support.sim import settle
 from tests.support.site import Site
 
+from sfu.access import Access as Keys
+from sfu.access import Key, issue_token
+from sfu.access.keys import Algorithm, StaticKeys
 from sfu.conference import Conference, Meeting, Source
+from sfu.conference.records import Access
 from sfu.conference.rights import Rules
 from sfu.errors import RemoteError
 from sfu.ice.servers import IceServer
@@ -387,3 +392,37 @@ async def test_a_publisher_that_never_connects_does_not_stay(
     engine.handle_timeout(clock.now())
     engine.handle_timeout(clock.now() + 31)
     assert (dict(meeting.participants), meeting.viewers) == ({}, 0)
+
+
+async def publish_as(http: httpx.AsyncClient, bearer: str | None) -> httpx.Response:
+    headers = SDP if bearer is None else {**SDP, "Authorization": f"Bearer {bearer}"}
+    return await http.post("/whip/standup", content=offer(), headers=headers)
+
+
+async def test_publishing_goes_by_the_door_of_the_meeting(site: Site, meeting: Meeting) -> None:
+    meeting.changed(replace(meeting.record, version=meeting.record.version + 1, access=Access.TOKEN))
+    key = Key("", Algorithm.HS256, b"k" * 32)
+    claims = {"exp": EPOCH.timestamp() + 60, "aud": "sfu", "sub": "encoder", "sfu": {"publish": ["camera"]}}
+    token = issue_token(key, claims)
+    app = site.app(WhipPlugin(), Keys(StaticKeys([key])))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sfu.test") as http:
+        for bearer, status in (
+            (None, 403), ("wrong", 403), ("a.b.c", 401), (meeting.join_token, 201), (meeting.host_token, 201),
+            (token, 201),
+        ):  # fmt: skip
+            assert (await publish_as(http, bearer)).status_code == status, bearer
+        guest, host, encoder = meeting.participants.values()
+        assert (guest.rights.role, host.rights.role, encoder.identity) == ("participant", "host", "encoder")
+        assert list(encoder.sources.tracks) == [Source.CAMERA]
+        viewing = await http.post("/whep/standup", content=offer("recvonly"), headers=SDP)
+        assert (viewing.status_code, viewing.json()["code"]) == (403, "join_token_required")
+
+
+async def test_the_servers_own_token_passes_every_door(site: Site, meeting: Meeting) -> None:
+    meeting.changed(replace(meeting.record, version=meeting.record.version + 1, access=Access.WAITING_ROOM))
+    async with client(site, whip_token="hunter2") as http:
+        assert (await publish_as(http, "hunter2")).status_code == 201
+        assert (await publish_as(http, meeting.host_token)).status_code == 401
+    async with client(site) as http:
+        assert (await publish_as(http, None)).json()["code"] == "conflict"
+        assert (await publish_as(http, meeting.host_token)).status_code == 201

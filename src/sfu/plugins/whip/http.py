@@ -50,9 +50,18 @@ def require_token(request: Request, token: str) -> None:
     """Raises ``RemoteError`` ``unauthorized`` when a token is configured and the request has another or none."""
     if not token:
         return
-    given = bearer_token(request)
-    if not hmac.compare_digest(given.encode(), token.encode()):
+    if not is_same(bearer_token(request), token):
         raise RemoteError("unauthorized", "the bearer token is wrong", status=401)
+
+
+def is_same(given: str, token: str) -> bool:
+    """Whether it is the token of the configuration; "" is none."""
+    return bool(token) and hmac.compare_digest(given.encode(), token.encode())
+
+
+def optional_bearer_token(request: Request) -> str | None:
+    """As ``bearer_token``; None: there is none."""
+    return bearer_token(request) if "authorization" in request.headers else None
 
 
 async def body_text(request: Request, content_type: str) -> str:

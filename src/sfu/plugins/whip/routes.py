@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from sfu.access.tokens import is_token
 from sfu.conference import Meeting, Publisher, Viewer
+from sfu.conference.grants import GUEST, Grants
 from sfu.errors import RemoteError
 from sfu.plugins.api import PluginContext
 from sfu.plugins.http import base_url
 from sfu.plugins.whip import fragment
-from sfu.plugins.whip.http import SDP, SdpRoute, body_text, links, preflight, require_token
+from sfu.plugins.whip.http import (
+    SDP,
+    SdpRoute,
+    body_text,
+    is_same,
+    links,
+    optional_bearer_token,
+    preflight,
+    require_token,
+)
 
 DEFAULT_NAME = "Live stream"
 
@@ -23,7 +34,9 @@ def whip_routes(context: PluginContext) -> APIRouter:
     async def publish(request: Request, meeting_id: str, name: str = DEFAULT_NAME) -> Response:
         """Publishes what the offer sends, as a participant called ``name``."""
         sdp = await sessions.offer(request)
-        return sessions.created(request, (await sessions.meeting(meeting_id)).join_with_offer(name, sdp))
+        meeting = await sessions.meeting(meeting_id)
+        grants = await sessions.admitted(request, meeting)
+        return sessions.created(request, meeting.join_with_offer(name, sdp, grants=grants))
 
     sessions.add_preflight(router, "")
     sessions.add_session_routes(router)
@@ -39,13 +52,17 @@ def whep_routes(context: PluginContext) -> APIRouter:
     async def play(request: Request, meeting_id: str) -> Response:
         """Plays whoever publishes first; starts when somebody does."""
         sdp = await sessions.offer(request)
-        return sessions.created(request, (await sessions.meeting(meeting_id)).view_with_offer(sdp))
+        meeting = await sessions.meeting(meeting_id)
+        await sessions.admitted(request, meeting)
+        return sessions.created(request, meeting.view_with_offer(sdp))
 
     @router.post("/{participant_id}", status_code=201, response_class=Response)
     async def play_participant(request: Request, meeting_id: str, participant_id: str) -> Response:
         """Plays one participant."""
         sdp = await sessions.offer(request)
-        return sessions.created(request, (await sessions.meeting(meeting_id)).view_with_offer(sdp, participant_id))
+        meeting = await sessions.meeting(meeting_id)
+        await sessions.admitted(request, meeting)
+        return sessions.created(request, meeting.view_with_offer(sdp, participant_id))
 
     sessions.add_preflight(router, "")
     sessions.add_preflight(router, "/{participant_id}")
@@ -59,13 +76,35 @@ class Sessions:
     def __init__(self, context: PluginContext, prefix: str, kind: type[Publisher | Viewer]) -> None:
         self._conference = context.conference
         self._options = context.options
+        self._access = context.access
+        self._clock = context.clock
         self._prefix = prefix
         self._kind = kind
 
     async def offer(self, request: Request) -> str:
         """The SDP offer of a request that may make it."""
-        require_token(request, self._options.whip_token)
+        await self._require_known(request)
         return await body_text(request, SDP)
+
+    async def admitted(self, request: Request, meeting: Meeting) -> Grants:
+        """What who asks was granted. The bearer token may be the server's for WHIP, an access token, or the meeting's
+        host token or join token. Raises ``RemoteError`` as the meeting's door does.
+        """
+        bearer = optional_bearer_token(request)
+        if bearer is not None and is_same(bearer, self._options.whip_token):
+            return GUEST
+        if bearer is not None and is_token(bearer):
+            grants = await self._access.verify(bearer, self._clock.wall())
+            return meeting.admission.require_open(grants, None)
+        return meeting.admission.require_open(GUEST, bearer)
+
+    async def _require_known(self, request: Request) -> None:
+        """Where the server has a token for WHIP, it must be there, or an access token. Raises ``unauthorized``."""
+        bearer = optional_bearer_token(request)
+        if self._options.whip_token and bearer is not None and is_token(bearer):
+            await self._access.verify(bearer, self._clock.wall())
+        else:
+            require_token(request, self._options.whip_token)
 
     async def meeting(self, meeting_id: str) -> Meeting:
         """The meeting; in development mode it comes into being now."""
@@ -102,14 +141,14 @@ class Sessions:
         @router.delete("/session/{token}", response_class=Response)
         async def end(request: Request, meeting_id: str, token: str) -> Response:
             """Ends the session."""
-            require_token(request, self._options.whip_token)
+            await self._require_known(request)
             self._find(meeting_id, token).leave()
             return Response()
 
         @router.patch("/session/{token}", response_class=Response)
         async def patch(request: Request, meeting_id: str, token: str) -> Response:
             """Trickled candidates (204, not needed) or an ICE restart (200)."""
-            require_token(request, self._options.whip_token)
+            await self._require_known(request)
             text = await body_text(request, fragment.CONTENT_TYPE)
             return _patch(self._find(meeting_id, token), fragment.IceFragment.parse(text), _if_match(request))
 

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.e2e
 
 async def test_a_meeting_is_created_found_and_joined_over_http(server: RunningServer) -> None:
     created = (await server.http.post("/meetings", json={"title": "Stand-up"})).json()
-    assert created["join_url"] == f"{server.url}/m/{created['id']}"
+    assert created["join_url"] == f"{server.url}/m/{created['id']}#{created['join_token']}"
     joined = await server.http.post(f"/meetings/{created['id']}/join", json={"name": "Ann"})
     assert joined.status_code == 200
     answer = joined.json()

@@ -15,7 +15,7 @@ from sfu.conference.layout import ChooseFeeds, choose_feeds
 from sfu.conference.ledger import Added, Changed, Ledger, Removed, ledger_of, unavailable
 from sfu.conference.meeting import Meeting
 from sfu.conference.memory_store import MemoryStore, missing, outdated
-from sfu.conference.names import check_title, digest, new_token
+from sfu.conference.names import check_title, digest, is_made_id, new_token
 from sfu.conference.options import ConferenceOptions
 from sfu.conference.records import (
     MeetingFilter,
@@ -126,7 +126,6 @@ class Conference:
 
         Raises ``RemoteError`` as ``plan``.
         """
-        self._require_room()
         return self.open(await self.plan(MeetingDraft(title, id, rules)))
 
     async def plan(self, draft: MeetingDraft, tokens: Tokens | None = None, once: Once | None = None) -> NewMeeting:
@@ -137,6 +136,8 @@ class Conference:
         """
         tokens = tokens or Tokens.new()
         record = draft.record(self.clock.wall(), self.options, host_token=tokens.host, join_token=tokens.join)
+        if record.status is MeetingStatus.ACTIVE:
+            self._require_room()
         if once is not None:
             once = replace(once, meeting_id=record.id)
         if not await self._add(record, once, is_named=draft.id is not None):
@@ -190,7 +191,7 @@ class Conference:
         try:
             return await self.meeting(meeting_id)
         except RemoteError as error:
-            if error.code != "meeting_not_found":
+            if error.code != "meeting_not_found" or is_made_id(meeting_id):
                 raise
         try:
             meeting = await self.create_meeting(id=meeting_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sfu.errors import RemoteError
 
@@ -20,6 +20,15 @@ _NO_JOINERS = str.maketrans(_JOINERS)
 def new_meeting_id() -> str:
     """A UUID of version 4: what it names can not be guessed."""
     return str(uuid4())
+
+
+def is_made_id(meeting_id: str) -> bool:
+    """Whether it has the form of those that are made, in contrast to a name that somebody chose."""
+    try:
+        made = UUID(meeting_id)
+    except ValueError:
+        return False
+    return made.version == 4 and str(made) == meeting_id
 
 
 def new_session_id() -> str:

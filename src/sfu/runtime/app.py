@@ -16,9 +16,11 @@ from sfu.runtime.headers import BrowserHeaders
 from sfu.runtime.limits import BodyLimit
 from sfu.runtime.log import logger
 from sfu.runtime.problem import problem
+from sfu.runtime.reference import serve_reference
 
 log = logger(__name__)
 
+HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "2"}}
 CODES = {401: "unauthorized", 403: "unauthorized", 404: "not_found", 405: "method_not_allowed", 429: "rate_limited"}
 
 
@@ -31,8 +33,10 @@ def make_app(contexts: Iterable[PluginContext], version: str) -> FastAPI:
         # FastAPI's page would load its script from elsewhere, into an origin that may use the camera.
         docs_url=None,
         redoc_url=None,
+        separate_input_output_schemas=False,
     )
     contexts = tuple(contexts)
+    serve_reference(app)
     for context in contexts:
         for router in context.routers:
             app.include_router(router)
@@ -53,7 +57,7 @@ def make_app(contexts: Iterable[PluginContext], version: str) -> FastAPI:
 async def _remote_error(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RemoteError):
         raise error
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    headers = HEADERS.get(error.status)
     return problem(error.status, error.code, error.detail, str(error), headers)
 
 

@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import sqlalchemy as sa
 
+from sfu.conference.names import is_made_id
 from sfu.conference.records import Access, MeetingStatus, RecordingPolicy, RecordingStatus
 
 NAMES = uuid5(NAMESPACE_URL, "urn:sfu:meeting-name")
@@ -19,11 +20,9 @@ NAMES = uuid5(NAMESPACE_URL, "urn:sfu:meeting-name")
 
 def key_of(text: str) -> UUID:
     """The key of what is called so: itself if it is a UUID of version 4 as we write it, else one made from it."""
-    try:
-        key = UUID(text)
-    except ValueError:
-        return uuid5(NAMES, text)
-    return key if key.version == 4 and str(key) == text else uuid5(NAMES, text)
+    if is_made_id(text):
+        return UUID(text)
+    return uuid5(NAMES, text.encode(errors="backslashreplace").decode())  # whatever a URL may have
 
 
 class Instant(sa.types.TypeDecorator[datetime]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sfu.plugins.api import PluginContext
+from sfu.plugins.meetings.crud import crud_routes
 from sfu.plugins.meetings.door_routes import door_routes
 from sfu.plugins.meetings.joining import joining_routes
 from sfu.plugins.meetings.routes import meeting_routes
@@ -15,6 +16,7 @@ class MeetingsPlugin:
 
     def setup(self, context: PluginContext) -> None:
         """Adds the routes."""
+        context.include_router(crud_routes(context))
         context.include_router(meeting_routes(context))
         context.include_router(joining_routes(context))
         context.include_router(door_routes(context))

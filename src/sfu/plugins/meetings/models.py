@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sfu.conference import Meeting, Source
+from sfu.conference import Source
 from sfu.conference.chat_views import ChatMode
 from sfu.conference.rights import Rules
-from sfu.conference.views import ParticipantView
 
 
 class Body(BaseModel):
@@ -38,13 +37,11 @@ class MeetingOptions(Body):
             given["publish"] = frozenset(self.publish)
         return replace(rules, **given)
 
-
-class CreateMeeting(Body):
-    """Of ``POST /meetings``. Lengths and characters are checked where meetings are made."""
-
-    title: str | None = Field(None, max_length=1000, description="shown to those who join")
-    id: str | None = Field(None, max_length=1000, description="name of the meeting; only in development mode")
-    options: MeetingOptions | None = Field(None, description="its rules; those left out are the server's")
+    @classmethod
+    def of(cls, rules: Rules) -> MeetingOptions:
+        """All of them."""
+        given = {item.name: getattr(rules, item.name) for item in fields(rules)}
+        return cls(**{**given, "publish": [source for source in Source if source in rules.publish]})
 
 
 class Join(Body):
@@ -59,58 +56,3 @@ class Join(Body):
         None, max_length=256, description="what the client calls itself, so that a guest is known again"
     )
     capabilities: dict[str, Any] = Field(default_factory=dict, description="for later; nothing is defined yet")
-
-
-class MeetingCreated(BaseModel):
-    """A meeting, where to join it, and the token that makes a host."""
-
-    id: str
-    title: str
-    join_url: str
-    created_at: str
-    host_token: str
-
-    @classmethod
-    def of(cls, meeting: Meeting, base_url: str) -> MeetingCreated:
-        """That of ``meeting``, which was made just now."""
-        return cls(
-            id=meeting.id,
-            title=meeting.title,
-            join_url=join_url(meeting, base_url),
-            created_at=meeting.created_at,
-            host_token=meeting.host_token or "",
-        )
-
-
-class MeetingFound(BaseModel):
-    """A meeting with the number of those in it."""
-
-    id: str
-    title: str
-    join_url: str
-    created_at: str
-    participants: int
-
-    @classmethod
-    def of(cls, meeting: Meeting, base_url: str) -> MeetingFound:
-        """That of ``meeting``."""
-        return cls(
-            id=meeting.id,
-            title=meeting.title,
-            join_url=join_url(meeting, base_url),
-            created_at=meeting.created_at,
-            participants=len(meeting.participants),
-        )
-
-
-class Participants(BaseModel):
-    """A page of those who are there, in the order of joining. ``next`` is the ``after`` of the page that follows."""
-
-    participants: list[ParticipantView]
-    next: str | None
-    total: int
-
-
-def join_url(meeting: Meeting, base_url: str) -> str:
-    """The page on which one joins."""
-    return f"{base_url}/m/{meeting.id}"

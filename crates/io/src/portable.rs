@@ -44,6 +44,11 @@ impl Socket {
         let Some(train) = trains.first() else { return Ok(0) };
         self.inner.send_to(train.bytes, train.destination).map(|_| 1)
     }
+
+    /// What the system refuses as too long is too long.
+    pub fn send_in_fragments(&mut self, _train: &Train<'_>) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EMSGSIZE))
+    }
 }
 
 impl AsRawFd for Socket {

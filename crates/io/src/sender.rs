@@ -28,6 +28,8 @@ enum Verdict {
     DisableGso,
     /// The kernel does not segment this run (a path with a small MTU): its datagrams one by one.
     Split,
+    /// Longer than the path takes.
+    Fragment,
     Drop,
 }
 
@@ -42,6 +44,7 @@ fn verdict(error: &io::Error, segments: usize) -> Verdict {
         // EIO: the device cannot do the checksums that segmentation needs.
         Some(libc::EIO | libc::ENOPROTOOPT | libc::EOPNOTSUPP) if segments > 1 => Verdict::DisableGso,
         Some(libc::EINVAL | libc::EMSGSIZE) if segments > 1 => Verdict::Split,
+        Some(libc::EMSGSIZE) => Verdict::Fragment,
         _ => Verdict::Drop,
     }
 }
@@ -111,6 +114,10 @@ impl Sender {
                     self.send_singly(socket, first, stats);
                     rest = after;
                 }
+                Verdict::Fragment => {
+                    send_in_fragments(socket, first, stats);
+                    rest = after;
+                }
                 Verdict::Retry | Verdict::Drop => {
                     stats.dropped_refused += first.segments as u64;
                     rest = after;
@@ -131,6 +138,10 @@ impl Sender {
             let Err(error) = send_some(socket, &mut rest, whole, stats) else { continue };
             match verdict(&error, first.segments) {
                 Verdict::WaitForRoom if self.waits_left > 0 => self.wait_for_room(socket),
+                Verdict::Fragment => {
+                    send_in_fragments(socket, first, stats);
+                    rest = after;
+                }
                 _ => {
                     stats.dropped_refused += 1;
                     rest = after;
@@ -157,6 +168,18 @@ fn send_some(socket: &Socket, rest: &mut &[Train<'_>], whole: usize, stats: &mut
     Ok(())
 }
 
+/// One datagram that is longer than its path takes.
+fn send_in_fragments(socket: &mut Socket, train: &Train<'_>, stats: &mut IoStats) {
+    stats.send_calls += 1;
+    if socket.send_in_fragments(train).is_ok() {
+        stats.sent_messages += 1;
+        stats.sent += 1;
+        stats.sent_in_fragments += 1;
+    } else {
+        stats.dropped_refused += 1;
+    }
+}
+
 fn datagrams(trains: &[Train<'_>]) -> u64 {
     trains.iter().map(|train| train.segments as u64).sum()
 }
@@ -176,7 +199,7 @@ mod tests {
             (libc::EIO, 1, Verdict::Drop),
             (libc::EINVAL, 8, Verdict::Split),
             (libc::EMSGSIZE, 8, Verdict::Split),
-            (libc::EMSGSIZE, 1, Verdict::Drop),
+            (libc::EMSGSIZE, 1, Verdict::Fragment),
             (libc::EPERM, 1, Verdict::Drop),
             (libc::ENETUNREACH, 3, Verdict::Drop),
         ];

@@ -12,6 +12,8 @@ pub struct IoStats {
     /// Messages; one carries up to 64 datagrams by segmentation offload.
     pub sent_messages: u64,
     pub sent: u64,
+    /// Of these: longer than their path takes.
+    pub sent_in_fragments: u64,
     /// Datagrams that the kernel did not take because its buffers were full, after waiting.
     pub dropped_buffers_full: u64,
     /// Datagrams that the kernel refused for another reason (no route, forbidden, too long).
@@ -24,7 +26,7 @@ pub struct IoStats {
 
 impl IoStats {
     /// (name, value) of every field.
-    pub fn fields(&self) -> [(&'static str, u64); 10] {
+    pub fn fields(&self) -> [(&'static str, u64); 11] {
         [
             ("io_receive_calls", self.receive_calls),
             ("io_received", self.received),
@@ -32,6 +34,7 @@ impl IoStats {
             ("io_send_calls", self.send_calls),
             ("io_sent_messages", self.sent_messages),
             ("io_sent", self.sent),
+            ("io_sent_in_fragments", self.sent_in_fragments),
             ("io_dropped_buffers_full", self.dropped_buffers_full),
             ("io_dropped_refused", self.dropped_refused),
             ("io_trains_split", self.trains_split),

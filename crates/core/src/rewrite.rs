@@ -8,6 +8,8 @@
 
 use std::collections::VecDeque;
 
+use sfu_prefetch::prefetch;
+
 use crate::slab::Key;
 
 /// Runs that a consumer remembers. Taking out every second frame at 60 fps makes 30 runs a second.
@@ -91,6 +93,13 @@ impl SequenceMap {
     pub fn new(first_seq: u16) -> Self {
         let first_out = u64::from(first_seq & 0x7FFF);
         Self { runs: VecDeque::new(), first_out, next_out: first_out, sent_end: first_out }
+    }
+
+    /// Asks for the open run.
+    pub fn prefetch(&self) {
+        if let Some(run) = self.runs.back() {
+            prefetch(run, size_of::<Run>());
+        }
     }
 
     /// Source of the packets that are forwarded now.

@@ -1,5 +1,7 @@
 //! Objects by dense index, with a generation so that a key to a removed object finds nothing.
 
+use sfu_prefetch::prefetch;
+
 /// Names one object of one slab, for as long as it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -7,12 +9,43 @@ pub struct Key {
     generation: u32,
 }
 
-/// In this order: what a value has in front is read with the generation.
+/// In this order, and from the start of a cache line: what a value has in front is read with the generation.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 struct Slot<T> {
     generation: u32,
-    value: Option<T>,
+    place: Place<T>,
+}
+
+/// An `Option` whose tag is in front. That of `Option` may be anywhere in the value: where nobody else looks.
+#[derive(Debug)]
+#[repr(u32)]
+enum Place<T> {
+    Free,
+    Taken(T),
+}
+
+impl<T> Place<T> {
+    fn get(&self) -> Option<&T> {
+        match self {
+            Self::Free => None,
+            Self::Taken(value) => Some(value),
+        }
+    }
+
+    fn get_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Self::Free => None,
+            Self::Taken(value) => Some(value),
+        }
+    }
+
+    fn take(&mut self) -> Option<T> {
+        match std::mem::replace(self, Self::Free) {
+            Self::Free => None,
+            Self::Taken(value) => Some(value),
+        }
+    }
 }
 
 /// A vector with holes that are used again.
@@ -39,17 +72,17 @@ impl<T> Slab<T> {
             && let Some(slot) = self.slots.get_mut(index as usize)
         {
             let key = Key { index, generation: slot.generation };
-            slot.value = Some(make(key));
+            slot.place = Place::Taken(make(key));
             return key;
         }
         let key = Key { index: self.slots.len() as u32, generation: 0 };
-        self.slots.push(Slot { generation: 0, value: Some(make(key)) });
+        self.slots.push(Slot { generation: 0, place: Place::Taken(make(key)) });
         key
     }
 
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self.slots.get_mut(key.index as usize).filter(|slot| slot.generation == key.generation)?;
-        let value = slot.value.take()?;
+        let value = slot.place.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.index);
         Some(value)
@@ -57,12 +90,20 @@ impl<T> Slab<T> {
 
     pub fn get(&self, key: Key) -> Option<&T> {
         let slot = self.slots.get(key.index as usize)?;
-        if slot.generation == key.generation { slot.value.as_ref() } else { None }
+        if slot.generation == key.generation { slot.place.get() } else { None }
     }
 
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.slots.get_mut(key.index as usize)?;
-        if slot.generation == key.generation { slot.value.as_mut() } else { None }
+        if slot.generation == key.generation { slot.place.get_mut() } else { None }
+    }
+
+    /// Asks for the first `bytes` of an object that will be needed soon, whether it is there or not.
+    #[inline]
+    pub fn prefetch(&self, key: Key, bytes: usize) {
+        if let Some(slot) = self.slots.get(key.index as usize) {
+            prefetch(slot, bytes);
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -75,7 +116,7 @@ impl<T> Slab<T> {
 
     pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
-            let value = slot.value.as_ref()?;
+            let value = slot.place.get()?;
             Some((Key { index: index as u32, generation: slot.generation }, value))
         })
     }

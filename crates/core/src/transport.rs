@@ -8,6 +8,9 @@ pub mod report;
 pub mod unprobed;
 
 use std::collections::HashSet;
+use std::mem::offset_of;
+
+use sfu_prefetch::prefetch;
 
 use crate::ids::TransportId;
 use crate::ingress::arrivals::ArrivalLog;
@@ -88,6 +91,8 @@ pub struct Link<'a> {
     pub counters: &'a mut TransportCounters,
 }
 
+const _: () = assert!(offset_of!(Transport, ice) + 64 <= Transport::HEAD_BYTES, "the head is what each packet reads");
+
 impl Transport {
     pub fn new(id: TransportId, router: Key, ice: IceLite, now: Time, random: u64) -> Self {
         Self {
@@ -115,6 +120,16 @@ impl Transport {
             is_touched: false,
             counters: TransportCounters::default(),
             rtt: None,
+        }
+    }
+
+    /// What each packet that is sent reads, with the slab's own words in front of it.
+    pub const HEAD_BYTES: usize = 256;
+
+    /// Asks for what a packet reads behind the head, which has been asked for before.
+    pub fn prefetch_rest(&self) {
+        if let Some(bandwidth) = &self.bandwidth {
+            prefetch(&**bandwidth, Bandwidth::HOT_BYTES);
         }
     }
 

@@ -1,5 +1,9 @@
 //! One outgoing RTP stream: whose media it carries, how far it may go up, what was sent.
 
+use std::mem::offset_of;
+
+use sfu_prefetch::{LINE_BYTES, prefetch};
+
 use crate::bwe::SentKind;
 use crate::command::{CodecId, ConsumerOptions, Kind, LayerLimit};
 use crate::egress::continuity::{LastSent, Pictures, Stay};
@@ -104,7 +108,20 @@ pub struct Reported {
     pub rtt: Option<Micros>,
 }
 
+// Of the numbers, the end and one word; that is asked for by itself.
+const _: () = assert!(offset_of!(Consumer, numbers) + 40 <= Consumer::HEAD_BYTES, "the head is what each packet reads");
+
 impl Consumer {
+    /// What each packet reads, with the slab's own words in front of it.
+    pub const HEAD_BYTES: usize = 576;
+
+    /// Asks for what the next packet reads behind the head, which has been asked for before.
+    pub fn prefetch_rest(&self) {
+        self.map.prefetch();
+        self.numbers.prefetch();
+        prefetch(self.mid.as_bytes(), LINE_BYTES);
+    }
+
     /// `random` gives the first sequence numbers and timestamp.
     pub fn new(id: ConsumerId, key: Key, transport: Key, options: ConsumerOptions, random: u64) -> Self {
         Self {

@@ -5,6 +5,8 @@
 //! its first sending; a stream with retransmission format (RFC 4588) has fresh numbers there; one without repeats only what
 //! is known to be the same bit for bit.
 
+use sfu_prefetch::{LINE_BYTES, prefetch};
+
 /// Words of the window, of 64 numbers each: twice what a place is kept for that is filled late.
 const WORDS: usize = 32;
 /// Packets of a stream without retransmission format that may be repeated: a second of 4 Mbit/s in packets of 1,000 bytes.
@@ -49,6 +51,13 @@ fn place(ext_seq: u64) -> (usize, u64) {
 }
 
 impl Numbers {
+    /// Asks for what the next number is written to.
+    pub fn prefetch(&self) {
+        if let Some(word) = self.given.get(place(self.end).0) {
+            prefetch(word, LINE_BYTES);
+        }
+    }
+
     /// Gives a number away; `None` when it is given already, or lies so far back that nobody knows.
     #[inline]
     pub fn claim(&mut self, ext_seq: u64, marker: bool) -> Option<Index> {

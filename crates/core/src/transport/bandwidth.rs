@@ -59,6 +59,9 @@ pub struct Bandwidth {
 const _: () = assert!(offset_of!(Bandwidth, estimator) == 64, "what each packet touches is in two cache lines");
 
 impl Bandwidth {
+    /// What each packet touches.
+    pub const HOT_BYTES: usize = 128;
+
     pub fn new(now: Time) -> Self {
         Self {
             pacer: Pacer::default(),

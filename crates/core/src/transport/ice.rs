@@ -73,14 +73,14 @@ pub struct Valid {
 #[derive(Debug)]
 #[repr(C)]
 pub struct IceLite {
-    /// In front: the only field that each packet reads.
+    // In front: what each packet reads.
     selected: Option<Path>,
+    phase: Phase,
     current: Generation,
     /// Credentials of a restart, beside the current ones until a nomination uses them.
     next: Option<Generation>,
     paths: Vec<ValidPath>,
     checked_at: Option<Time>,
-    phase: Phase,
     moves: TokenBucket,
 }
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any, NoReturn, TextIO
 import typer
 
 from sfu.bench.cli import app as bench_app
+from sfu.cli_access import key_app, token_app
 from sfu.cli_db import app as db_app
 from sfu.config import Config, load
 from sfu.config_report import ConfigErrors
@@ -35,6 +36,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bench_app, name="bench")
+app.add_typer(token_app, name="token")
+app.add_typer(key_app, name="key")
 app.add_typer(db_app, name="db")
 
 

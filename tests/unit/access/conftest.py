@@ -4,6 +4,7 @@ import secrets
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.support.clock import VirtualClock
 
 from sfu.access.keys import Algorithm, Key
 
@@ -14,3 +15,8 @@ def key(request: pytest.FixtureRequest) -> Key:
     if request.param is Algorithm.HS256:
         return Key("first", Algorithm.HS256, secrets.token_bytes(32))
     return Key("first", Algorithm.EDDSA, Ed25519PrivateKey.generate())
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()

@@ -7,6 +7,7 @@ to restart. One offer is outstanding at a time; what is wanted meanwhile is merg
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -202,6 +203,7 @@ class Attendee(Participant):
         self.meeting.permissions.admit(self, source, take_over=take_over)
         is_held = source is Source.MICROPHONE and not self.rights.may_unmute and not muted
         self._changed(self.sources.publish(source, muted=muted or is_held, content=content))
+        self._note_unmuted(source, muted=muted or is_held)
         if is_held:
             self.notify(Muted(source.value, None, None))
 
@@ -216,6 +218,7 @@ class Attendee(Participant):
         if source is Source.MICROPHONE and not muted and not self.rights.may_unmute:
             raise RemoteError("forbidden", "a host has muted you", "raise your hand to speak", status=403)
         self._changed(self.sources.mute(source, muted=muted))
+        self._note_unmuted(source, muted=muted)
 
     def request_slots(self, video: int) -> None:
         """Wants ``video`` tiles filled. Slots never become fewer in the SDP; those beyond stay idle."""
@@ -259,7 +262,7 @@ class Attendee(Participant):
     def permitted(self) -> None:
         """See ``Participant``."""
         view = self._permissions()
-        self.notify(PermissionsChanged(view.role, view.publish, view.max_video, view.may_unmute))
+        self.notify(PermissionsChanged(*astuple(view)))
 
     # what the meeting shows it
 
@@ -371,6 +374,10 @@ class Attendee(Participant):
         self._slots_beat.stop()
         self.tell_slots()
         self.tell_view(self.meeting.scene)
+
+    def _note_unmuted(self, source: Source, *, muted: bool) -> None:
+        if source is Source.MICROPHONE and not muted:
+            self.rights.muted_by_host = False
 
     def _changed(self, changed: bool) -> None:
         if changed:

@@ -156,6 +156,7 @@ class Moderation:
     def _mute(self, caller: Caller, participant: Participant, *, may_unmute: bool) -> None:
         self._allow_unmute(participant, may_unmute)
         if self._set_muted(participant, muted=True):
+            participant.rights.muted_by_host = True
             participant.notify(Muted(Source.MICROPHONE.value, caller.participant_id, self._name_of(caller)))
 
     @staticmethod

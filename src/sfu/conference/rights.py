@@ -61,6 +61,8 @@ class Rights:
     """What its token lets it publish, whatever a host permits."""
     may_unmute: bool = True
     """Whether it may unmute its microphone itself."""
+    muted_by_host: bool = False
+    """Whether a host muted it, and it has not unmuted since."""
 
 
 class Permissions:
@@ -111,6 +113,7 @@ class Permissions:
             tuple(source.value for source in Source if source in rights.publish),
             min(self.rules.max_video, most_video),
             rights.may_unmute,
+            rights.muted_by_host,
         )
 
     # what they publish

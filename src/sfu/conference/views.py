@@ -34,6 +34,8 @@ class PermissionsView:
     max_video: int
     may_unmute: bool = True
     """Whether it may unmute its microphone itself."""
+    muted_by_host: bool = False
+    """Whether a host muted its microphone, and it has not unmuted since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,10 @@ def test_what_a_host_mutes_is_muted_at_once_and_its_client_and_the_others_are_to
     assert [(event.source, event.by, event.by_name) for event in ann.heard(Muted)] == [("microphone", host.id, "Host")]
     clock.advance(1)
     assert as_told(bob, ann).sources["microphone"].muted
+    assert ann.attendee.attach(ann.events.append).permissions.muted_by_host, "who comes back must not unmute unasked"
     ann.attendee.mute(Source.MICROPHONE, muted=False)
     assert not is_held_back(ann), "who may unmute does so without asking"
+    assert not ann.attendee.attach(ann.events.append).permissions.muted_by_host
     meeting.moderation.mute(host.attendee.caller, bob.id)
     assert bob.heard(Muted) == [], "there is nothing to mute"
 

@@ -148,7 +148,7 @@ def test_hello_is_answered_by_the_whole_state(talk: Talk, meeting: Meeting) -> N
     assert welcome["moderation"] == {"may_unmute": True, "spotlight": []}
     assert welcome["permissions"] == {
         "role": "participant", "publish": ["microphone", "camera", "screen", "screen_audio"], "max_video": 49,
-        "may_unmute": True,
+        "may_unmute": True, "muted_by_host": False,
     }  # fmt: skip
     assert welcome["view"] == {"videos": 0, "page": 0, "pages": 1}
 

@@ -3,6 +3,7 @@ import { canShareScreen } from "./capture.js";
 import { openConnectionView } from "./connection_view.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
+import { openMenu } from "./menu.js";
 import { shareScreen } from "./presenting.js";
 import { toast } from "./toasts.js";
 import { toggleButton } from "./toggle.js";
@@ -20,6 +21,9 @@ export class Controls {
   #hand;
   #view;
   #people;
+  #chat;
+  #react;
+  #unread = h("span.round-count.unread", { "aria-hidden": "true", hidden: true });
   #count = h("span.round-count", { "aria-hidden": "true" });
   #keys;
   #onKey = (event) => this.#key(event);
@@ -28,7 +32,8 @@ export class Controls {
    * @param {import("../sdk/sfu.js").Meeting} meeting
    * @param {import("./local_media.js").LocalMedia} media
    * @param {import("./choices.js").Choices} choices
-   * @param {{leave: () => void, toggleMode: () => void, togglePeople: () => void, turn: (by: number) => void}} actions
+   * @param {{leave: () => void, toggleMode: () => void, togglePeople: () => void, toggleChat: () => void,
+   *   turn: (by: number) => void, reactions: (onDone: () => void) => HTMLElement[]}} actions
    */
   constructor(meeting, media, choices, actions) {
     this.#meeting = meeting;
@@ -42,6 +47,8 @@ export class Controls {
       h: () => this.#toggleHand(),
       g: actions.toggleMode,
       p: actions.togglePeople,
+      c: actions.toggleChat,
+      r: () => this.#openReactions(),
       q: () => openConnectionView(meeting),
     };
     this.#build();
@@ -75,6 +82,16 @@ export class Controls {
     if (!isOpen && document.activeElement === document.body) this.#people.focus();
   }
 
+  /** @param {{isOpen: boolean, unread: number}} state of the chat */
+  setChat({ isOpen, unread }) {
+    this.#chat.setAttribute("aria-expanded", String(isOpen));
+    this.#chat.classList.toggle("active", isOpen);
+    this.#unread.hidden = unread === 0;
+    this.#unread.textContent = unread > 99 ? "99+" : String(unread);
+    this.#chat.setAttribute("aria-label", unread === 0 ? "Chat" : `Chat, ${unread} unread`);
+    if (!isOpen && document.activeElement === document.body) this.#chat.focus();
+  }
+
   close() {
     document.removeEventListener("keydown", this.#onKey);
   }
@@ -102,14 +119,27 @@ export class Controls {
       type: "button", title: "Participants (P)", "aria-expanded": "false", "aria-controls": "people",
       dataset: { control: "people" }, onClick: this.#actions.togglePeople,
     }, icon("people"), this.#count);
+    this.#chat = h("button.round", {
+      type: "button", title: "Chat (C)", "aria-label": "Chat", "aria-expanded": "false", "aria-controls": "chat",
+      dataset: { control: "chat" }, onClick: this.#actions.toggleChat,
+    }, icon("chat"), this.#unread);
+    this.#react = h("button.round", {
+      type: "button", title: "React (R)", "aria-label": "React", "aria-haspopup": "menu", "aria-expanded": "false",
+      dataset: { control: "react" }, onClick: () => this.#openReactions(),
+    }, icon("smile"));
     const leave = h("button.round.leave", {
       type: "button", "aria-label": "Leave", title: "Leave", dataset: { control: "leave" },
       onClick: this.#actions.leave,
     }, icon("leave"));
     this.element = h("footer.controls", { role: "group", "aria-label": "Meeting controls" },
       h("div.controls-main", {}, this.#microphone.element, this.#camera.element, this.#screen.element,
-        this.#hand.element, leave),
-      h("div.controls-side", {}, this.#view.element, this.#people));
+        this.#hand.element, this.#react, leave),
+      h("div.controls-side", {}, this.#view.element, this.#chat, this.#people));
+  }
+
+  #openReactions() {
+    const hand = { label: this.#isHandUp ? "Lower hand" : "Raise hand", symbol: "hand", run: () => this.#toggleHand() };
+    openMenu(this.#react, "Reactions", [hand], this.#actions.reactions);
   }
 
   /** Shows what a press gives. */
@@ -128,7 +158,8 @@ export class Controls {
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input, select, textarea, dialog") || document.querySelector("dialog[open]")) return;
-    if (event.key in ARROWS && !event.target.closest(".people")) {
+    if (event.target.closest("[popover]")) return;
+    if (event.key in ARROWS && !event.target.closest(".side")) {
       return this.#done(event, () => this.#actions.turn(ARROWS[event.key]));
     }
     const action = event.repeat ? null : this.#keys[event.key.toLowerCase()];
@@ -142,6 +173,10 @@ export class Controls {
 
   async #toggleMicrophone() {
     if (!this.#may("microphone")) return;
+    if (!this.#meeting.permissions.mayUnmute && !this.#media.microphoneOn) {
+      toast("The host has muted you. Raise your hand to speak.");
+      return;
+    }
     await this.#media.setMicrophone(!(this.#media.microphone && this.#media.microphoneOn));
     this.#tellProblem("microphone");
   }

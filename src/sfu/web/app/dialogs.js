@@ -51,7 +51,7 @@ export function confirm(title, text, yes) {
 export function openSettings(meeting, media, choices) {
   const selects = new DeviceSelects(media, { speaker: (id) => meeting.audio.setSpeaker(id).catch(console.warn) });
   const shortcuts = [["M", "microphone"], ["V", "camera"], ["S", "screen"], ["H", "hand"], ["G", "view"],
-    ["P", "participants"], ["Page Up", "back"], ["Page Down", "on"], ["Esc", "unpin"], ["Q", "connection"]];
+    ["P", "participants"], ["C", "chat"], ["R", "react"], ["Page Up", "back"], ["Page Down", "on"], ["Esc", "unpin"], ["Q", "connection"]];
   const keys = h("p.keys", {}, ...shortcuts.map(([key, action]) => h("span", {}, h("kbd", {}, key), ` ${action}`)));
   const fields = h("div.fields", {}, selects.element, tilesSelect(choices), qualitySelect(media), keys);
   open("Settings", fields, () => selects.close());

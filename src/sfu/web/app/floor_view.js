@@ -1,5 +1,6 @@
 /** What the person is told of permissions, hands and who presents. */
 import { Gathering } from "./gathering.js";
+import { leads } from "./person_menu.js";
 import { announce, toast } from "./toasts.js";
 
 export class FloorView {
@@ -53,6 +54,6 @@ export class FloorView {
     if (isUp) this.#hands.add(id);
     else this.#hands.delete(id);
     if (id === this.#meeting.participantId) announce(isUp ? "Your hand is raised" : "Your hand is lowered");
-    else if (isUp && this.#meeting.permissions.role === "host") this.#raised.add(name, 0);
+    else if (isUp && leads(this.#meeting.permissions.role)) this.#raised.add(name, 0);
   }
 }

@@ -59,6 +59,14 @@ export class LocalMedia extends EventTarget {
     this.#changed();
   }
 
+  /** Somebody else muted it; what the person prefers stays remembered. */
+  holdMicrophone() {
+    if (!this.microphoneOn) return;
+    this.microphoneOn = false;
+    if (this.microphone) this.microphone.enabled = false;
+    this.#changed();
+  }
+
   async setCamera(on) {
     remember({ cameraOn: on });
     if (on) await this.#open("camera");

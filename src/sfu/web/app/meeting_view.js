@@ -1,12 +1,15 @@
 /** The meeting itself: the stage between the top bar and the controls, kept in step with the SDK's events. */
 import { Banners } from "./banners.js";
+import { ChatView } from "./chat_view.js";
 import { Controls } from "./controls.js";
 import { openSettings } from "./dialogs.js";
 import { h, show } from "./dom.js";
 import { FloorView } from "./floor_view.js";
 import { Gathering } from "./gathering.js";
+import { OrderView } from "./order_view.js";
 import { PeoplePanel } from "./people_panel.js";
 import { LocalPublisher } from "./publish.js";
+import { ReactionsView } from "./reactions_view.js";
 import { StageView } from "./stage_view.js";
 import { hostTokens, preferences } from "./store.js";
 import { toast } from "./toasts.js";
@@ -26,6 +29,9 @@ export class MeetingView {
   /** @type {PeoplePanel|null} while it is open */
   #people = null;
   #middle;
+  #chat;
+  #reactions;
+  #order;
   #entered = false;
   #isScheduled = false;
   #joined = new Gathering("joined", (text) => toast(text));
@@ -50,15 +56,21 @@ export class MeetingView {
       h("div.alone-row", {}, h("code", {}, meetingLink(meeting.id).replace(/^https?:\/\//, "")),
         copyButton(meeting.id, { label: "Copy", style: "button.primary.compact" })));
     const togglePeople = () => this.#togglePeople();
-    this.#stage = new StageView(meeting, media, { onMore: togglePeople }, this.#alone, this.#banners.element);
+    this.#reactions = new ReactionsView(meeting);
+    this.#order = new OrderView(meeting, media);
+    this.#stage = new StageView(meeting, media, { onMore: togglePeople }, this.#alone, this.#banners.element,
+      this.#reactions.element);
     this.#topBar = new TopBar(meeting, () => openSettings(meeting, media, this.#stage.choices));
     this.#controls = new Controls(meeting, media, this.#stage.choices, {
       leave: () => meeting.leave(),
       toggleMode: () => this.#stage.toggleMode(),
       togglePeople,
+      toggleChat: () => this.#toggleChat(),
+      reactions: (onDone) => this.#reactions.bar(onDone),
       turn: (by) => this.#stage.turn(by),
     });
     this.#middle = h("div.meeting-middle", {}, this.#stage.element);
+    this.#chat = new ChatView(meeting, this.#middle, (state) => this.#controls.setChat(state));
   }
 
   /** Shows the view and joins; every end, failed joins too, goes to `onClosed`. */
@@ -71,6 +83,7 @@ export class MeetingView {
     try {
       await this.#meeting.join();
       this.#entered = true;
+      this.#order.begin();
       hostTokens.keep(this.#meeting.id, this.#meeting.hostToken);
       this.#refresh();
       const { speaker } = preferences();
@@ -89,7 +102,7 @@ export class MeetingView {
     meeting.addEventListener("participant-left", ({ detail }) => this.#cameOrWent(detail.participant, this.#left));
     meeting.addEventListener("speakers", () => this.#stage.refreshSpeakers());
     meeting.addEventListener("permissions", () => this.#mediaChanged());
-    for (const event of ["slots", "quality", "participant-updated", "view"]) {
+    for (const event of ["slots", "quality", "participant-updated", "view", "moderation", "permissions"]) {
       meeting.addEventListener(event, () => this.#refresh());
     }
   }
@@ -119,6 +132,7 @@ export class MeetingView {
     this.#controls.refresh();
     this.#stage.refresh();
     this.#banners.refresh();
+    this.#chat.refresh();
     this.#alone.hidden = !this.#entered || this.#meeting.total > 1;
   }
 
@@ -127,11 +141,24 @@ export class MeetingView {
       this.#people.close();
       this.#people = null;
     } else {
-      this.#people = new PeoplePanel(this.#meeting, () => this.#togglePeople());
+      if (this.#chat.isOpen) this.#chat.toggle();
+      const write = (id) => this.#writeTo(id);
+      this.#people = new PeoplePanel(this.#meeting, () => this.#togglePeople(), { write });
       this.#middle.append(this.#people.element);
       this.#people.focus();
     }
     this.#controls.setPeopleOpen(this.#people !== null);
+  }
+
+  /** One panel at a time: the tiles need the room. */
+  #toggleChat() {
+    if (this.#people) this.#togglePeople();
+    this.#chat.toggle();
+  }
+
+  #writeTo(id) {
+    if (this.#people) this.#togglePeople();
+    this.#chat.writeTo(id);
   }
 
   #stateChanged(state, reason) {
@@ -145,7 +172,8 @@ export class MeetingView {
     this.#media.removeEventListener("change", this.#onMedia);
     document.removeEventListener("keydown", this.#onKey);
     this.#media.close();
-    const parts = [this.#controls, this.#topBar, this.#stage, this.#banners, this.#floor, this.#joined, this.#left];
+    const parts = [this.#controls, this.#topBar, this.#stage, this.#banners, this.#floor, this.#joined, this.#left,
+      this.#chat];
     for (const part of [...parts, this.#people]) part?.close();
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     this.#onClosed(reason);

@@ -2,7 +2,9 @@
 import { Directory } from "./directory.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
+import { act, askToMuteAll } from "./mute_all.js";
 import { PeopleRow } from "./people_row.js";
+import { leads } from "./person_menu.js";
 import { VirtualList } from "./virtual_list.js";
 
 const ROW_HEIGHT = 54;
@@ -12,6 +14,9 @@ const MOST_HANDS = 20;
 export class PeoplePanel {
   #meeting;
   #onClose;
+  #actions;
+  #muteAll;
+  #allowUnmute;
   #directory;
   #list;
   #count = h("span.people-count");
@@ -26,20 +31,23 @@ export class PeoplePanel {
   /**
    * @param {import("../sdk/sfu.js").Meeting} meeting
    * @param {() => void} onClose
+   * @param {{write?: (id: string) => void}} [actions] what can be done about people besides
    */
-  constructor(meeting, onClose) {
+  constructor(meeting, onClose, actions = {}) {
     this.#meeting = meeting;
     this.#onClose = onClose;
+    this.#actions = actions;
     this.#directory = new Directory(meeting);
     this.#list = new VirtualList({
       label: "All participants",
       rowHeight: ROW_HEIGHT,
-      makeRow: () => new PeopleRow(meeting),
+      makeRow: () => new PeopleRow(meeting, actions),
       need: (index) => this.#directory.need(index),
     });
     this.#build();
     this.#directory.addEventListener("change", () => this.refresh());
-    meeting.addEventListener("permissions", this.#onFloor);
+    for (const event of ["permissions", "moderation"]) meeting.addEventListener(event, this.#onFloor);
+    meeting.chat.addEventListener("settings", this.#onFloor);
     this.refresh();
   }
 
@@ -54,11 +62,14 @@ export class PeoplePanel {
     this.#count.textContent = String(Math.max(1, this.#meeting.total));
     const found = search === "" ? "" : total === 0 ? "Nobody found" : total === 1 ? "1 found" : `${total} found`;
     if (this.#found.textContent !== found) this.#found.textContent = found;
+    this.#muteAll.parentElement.hidden = !leads(this.#meeting.permissions.role);
+    this.#allowUnmute.hidden = this.#meeting.moderation.mayUnmute;
     this.#refreshHands();
   }
 
   close() {
-    this.#meeting.removeEventListener("permissions", this.#onFloor);
+    for (const event of ["permissions", "moderation"]) this.#meeting.removeEventListener(event, this.#onFloor);
+    this.#meeting.chat.removeEventListener("settings", this.#onFloor);
     this.#directory.close();
     this.#list.close();
     this.element.remove();
@@ -73,10 +84,18 @@ export class PeoplePanel {
     const close = h("button.icon-button", {
       type: "button", "aria-label": "Close the list", title: "Close (P)", onClick: this.#onClose,
     }, icon("close"));
+    this.#muteAll = h("button.button.quiet.compact", {
+      type: "button", onClick: () => askToMuteAll(this.#meeting),
+    }, icon("mic-off"), "Mute all");
+    this.#allowUnmute = h("button.button.quiet.compact", {
+      type: "button", hidden: true, onClick: () => act(this.#meeting.host.allowUnmute(true)),
+    }, "Let them unmute");
+    const order = h("div.people-order", { hidden: true }, this.#muteAll, this.#allowUnmute);
     const onKeydown = (event) => this.#key(event);
-    this.element = h("aside.people", { id: "people", "aria-label": "Participants", onKeydown },
+    this.element = h("aside.side.people", { id: "people", "aria-label": "Participants", onKeydown },
       h("header", {}, h("h2", {}, "Participants"), this.#count, h("span.spacer"), close),
-      h("label.input.people-search", {}, icon("search"), this.#input), this.#found, this.#handsBox, this.#list.element);
+      h("label.input.people-search", {}, icon("search"), this.#input), this.#found, this.#handsBox, this.#list.element,
+      order);
   }
 
   #find() {
@@ -103,7 +122,7 @@ export class PeoplePanel {
       this.#handRows.delete(id);
     }
     shown.forEach((participant, index) => {
-      const row = this.#handRows.get(participant.id) ?? new PeopleRow(this.#meeting);
+      const row = this.#handRows.get(participant.id) ?? new PeopleRow(this.#meeting, this.#actions);
       this.#handRows.set(participant.id, row);
       row.element.setAttribute("role", "listitem");
       row.update(participant);

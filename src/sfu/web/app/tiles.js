@@ -136,11 +136,18 @@ export class Tiles extends EventTarget {
       most: meeting.permissions.maxVideo,
       screens: this.screens,
       own,
-      choices: this.#choices,
+      choices: this.#chosen(present),
       recent: meeting.speakers.recent,
       main: this.#mainSpeaker(videos, people),
       places: this.#places(),
     };
+  }
+
+  /** Who has pinned nobody sees in front who is in the spotlight. */
+  #chosen(present) {
+    const { mode, page, pins, screen } = this.#choices;
+    const lit = pins.length > 0 ? pins : this.#meeting.moderation.spotlight.filter((id) => present.has(id));
+    return { mode, page, pins: lit, screen };
   }
 
   /** How many fit without the buttons for pages: with them there are as many, so that they do not come and go. */

@@ -6,9 +6,11 @@
  *
  * States: `idle -> joining -> connected <-> reconnecting -> closed`.
  */
+import { Chat } from "./chat.js";
 import { kindOf } from "./encodings.js";
 import { SfuError } from "./errors.js";
 import { Floor } from "./floor.js";
+import { Host } from "./host.js";
 import { Api } from "./http.js";
 import { Incoming } from "./incoming.js";
 import { Publications } from "./publications.js";
@@ -66,6 +68,7 @@ export class Meeting extends EventTarget {
           return api.join(id, name, { hostToken: this.hostToken ?? undefined, role, video });
         },
         leave: (token) => api.leave(id, token, { keepalive: true }),
+        known: () => this.chat.known(),
       },
       {
         begin: (session) => this.#begin(session),
@@ -74,6 +77,11 @@ export class Meeting extends EventTarget {
       },
     );
   }
+
+  /** @type {Chat} what is said; see chat.js */
+  chat = new Chat((type, fields) => this.#request(type, fields));
+  /** @type {Host} what hosts and co-hosts do; see host.js */
+  host = new Host((type, fields) => this.#request(type, fields));
 
   get state() {
     return this.#state;
@@ -123,6 +131,11 @@ export class Meeting extends EventTarget {
   /** @returns {import("./floor.js").Permissions} this participant's role, and which sources it may publish */
   get permissions() {
     return this.#floor.permissions;
+  }
+
+  /** @returns {import("./floor.js").Moderation} whether others may unmute themselves, and who is in the spotlight */
+  get moderation() {
+    return this.#floor.moderation;
   }
 
   /** @returns {import("./floor.js").Paging} how many remote videos there are to see, and which page is received */
@@ -188,6 +201,11 @@ export class Meeting extends EventTarget {
   /** Raises or lowers one's own hand; who raised one is told by `participants`, `hand`. */
   raiseHand(raised = true) {
     return this.#request("raise_hand", { raised });
+  }
+
+  /** Shows one emoji to everybody for a moment. @throws {SfuError} `bad_request`: it is none; `rate_limited` */
+  react(emoji) {
+    return this.#request("react", { emoji });
   }
 
   /** Lowers somebody else's hand. @throws {SfuError} `forbidden`: only a host may */
@@ -322,6 +340,8 @@ export class Meeting extends EventTarget {
     this.#session.connection.wantOnly(encodings ?? []);
     this.#slotsChanged();
     this.#emitFloor(floor);
+    if (welcome.chat) this.chat.welcome(welcome.chat, welcome.participant_id);
+    if (this.permissions.mutedByHost) this.#muted({ source: "microphone" });
     const known = this.participants.get(this.participantId)?.sources ?? {};
     this.#publications.bringTogether(known, (source) => this.#floor.may(source));
     this.#entered.resolve();
@@ -344,9 +364,19 @@ export class Meeting extends EventTarget {
       },
       view: () => this.#emitFloor(this.#floor.notify(message)),
       unpublished: () => this.#publications.withdrawn(message),
+      muted: () => this.#muted(message),
+      unmute_asked: () => this.#emit("unmute-asked", { by: message.by, byName: message.by_name }),
+      moderation: () => this.#emitFloor(this.#floor.notify(message)),
+      reactions: () => this.#emit("reactions", message.reactions.map(reactionOf)),
+      chat: () => this.chat.apply(message.entries),
+      chat_settings: () => this.chat.settle(message),
       meeting_ended: () => this.#close(message.reason),
     };
     handlers[message.type]?.();
+  }
+
+  #muted({ source, by = null, by_name: byName = null }) {
+    if (this.#publications.mutedByHost(source)) this.#emit("muted", { source, by, byName });
   }
 
   #slotsChanged() {
@@ -402,6 +432,7 @@ export class Meeting extends EventTarget {
     this.#become("closed", reason);
     this.#sessions.stop();
     this.#incoming.stop();
+    this.chat.close();
     this.#publications.clear();
     after.then(() => this.#session?.close());
     this.#entered.reject(error ?? new SfuError("closed", `The meeting is closed: ${reason}.`));
@@ -423,6 +454,11 @@ export class Meeting extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** @returns {{emoji: string, count: number, by: {participantId: string, name: string}[]}} */
+function reactionOf({ emoji, count, by }) {
+  return { emoji, count, by: by.map(({ participant_id: participantId, name }) => ({ participantId, name })) };
 }
 
 function isVideo(source) {

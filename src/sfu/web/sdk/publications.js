@@ -42,7 +42,18 @@ export class Publications {
   }
 
   async mute(source, muted) {
-    if (this.#sources.mute(source, muted)) await this.#tell("mute", { source, muted });
+    if (!this.#sources.mute(source, muted)) return;
+    try {
+      await this.#tell("mute", { source, muted });
+    } catch (error) {
+      if (error.code === "forbidden") this.#sources.mute(source, true);
+      throw error;
+    }
+  }
+
+  /** A host muted it. @returns {boolean} whether that is new */
+  mutedByHost(source) {
+    return this.#sources.mute(source, true);
   }
 
   published(source) {

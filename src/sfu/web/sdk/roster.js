@@ -3,7 +3,7 @@
  * changes or goes, and those who were looked for. Tells what changed, so that a lost socket looks to the owner like the
  * joins and leaves that happened meanwhile.
  *
- * @typedef {{id: string, name: string, joinedAt: string, connected: boolean, role: "host"|"participant"|"audience",
+ * @typedef {{id: string, name: string, joinedAt: string, connected: boolean, role: "host"|"cohost"|"participant"|"audience",
  *   hand: number|null, sources: Record<string, {muted: boolean, content?: string}>}} Participant
  * @typedef {{type: "joined"|"updated"|"left", participant: Participant, reason?: string}} Change
  */

@@ -21,12 +21,15 @@ export class Session extends EventTarget {
   #answer = null;
   #answered = null;
 
-  /** @param {object} joined the join answer of docs/signaling.md */
-  constructor(joined) {
+  /**
+   * @param {object} joined the join answer of docs/signaling.md
+   * @param {() => object} known what `hello` says besides the token
+   */
+  constructor(joined, known) {
     super();
     this.joined = joined;
     this.connection = new Connection(joined.ice_servers ?? [], joined.ingress);
-    this.#signaling = new Signaling(joined.signaling_url, joined.token);
+    this.#signaling = new Signaling(joined.signaling_url, joined.token, known);
     this.#recovery = new Recovery({ restart: () => this.#restartIce(), giveUp: () => this.#end("transport") });
     this.connection.addEventListener("state", ({ detail }) => this.#onMedia(detail));
     this.#signaling.addEventListener("state", () => this.#update());

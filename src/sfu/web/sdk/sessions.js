@@ -14,6 +14,7 @@ export class Sessions {
   /** @type {Session|null} */
   current = null;
   #join;
+  #known;
   #leave;
   #handlers;
   #tries = 0;
@@ -23,13 +24,15 @@ export class Sessions {
    * @param {object} calls
    * @param {() => Promise<object>} calls.join gives a join answer
    * @param {(token: string) => Promise<void>} calls.leave by HTTP
+   * @param {() => object} calls.known what `hello` says besides the token
    * @param {object} handlers
    * @param {(session: Session) => void} handlers.begin a session is about to start
    * @param {() => void} handlers.lost it is over, a new join is tried
    * @param {(reason: string, error: Error|null) => void} handlers.over no session follows
    */
-  constructor({ join, leave }, handlers) {
+  constructor({ join, leave, known }, handlers) {
     this.#join = join;
+    this.#known = known;
     this.#leave = leave;
     this.#handlers = handlers;
   }
@@ -68,7 +71,7 @@ export class Sessions {
 
   /** @returns {Promise<string>} why the session is over */
   #stay(joined) {
-    const session = new Session(joined);
+    const session = new Session(joined, this.#known);
     this.current = session;
     this.#handlers.begin(session);
     session.start();

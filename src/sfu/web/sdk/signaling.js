@@ -1,7 +1,7 @@
 /**
  * The signaling socket (docs/signaling.md, "WebSocket"): requests with ids, notifications, and a socket
  * that comes back by itself. After each (re)connection it says `hello` and emits `welcome`, the whole
- * state, which the owner takes as the truth; nothing is replayed. Knows nothing of media.
+ * state, which the owner takes as the truth; of what happened meanwhile only the chat is replayed. Knows nothing of media.
  *
  * States: `idle -> connecting -> open -> waiting -> connecting -> …`, and from any of them `closed`.
  *
@@ -26,6 +26,7 @@ const FATAL_CLOSE_CODES = new Map([
 export class Signaling extends EventTarget {
   #url;
   #token;
+  #known;
   #socket = null;
   #state = "idle";
   #nextId = 1;
@@ -34,10 +35,12 @@ export class Signaling extends EventTarget {
   #attempt = 0;
   #pinger = 0;
 
-  constructor(url, token) {
+  /** @param {() => object} [known] what `hello` says besides the token */
+  constructor(url, token, known = () => ({})) {
     super();
     this.#url = url;
     this.#token = token;
+    this.#known = known;
   }
 
   get state() {
@@ -74,7 +77,7 @@ export class Signaling extends EventTarget {
 
   async #hello(socket) {
     try {
-      const welcome = await this.#send("hello", { token: this.#token });
+      const welcome = await this.#send("hello", { token: this.#token, ...this.#known() });
       if (socket !== this.#socket || this.#state !== "connecting") return;
       this.#attempt = 0;
       this.#pinger = setInterval(() => this.#ping(socket), PING_INTERVAL_MS);

@@ -11,7 +11,7 @@ from tests.browser.screen import DESKTOP, PHONE, show
 from tests.support.server import RunningServer
 from tests.support.waiting import until
 
-HOSTILE = "<img src=x onerror=\"document.title='owned'\"> javascript:alert(1) https://user@evil.example/a?b=<c> \u202eabc"
+HOSTILE = '<img src=x onerror="document.title=1"> javascript:alert(1) https://user@evil.example/a?b=<c> \u202eabc'
 
 
 def chat(person: Person) -> Locator:
@@ -84,7 +84,7 @@ async def test_two_talk_one_comes_late_and_what_a_host_deletes_is_gone_for_all(
     await says(bo, HOSTILE)
     await reads(ada, first, HOSTILE)
     assert await ada.page.locator(".line img").count() == 0
-    assert "owned" not in await ada.page.title()
+    assert await ada.page.title() != "1"
     hrefs = await chat(ada).get_by_role("link").evaluate_all("(links) => links.map((link) => link.href)")
     assert hrefs == ["https://example.org/agenda(v2)", "https://user@evil.example/a?b="]
 

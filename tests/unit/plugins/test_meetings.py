@@ -271,5 +271,12 @@ async def test_every_route_is_in_the_openapi_document(http: httpx.AsyncClient) -
         "/meetings/{meeting_id}/join",
         "/meetings/{meeting_id}/leave",
         *(f"/meetings/{{meeting_id}}/{action}" for action in ("waiting", "admit", "deny", "lock", "remove")),
+        *(
+            f"/meetings/{{meeting_id}}/{action}"
+            for action in ("mute", "ask-to-unmute", "promote", "demote", "mute-all")
+        ),
+        *(f"/meetings/{{meeting_id}}/{action}" for action in ("allow-unmute", "transfer-host", "spotlight")),
+        "/meetings/{meeting_id}/chat-settings",
+        "/meetings/{meeting_id}/chat/{seq}",
         "/revocations",
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sfu.plugins.api import PluginContext
 from sfu.plugins.meetings.crud import crud_routes
 from sfu.plugins.meetings.door_routes import door_routes
+from sfu.plugins.meetings.host_routes import host_routes
 from sfu.plugins.meetings.joining import joining_routes
 from sfu.plugins.meetings.routes import meeting_routes
 
@@ -20,3 +21,4 @@ class MeetingsPlugin:
         context.include_router(meeting_routes(context))
         context.include_router(joining_routes(context))
         context.include_router(door_routes(context))
+        context.include_router(host_routes(context))

@@ -24,6 +24,10 @@ POOL_SIZE = 8
 SQLITE_POOL_SIZE = 2
 """Each connection is a thread; SQLite has one writer at a time anyway."""
 BUSY_TIMEOUT_MS = 4000
+TRANSIENT = frozenset({"08", "25", "28", "3D", "40", "53", "57"})
+"""Classes of PostgreSQL's error codes that are no fault of a statement: connection, a standby that takes no writes,
+authorization, no such database, deadlock, resources, shutdown.
+"""
 
 
 def database_url(text: str) -> URL:
@@ -93,8 +97,11 @@ class Database:
 def is_away(error: BaseException) -> bool:
     """Whether it says that the database can not be asked now, in contrast to that it was asked for nonsense."""
     if isinstance(error, DBAPIError):
-        # ProgrammingError, DataError and such are our mistakes; a lost connection may come dressed as any of them.
-        return error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+        # ProgrammingError, DataError and such are our mistakes; a server that is lost, starts or stops may come dressed
+        # as any of them. Without a statement it is about the connection.
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        is_lost = error.connection_invalidated or error.statement is None or state[:2] in TRANSIENT
+        return is_lost or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
     # asyncpg's own errors while it connects: a server that starts up, a wrong password.
     return isinstance(error, OSError | TimeoutError | PoolTimeout) or type(error).__module__.startswith("asyncpg.")
 

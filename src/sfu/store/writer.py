@@ -131,14 +131,18 @@ class Writer:
     async def _run(self) -> None:
         while not (self._is_closing and not self._queue):
             try:
-                await self._bring_queued()
-                if not self._queue:
-                    await self._rest()
-            except RemoteError:
-                await self._stay_away()
+                await self._go_on()
             except Exception:  # a mistake of ours must not end the writing of everything that comes
                 log.exception("store_writer_failed")
                 await asyncio.sleep(RETRY_S[-1])
+
+    async def _go_on(self) -> None:
+        try:
+            await self._bring_queued()
+            if not self._queue:
+                await self._rest()
+        except RemoteError:
+            await self._stay_away()
 
     async def _rest(self) -> None:
         """Until there is something to do, and now and then looks whether the database is there."""

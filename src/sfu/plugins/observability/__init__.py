@@ -13,6 +13,9 @@ from sfu.plugins.observability.collector import EngineCollector
 
 __all__ = ["ObservabilityPlugin"]
 
+METRICS_TYPES = ("text/plain", "application/openmetrics-text")
+"""By the client's choice."""
+
 
 class ObservabilityPlugin:
     """Numbers are read when they are asked for; nothing is counted here."""
@@ -27,7 +30,12 @@ class ObservabilityPlugin:
         PlatformCollector(registry=registry)
         router = APIRouter(tags=["observability"])
 
-        @router.get("/metrics", summary="Metrics in a format that Prometheus reads")
+        @router.get(
+            "/metrics",
+            summary="Metrics in a format that Prometheus reads",
+            response_class=Response,
+            responses={200: {"content": dict.fromkeys(METRICS_TYPES, {"schema": {"type": "string"}})}},
+        )
         async def metrics(request: Request) -> Response:
             encoder, content_type = choose_encoder(request.headers.get("accept", ""))
             return Response(encoder(registry), headers={"Content-Type": content_type})
@@ -36,7 +44,11 @@ class ObservabilityPlugin:
         async def healthz() -> dict[str, str]:
             return {"status": "ok"}
 
-        @router.get("/readyz", summary="The process may be given new meetings", responses={503: {}})
+        @router.get(
+            "/readyz",
+            summary="The process may be given new meetings",
+            responses={503: {"description": "it may not; why", "content": {"application/json": {}}}},
+        )
         async def readyz() -> JSONResponse:
             reasons = list(context.runtime.not_ready())
             status = {"status": "not ready" if reasons else "ready", "reasons": reasons}

@@ -13,7 +13,7 @@ from sfu.plugins.observability.collector import EngineCollector
 
 __all__ = ["ObservabilityPlugin"]
 
-METRICS_TYPES = ("text/plain", "application/openmetrics-text")
+METRICS_TYPES = {name: {"schema": {"type": "string"}} for name in ("text/plain", "application/openmetrics-text")}
 """By the client's choice."""
 
 
@@ -34,7 +34,7 @@ class ObservabilityPlugin:
             "/metrics",
             summary="Metrics in a format that Prometheus reads",
             response_class=Response,
-            responses={200: {"content": dict.fromkeys(METRICS_TYPES, {"schema": {"type": "string"}})}},
+            responses={200: {"content": METRICS_TYPES}},
         )
         async def metrics(request: Request) -> Response:
             encoder, content_type = choose_encoder(request.headers.get("accept", ""))

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sfu.clock import Clock
 from sfu.conference.authority import Action, Caller, Role, may, require
 from sfu.conference.beat import Beat
 from sfu.conference.bucket import Bucket
-from sfu.conference.chat_history import ChatHistory, HistoryKeeper, is_for
+from sfu.conference.chat_history import ChatHistory, ChatLog, HistoryKeeper, is_for
 from sfu.conference.chat_views import (
     ChatDeletion,
     ChatEntry,
@@ -74,7 +74,7 @@ class Chat:
         direct: bool = True,
         meeting_id: str = "",
         keeper: HistoryKeeper | None = None,
-        restored: tuple[str, Sequence[ChatEntry]] | None = None,
+        restored: ChatLog | None = None,
     ) -> None:
         self._clock = clock
         self._participants = participants

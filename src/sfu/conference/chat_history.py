@@ -20,16 +20,18 @@ ENTRY_BYTES = 128
 """What an entry costs beside its text: names, numbers, time."""
 
 
+ChatLog = tuple[str, Sequence[ChatEntry]]
+"""The name of a meeting's log, and its last entries in their order."""
+
+
 class HistoryKeeper(Protocol):
     """Where entries are kept for when a meeting is opened again. Called on the control plane's thread."""
 
     def keep(self, meeting_id: str, log: str, entry: ChatEntry) -> None:
         """Keeps a new entry; forgets the text of a line that it deletes. Must not block or raise: a queue takes it."""
 
-    async def load(self, meeting_id: str) -> tuple[str, Sequence[ChatEntry]] | None:
-        """The log's name and its last entries, in their order, at least as many as a history holds; None: there are
-        none.
-        """
+    async def load(self, meeting_id: str) -> ChatLog | None:
+        """What was kept, at least as many entries as a history holds; None: there are none."""
 
 
 class ChatHistory:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from sfu.clock import Clock
 from sfu.conference.allocation import Allocator
+from sfu.conference.chat_history import ChatLog, HistoryKeeper
 from sfu.conference.draft import MeetingDraft, check_record, join_expiry
 from sfu.conference.events import EndReason
 from sfu.conference.layout import ChooseFeeds, choose_feeds
@@ -68,6 +69,7 @@ class Conference:
     """The roots of everything the server knows about people. The store says which meetings exist; ``meetings`` are
     those that this process has at hand.
 
+    ``history`` keeps what is said for when a meeting is opened again; None: it is forgotten with the meeting.
     ``choose_feeds`` decides who sees whom in every meeting; see ``layout``. ``layer_policy`` decides in which layers;
     see ``docs/allocation.md``.
     """
@@ -80,6 +82,7 @@ class Conference:
         *,
         store: MeetingStore | None = None,
         ledger: Ledger | None = None,
+        history: HistoryKeeper | None = None,
         choose_feeds: ChooseFeeds = choose_feeds,
         layer_policy: LayerPolicy | None = None,
     ) -> None:
@@ -88,6 +91,7 @@ class Conference:
         self.clock = clock
         self.store = store if store is not None else MemoryStore()
         self._ledger = ledger if ledger is not None else ledger_of(self.store)
+        self._history = history
         self._choose_feeds = choose_feeds
         self.allocator = Allocator(
             clock,
@@ -183,8 +187,9 @@ class Conference:
         record = await self.record(meeting_id)
         if record.status is MeetingStatus.ENDED:
             raise RemoteError("meeting_not_found", "the meeting has ended", "ask for another", status=404)
+        said = await self._history.load(meeting_id) if self._history is not None else None
         self._require_room()
-        return self._open(record)
+        return self._open(record, said)
 
     async def meeting_or_new(self, meeting_id: str) -> Meeting:
         """The meeting of that id, made if there is none (development mode): who joins it first is its host."""
@@ -318,7 +323,7 @@ class Conference:
         for meeting in tuple(self._meetings.values()):
             meeting.end(reason)
 
-    def _open(self, record: MeetingRecord) -> Meeting:
+    def _open(self, record: MeetingRecord, said: ChatLog | None = None) -> Meeting:
         meeting = self._meetings.get(record.id)
         if meeting is None:
             meeting = Meeting(
@@ -329,6 +334,8 @@ class Conference:
                 self.allocator,
                 choose_feeds=self._choose_feeds,
                 ledger=self._ledger,
+                history=self._history,
+                said=said,
                 on_end=self._on_end,
             )
             self._meetings[record.id] = meeting

@@ -13,6 +13,7 @@ from sfu.conference.attendee import Attendee
 from sfu.conference.authority import Role
 from sfu.conference.beat import Pace
 from sfu.conference.chat import Chat
+from sfu.conference.chat_history import ChatLog, HistoryKeeper
 from sfu.conference.events import (
     EndReason,
     Event,
@@ -62,6 +63,8 @@ class Meeting:
         choose_feeds: ChooseFeeds,
         ledger: Ledger,
         on_end: Callable[[Meeting], None],
+        history: HistoryKeeper | None = None,
+        said: ChatLog | None = None,
     ) -> None:
         self.id = record.id
         self.record = record
@@ -80,7 +83,13 @@ class Meeting:
         self.roster = Roster(clock, self._pace, self._participants, self.tell)
         self.permissions = Permissions(record.rules, record.host_digest, self._participants)
         self.chat = Chat(
-            clock, self._participants, mode=record.rules.chat, direct=record.rules.direct_messages, meeting_id=self.id
+            clock,
+            self._participants,
+            mode=record.rules.chat,
+            direct=record.rules.direct_messages,
+            meeting_id=self.id,
+            keeper=history,
+            restored=said,
         )
         self.host_token: str | None = None
         """What makes who joins with it a host; known where the meeting was made."""

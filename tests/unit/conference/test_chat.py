@@ -14,8 +14,10 @@ from sfu.conference.authority import Role
 from sfu.conference.chat import BURST, INTERVAL_S, MAX_BYTES, MAX_CHARS, MEETING_BURST, MEETING_PER_S
 from sfu.conference.chat_views import ChatDeletion, ChatEntry, ChatMode
 from sfu.conference.events import ChatSettingsChanged, ChatTold
+from sfu.conference.memory_store import MemoryStore
 from sfu.conference.rights import Rules
 from sfu.errors import RemoteError
+from sfu.media.engine import Engine
 
 
 def make(conference: Conference, **rules: Any) -> Meeting:
@@ -279,6 +281,35 @@ def test_a_host_deletes_a_line_and_its_text_is_gone_for_who_comes_later(meeting:
     with pytest.raises(RemoteError) as caught:
         meeting.chat.delete(host.attendee.caller, 999)
     assert (caught.value.code, caught.value.status) == ("message_not_found", 404)
+
+
+class Kept:
+    """A keeper as a database would be one: what it was given, by meeting."""
+
+    def __init__(self) -> None:
+        self.logs: dict[str, tuple[str, list[ChatEntry]]] = {}
+
+    def keep(self, meeting_id: str, log: str, entry: ChatEntry) -> None:
+        self.logs.setdefault(meeting_id, (log, []))[1].append(entry)
+
+    async def load(self, meeting_id: str) -> tuple[str, list[ChatEntry]] | None:
+        return self.logs.get(meeting_id)
+
+
+def test_a_meeting_that_is_opened_again_goes_on_with_what_a_keeper_kept(engine: Engine, clock: VirtualClock) -> None:
+    kept, store = Kept(), MemoryStore()
+    first = Conference(engine, clock, store=store, history=kept)
+    meeting = asyncio.run(first.create_meeting("Stand-up"))
+    ann = Client(meeting, "Ann")
+    say(ann, "one")
+    bad = say(ann, "two")
+    meeting.chat.delete(ann.attendee.caller, bad)
+    clock.advance(1)
+    again = asyncio.run(Conference(engine, clock, store=store, history=kept).meeting(meeting.id))
+    bob = Client(again, "Bob")
+    assert (bob.welcome.chat.log, bob.welcome.chat.seq) == (ann.welcome.chat.log, 3)
+    assert [line.text for line in again.chat.page(bob.attendee, None, 9).entries] == ["one", None]
+    assert say(bob, "three") == 4
 
 
 def test_an_empty_meeting_remembers_what_was_said_and_starts_no_timers(meeting: Meeting, clock: VirtualClock) -> None:

@@ -126,10 +126,12 @@ def _check_parts(settings: Config) -> None:
 
     from sfu.plugins.registry import load_layer_policy, load_plugins
     from sfu.runtime import compose, credentials
+    from sfu.runtime.storage import check_store
 
     load_plugins(settings.plugins)
     load_layer_policy(settings.layers.policy)
     compose.certificate(settings, datetime.now(UTC))
+    check_store(settings)
     credentials.check(settings)
 
 

@@ -145,3 +145,16 @@ def test_a_server_refuses_an_old_schema_and_says_what_to_do(postgres: Postgres, 
     assert sfu("db", "current", env=env)[0] == 0
     status, output, _ = sfu("db", "downgrade", "base", "--yes", env=env)
     assert (status, "empty" in output) == (0, True)
+
+
+async def test_a_data_folder_is_one_servers_own(tmp_path: Path) -> None:
+    env = {"SFU_STORE__DATA_DIR": str(tmp_path / "data")}
+    async with running_server(tmp_path, env=env):
+        args = ("serve", "--dev", "--port", str(free_port(socket.SOCK_STREAM)))
+        status, _, error = await asyncio.to_thread(sfu, *args, env=env)
+        assert (status, "another server uses the data folder" in error) == (1, True)
+
+
+def test_a_url_that_is_none_is_found_before_anything_starts() -> None:
+    status, _, error = sfu("check-config", env={"SFU_STORE__URL": "mysql://sfu:geheim@db/x"})
+    assert (status, "store.url" in error, "geheim" in error) == (2, True, False)

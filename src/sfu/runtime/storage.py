@@ -115,6 +115,15 @@ def data_folder(config: Config) -> Path:
     return folder
 
 
+def check_store(config: Config) -> None:
+    """Whether the URL is one; nothing is opened. Raises ``ConfigError``."""
+    from sfu.store.database import database_url
+
+    url = config.store.url.get_secret_value()
+    if url and url != MEMORY:
+        database_url(url)
+
+
 def database_of(config: Config) -> Database:
     """That of the configuration, as it is. Raises ``ConfigError``."""
     from sfu.store.database import Database, database_url

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Protocol
 
@@ -24,6 +25,10 @@ log = structlog.get_logger(__name__)
 MAX_QUEUED = 50_000
 """Facts in memory: what a storm of joins makes in the seconds until a database is taken to be away."""
 BATCH = 500
+LINGER_S = 0.05
+"""What is noted within this time is one transaction, unless somebody waits for it: in a storm of joins one for each
+would cost the control plane more than the joins.
+"""
 RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Between attempts to reach a database that is away."""
 PING_S = 5.0
@@ -50,6 +55,8 @@ class Writer:
         self._journal = journal
         self._queue: deque[Fact] = deque()
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
+        """Set while somebody waits for what is queued."""
         self._moved = asyncio.Event()
         """Set, and replaced, whenever something was brought or the database went away."""
         self._task: asyncio.Task[None] | None = None
@@ -90,6 +97,8 @@ class Writer:
     async def settle(self) -> bool:
         """See ``Ledger``."""
         target = self._noted
+        if self._done < target:
+            self._hurry.set()
         try:
             async with asyncio.timeout(SETTLE_S):
                 while self._done < target and not self._is_away:
@@ -117,6 +126,7 @@ class Writer:
             return
         self._is_closing = True
         self._wake.set()
+        self._hurry.set()
         await asyncio.wait({task}, timeout=FAREWELL_S)
         if not task.done():
             task.cancel()
@@ -154,6 +164,12 @@ class Writer:
                 await self._wake.wait()
         except TimeoutError:
             await self._store.ping()
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                await self._hurry.wait()
+        if not self._is_closing:
+            self._hurry.clear()
 
     async def _bring_queued(self) -> None:
         while self._queue:

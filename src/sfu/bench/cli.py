@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 
 import typer
 
+from sfu.bench.choices import Control, Noise
 from sfu.bench.network.cli import network
-from sfu.bench.noise import Noise
 from sfu.bench.speaker.cli import speaker
 
 if TYPE_CHECKING:
@@ -155,6 +155,10 @@ def meeting(  # noqa: PLR0917 - options, all given by name
         str | None, typer.Option(metavar="URL", help="A running sfu serve --dev; else one is started.")
     ] = None,
     pin: _Pin = True,
+    control: Annotated[
+        Control,
+        typer.Option(help="Whose processor a started server's control plane shares."),
+    ] = Control.SERVER,
     rounds: _Rounds = 1,
     as_json: _Json = False,
     out: _Out = None,
@@ -183,6 +187,7 @@ def meeting(  # noqa: PLR0917 - options, all given by name
         profile,
         url,
         pin,
+        control,
     )
     _measure("meeting", lambda progress: run(options, progress), rounds, as_json=as_json, out=out, plot=plot)
 

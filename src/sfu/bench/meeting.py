@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sfu.bench import told, whip
+from sfu.bench.choices import Control, Noise
 from sfu.bench.crowd import SIMULCAST, Crowd, Seat, SlotCheck
 from sfu.bench.fanout import join_percentiles_ms
 from sfu.bench.load import JoinError, Load
 from sfu.bench.meter import Meter, Window
-from sfu.bench.noise import Noise
 from sfu.bench.participant import Sends, post
 from sfu.bench.phases import Phase, Point, Summary, Watch
 from sfu.bench.session import JOINS_AT_ONCE, WARM_UP_S, Progress, session
@@ -59,6 +59,7 @@ class Options:
     profile: SrtpProfile
     url: str | None = None
     pin: bool = True
+    control: Control = Control.SERVER
 
 
 _Heard = tuple[dict[str, float], dict[str, int]]
@@ -147,7 +148,9 @@ class Result:
 async def run(options: Options, progress: Progress) -> Result:
     """Measures once. TargetError, JoinError when it cannot."""
     settings = {"SFU_MEETING__MAX_PARTICIPANTS": str(options.participants + options.storm)}
-    async with session(options.profile, url=options.url, pin=options.pin, settings=settings) as (target, load):
+    async with session(
+        options.profile, url=options.url, pin=options.pin, settings=settings, control=options.control
+    ) as (target, load):
         load.gather(JOINING_GATHER_MS)
         seats = _seats(options)
         crowd = Crowd(load, list(itertools.islice(seats, options.participants)), follows=options.follow)

@@ -8,6 +8,7 @@ import resource
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from sfu.bench.choices import Control
 from sfu.bench.load import Load
 from sfu.bench.target import Target, own_server
 from sfu.dtls.srtp import SrtpProfile
@@ -33,17 +34,19 @@ async def session(
     pin: bool,
     serve: Serve | None = None,
     settings: Mapping[str, str] | None = None,
+    control: Control = Control.SERVER,
 ) -> AsyncIterator[tuple[Target, Load]]:
     """A server and the clients' generator. TargetError when the server does not start.
 
     ``url``: that of a running one. ``serve`` starts another server than ours on the processor that it is told;
-    ``settings`` are environment variables for ours.
+    ``settings`` are environment variables for ours, and ``control`` says where its control plane runs.
     """
     _allow_many_sockets()
     usable = os.sched_getaffinity(0)
     server_cpu, load_cpu = processors() if pin else (None, None)
+    beside = load_cpu if control is Control.LOAD else None
     try:
-        async with _target(url, server_cpu, settings) if serve is None else serve(server_cpu) as target:
+        async with _target(url, server_cpu, settings, beside) if serve is None else serve(server_cpu) as target:
             if load_cpu is not None:
                 os.sched_setaffinity(0, {load_cpu})
             load = Load(profile)
@@ -57,11 +60,13 @@ async def session(
 
 
 @asynccontextmanager
-async def _target(url: str | None, cpu: int | None, settings: Mapping[str, str] | None) -> AsyncIterator[Target]:
+async def _target(
+    url: str | None, cpu: int | None, settings: Mapping[str, str] | None, control_cpu: int | None
+) -> AsyncIterator[Target]:
     if url is not None:
         yield Target(url.rstrip("/"), None)
         return
-    async with own_server(cpu, settings) as target:
+    async with own_server(cpu, settings, control_cpu=control_cpu) as target:
         yield target
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from random import Random
 
+from sfu.bench.choices import Noise
 from sfu.bench.load import Microphone
-from sfu.bench.noise import Noise
 from sfu.bench.speaker import traces
 from sfu.bench.speaker.sounds import HANGOVER, ticks
 from sfu.bench.speaker.sounds import Microphone as Room

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -89,26 +90,31 @@ def threads_of(pid: int) -> dict[str, float]:
 
 
 @asynccontextmanager
-async def own_server(cpu: int | None, settings: Mapping[str, str] | None = None) -> AsyncIterator[Target]:
+async def own_server(
+    cpu: int | None, settings: Mapping[str, str] | None = None, *, control_cpu: int | None = None
+) -> AsyncIterator[Target]:
     """``sfu serve --dev`` on free ports, kept on processor ``cpu``. TargetError when it does not start.
 
-    ``settings``: environment variables beside those that every run needs.
+    ``settings``: environment variables beside those that every run needs. ``control_cpu``: where all but the data
+    plane runs, if not there too.
     """
     port, media_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)
     command = [sys.executable, "-m", "sfu", "serve", "--dev", "--host", HOST, "--port", str(port)]
     command += ["--media-port", str(media_port), "--log-level", "warning"]
+    # The shard keeps to its own processor by itself.
+    alone = {} if control_cpu is None else {"SFU_MEDIA__CPUS": json.dumps([cpu])}
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=os.environ | _SETTINGS | dict(settings or {}),
+            env=os.environ | _SETTINGS | alone | dict(settings or {}),
         )
         try:
             if cpu is not None:
                 # Before it has threads: they inherit it.
-                os.sched_setaffinity(process.pid, {cpu})
+                os.sched_setaffinity(process.pid, {cpu if control_cpu is None else control_cpu})
             target = Target(f"http://{HOST}:{port}", process.pid)
             try:
                 await _wait_until_ready(target, process)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from sfu.bench.noise import Noise
+from sfu.bench.choices import Noise
 from sfu.bench.talk import SILENT, gated, microphones
 
 

@@ -257,8 +257,9 @@ class LoadGen:
     def set_active(self, peer: int, encodings: int) -> None:
         """Which encodings of its camera a peer sends from now on: bit 0 is the smallest."""
     def gather(self, interval_ms: int) -> None:
-        """Sockets are read so often from now on (to 100 ms), not whenever something comes (0, as at the start): less
-        processor time for thousands of sockets. The time of arrival is the kernel's in any case.
+        """All sockets are read so often from now on (1 to 100 ms), not whenever something comes: less processor time
+        for thousands of them, and for their sender. To be said before the first peer is added; may be changed then.
+        The time of arrival is the kernel's in any case. ValueError: out of range, or too late.
         """
     def incoming(self, peer: int) -> list[tuple[int, int, int, tuple[int, int, int] | None]]:
         """What comes to a peer, for each stream: (ssrc, packets, lost, last packet that was decrypted).

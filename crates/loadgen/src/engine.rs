@@ -169,6 +169,11 @@ impl Engine {
         !self.events.is_empty()
     }
 
+    /// Numbers given so far: those of peers that left are among them.
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
     /// Takes what waits at a peer's socket; true when there may be more.
     pub fn receive(&mut self, number: usize) -> bool {
         let Some(Some(peer)) = self.peers.get_mut(number) else { return false };

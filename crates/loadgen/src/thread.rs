@@ -27,7 +27,7 @@ const SENDING: Duration = Duration::from_millis(1);
 
 struct Shared {
     engine: Mutex<Engine>,
-    /// Microseconds between two times of reading; 0: at once whenever something comes.
+    /// Microseconds between two times of reading all sockets; 0: each whenever something comes to it.
     gather_us: AtomicU64,
     stop: AtomicBool,
     events: Notifier,
@@ -36,6 +36,10 @@ struct Shared {
 /// The thread failed: its panic is on standard error.
 #[derive(Clone, Copy, Debug)]
 pub struct Failed;
+
+/// Gathering begins before the first client comes, and does not end.
+#[derive(Clone, Copy, Debug)]
+pub struct NotAny;
 
 pub struct LoadThread {
     shared: Arc<Shared>,
@@ -65,19 +69,27 @@ impl LoadThread {
         self.shared.engine.lock().map_err(|_| Failed)
     }
 
-    /// From now on sockets are read so often, and not whenever something comes; zero: whenever something comes. Thousands
-    /// of sockets that get a packet each few milliseconds are then read with half the processor time: no waking up for
-    /// each packet, and several with one call. When a packet came is the kernel's word in any case.
-    pub fn gather(&self, interval: Micros) {
+    /// From now on all sockets are read so often, and not whenever something comes. Thousands of sockets that get a packet
+    /// each few milliseconds are then read with half the processor time: no waking up for each packet, and several with
+    /// one call. Nor does the sender, who does the work of delivery on one machine, wake anybody. When a packet came is
+    /// the kernel's word in any case. Error: there are clients already that are read when something comes.
+    pub fn gather(&self, interval: Micros) -> Result<(), NotAny> {
+        let is_first = self.shared.gather_us.load(Ordering::SeqCst) == 0;
+        if interval.0 == 0 || (is_first && self.engine().is_ok_and(|engine| engine.peer_count() > 0)) {
+            return Err(NotAny);
+        }
         self.shared.gather_us.store(interval.0, Ordering::SeqCst);
         let _ = self.waker.wake();
+        Ok(())
     }
 
     /// As [`Engine::add_peer`].
     pub fn add_peer(&self, remote: SocketAddr, credentials: &Credentials, group: usize) -> io::Result<u32> {
         let mut engine = self.engine().map_err(|_| io::Error::other("the load generator's thread failed"))?;
         let number = engine.add_peer(remote, credentials, group)?;
-        if let Some(peer) = engine.peer(number) {
+        if self.shared.gather_us.load(Ordering::SeqCst) == 0
+            && let Some(peer) = engine.peer(number)
+        {
             let fd = peer.socket().as_raw_fd();
             self.registry.register(&mut SourceFd(&fd), Token(number as usize), Interest::READABLE)?;
         }
@@ -125,15 +137,19 @@ fn run(shared: &Shared, mut poll: Poll) {
         if !gather.is_zero() && unfinished.is_empty() && !send_for(shared, gather) {
             return;
         }
-        let timeout =
-            if unfinished.is_empty() && gather.is_zero() { Duration::from_micros(wait.0) } else { Duration::ZERO };
-        match poll.poll(&mut ready, Some(timeout)) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => return,
-            _ => {}
+        let mut numbers = std::mem::take(&mut unfinished);
+        if gather.is_zero() {
+            let timeout = if numbers.is_empty() { Duration::from_micros(wait.0) } else { Duration::ZERO };
+            match poll.poll(&mut ready, Some(timeout)) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => return,
+                _ => {}
+            }
+            numbers.extend(ready.iter().map(Ready::token).filter(|token| *token != WAKE).map(|token| token.0));
         }
         let Ok(mut engine) = shared.engine.lock() else { return };
-        let mut numbers = std::mem::take(&mut unfinished);
-        numbers.extend(ready.iter().map(Ready::token).filter(|token| *token != WAKE).map(|token| token.0));
+        if !gather.is_zero() && numbers.is_empty() {
+            numbers.extend(0..engine.peer_count());
+        }
         for some in numbers.chunks(BETWEEN_SENDING) {
             unfinished.extend(some.iter().copied().filter(|number| engine.receive(*number)));
             // A burst to thousands of sockets takes milliseconds; publishers are not to be late by as much.

@@ -187,11 +187,13 @@ impl LoadGen {
     }
 
     fn gather(&self, interval_ms: u64) -> PyResult<()> {
-        if interval_ms > MAX_GATHER_MS {
-            return Err(value_error(format!("interval_ms is {interval_ms}, accepted are 0..{MAX_GATHER_MS}")));
+        if !(1..=MAX_GATHER_MS).contains(&interval_ms) {
+            return Err(value_error(format!("interval_ms is {interval_ms}, accepted are 1..={MAX_GATHER_MS}")));
         }
-        self.thread.gather(Micros::from_millis(interval_ms));
-        Ok(())
+        let begun = self.thread.gather(Micros::from_millis(interval_ms));
+        begun.map_err(|_| {
+            value_error("there are clients already that are read whenever something comes: gather before the first one")
+        })
     }
 
     fn incoming(&self, py: Python<'_>, peer: u32) -> PyResult<Vec<PyIncoming>> {

@@ -256,4 +256,4 @@ def _put_first(threads: set[Path]) -> None:
     """
     for thread in threads:
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, int(thread.name), _NICENESS)
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)

@@ -16,6 +16,7 @@ _FORMATS = {
     "audio": (str(whip.AUDIO_PT), f"a=rtpmap:{whip.AUDIO_PT} opus/48000/2"),
     "video": (str(whip.VIDEO_PT), f"a=rtpmap:{whip.VIDEO_PT} VP8/90000"),
 }
+_SSRC = re.compile(r"a=ssrc:(\d{1,10}) ")
 _KEPT_FEEDBACK = ("transport-cc", "nack pli", "ccm fir")
 
 
@@ -39,7 +40,8 @@ def mids_of_streams(offer: str) -> dict[int, str]:
     for section in _sections(offer)[1:]:
         mid = next((line.removeprefix("a=mid:") for line in section if line.startswith("a=mid:")), None)
         if mid is not None:
-            found |= {int(ssrc): mid for line in section for ssrc in re.findall(r"^a=ssrc:(\d{1,10}) ", line)}
+            ssrcs = (_SSRC.match(line) for line in section if line.startswith("a=ssrc:"))
+            found |= {int(ssrc[1]): mid for ssrc in ssrcs if ssrc is not None}
     return found
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from sfu.bench.entrance import Entrance
 from sfu.bench.load import Encoding, JoinError, Load, Microphone
 from sfu.bench.participant import Participant, Sends, Shown
 from sfu.bench.told import Told
@@ -71,35 +72,35 @@ class Crowd:
         self.errors: Counter[str] = Counter()
 
     async def enter(self, seat: Seat, meeting_url: str, group: int = 0) -> Participant:
-        """One comes in. JoinError."""
+        """One comes in. JoinError: it did not come about, and nothing is left of it."""
         participant = Participant(self._load, seat.name, self._changed.set, seat.sends, group)
         participant.follows = self._follows
         self.participants.append(participant)
-        await participant.join(meeting_url, seat.tiles)
-        if seat.sends.camera or seat.sends.microphone:
-            await participant.publish_as_browser(seat.microphone)
-        await participant.see(seat.tiles)
-        await participant.lay_out(seat.size, seat.fps, large=seat.large, page=seat.page)
+        try:
+            await participant.join(meeting_url, seat.tiles)
+            if seat.sends.camera or seat.sends.microphone:
+                await participant.publish_as_browser(seat.microphone)
+            await participant.see(seat.tiles)
+            await participant.lay_out(seat.size, seat.fps, large=seat.large, page=seat.page)
+        except JoinError:
+            self.participants.remove(participant)
+            await participant.give_up()
+            raise
         return participant
 
-    async def enter_all(self, meeting_url: str, at_once: int, progress: Progress) -> None:
-        """All seats, a few at a time. The first failure ends the others."""
-        places, entered = asyncio.Semaphore(at_once), 0
+    async def enter_all(self, meeting_url: str, at_once: int, progress: Progress) -> int:
+        """All seats, ``at_once`` or fewer at a time; how many had to try again. JoinError when one never comes in."""
+        entered = 0
 
         async def enter(seat: Seat) -> None:
             nonlocal entered
-            async with places:
-                await self.enter(seat, meeting_url)
+            await self.enter(seat, meeting_url)
             entered += 1
             progress(entered, len(self._seats))
 
-        tasks = [asyncio.create_task(enter(seat)) for seat in self._seats]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        entrance = Entrance(at_once)
+        await entrance.admit(self._seats, enter, JoinError)
+        return entrance.again
 
     async def storm(self, seats: Sequence[Seat], meeting_url: str, within_s: float, group: int) -> list[float]:
         """They come within so many seconds, each when its time has come; how long each took, from then on. Who cannot
@@ -127,7 +128,7 @@ class Crowd:
         while True:
             self._changed.clear()
             self.check()
-            wanted = [self._expected(number, tiles) for number in range(len(self.participants))]
+            wanted = [self._expected(participant, tiles) for participant in self.participants]
             showing = [participant.showing("video") for participant in self.participants]
             settled = sum(shown >= expected for shown, expected in zip(showing, wanted, strict=True))
             progress(settled, len(self.participants))
@@ -160,7 +161,7 @@ class Crowd:
             feeds = [(slot.participant_id, slot.source) for slot in shown]
             own += len(feeds) - len(set(feeds)) + sum(who == participant.id for who, _ in feeds)
         return SlotCheck(
-            expected=sum(self._expected(number, tiles) for number in range(len(self.participants))),
+            expected=sum(self._expected(participant, tiles) for participant in self.participants),
             showing=sum(participant.showing("video") for participant in self.participants),
             confirmed=found["confirmed"],
             wrong=found["wrong"],
@@ -185,8 +186,8 @@ class Crowd:
         """All leave without a word."""
         await asyncio.gather(*(participant.close() for participant in self.participants), return_exceptions=True)
 
-    def _expected(self, number: int, tiles: int) -> int:
-        return min(tiles, self.cameras - (number < self.cameras))
+    def _expected(self, participant: Participant, tiles: int) -> int:
+        return min(tiles, self.cameras - participant.has_camera)
 
 
 def _compare(participant: Participant, peers: dict[str, int]) -> Iterator[tuple[str, str]]:

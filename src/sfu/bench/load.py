@@ -169,7 +169,9 @@ class Load:
         self.join_times_s.append(time.monotonic() - start)
         return local, peer
 
-    async def connect(self, local: whip.Local, remote: whip.Answer, group: int = 0) -> int:
+    async def connect(
+        self, local: whip.Local, remote: whip.Answer, group: int = 0, *, timeout_s: float = JOIN_TIMEOUT_S
+    ) -> int:
         """ICE and DTLS towards a server that knows ``local``; the peer's number once it has keys. JoinError."""
         try:
             peer = self._generator.add_peer(remote.address, local.ufrag, local.pwd, remote.ufrag, remote.pwd, group)
@@ -183,12 +185,22 @@ class Load:
         for event in self._early.pop(peer, []):
             self._handle(event)
         try:
-            await asyncio.wait_for(keys_set, JOIN_TIMEOUT_S)
+            await asyncio.wait_for(keys_set, timeout_s)
         except TimeoutError:
-            raise JoinError(f"no media connection within {JOIN_TIMEOUT_S:.0f} s") from None
+            self.forget(peer)
+            raise JoinError(f"no media connection within {timeout_s:.0f} s") from None
         except DtlsError as error:
+            self.forget(peer)
             raise JoinError(str(error)) from error
         return peer
+
+    def forget(self, peer: int) -> None:
+        """Of this one nothing is sent or counted any more."""
+        joining = self._joining.pop(peer, None)
+        if joining is not None:
+            _cancel_timer(joining)
+        self._generator.remove_peer(peer)
+        self._gone.add(peer)
 
     def new_client(self) -> whip.Local:
         """Credentials and SSRCs that no other client has."""

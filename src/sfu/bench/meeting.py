@@ -34,6 +34,8 @@ QUIET_S = 3.0
 """How long the meeting is watched before and after a storm."""
 _STORMERS = 1
 """Their group: what the storm does to the meeting is counted of those who are in it."""
+_SPARE = 50
+"""Places of those who tried in vain and could not say goodbye."""
 _SHARD = "sfu-shard"
 """How names of data-plane threads begin."""
 
@@ -129,6 +131,8 @@ class Result:
     busiest_keyframe_requests: int
     join_ms: dict[str, float]
     joins_per_s: float
+    joins_again: int
+    """Tries that came to nothing, after which the participant tried again."""
     control_ms_per_join: float | None
     """Processor time of the control plane while all joined, what it told the others included, by participants."""
     rss_bytes: int | None
@@ -147,7 +151,8 @@ class Result:
 
 async def run(options: Options, progress: Progress) -> Result:
     """Measures once. TargetError, JoinError when it cannot."""
-    settings = {"SFU_MEETING__MAX_PARTICIPANTS": str(options.participants + options.storm)}
+    most = options.participants + options.storm + _SPARE
+    settings = {"SFU_MEETING__MAX_PARTICIPANTS": str(most)}
     async with session(
         options.profile, url=options.url, pin=options.pin, settings=settings, control=options.control
     ) as (target, load):
@@ -181,6 +186,7 @@ class _Found:
     """Of the server before anybody came; ``full`` is when all are there."""
     full: Usage | None = None
     joins_s: float = 0.0
+    joins_again: int = 0
     control_s: float | None = None
     """Processor time of the control plane while they joined."""
     join_times_s: list[float] = field(default_factory=list)
@@ -204,8 +210,9 @@ class _Run:
         options, progress, load, crowd = self.options, self.progress, self.load, self.crowd
         found, before = _Found(self.target.usage()), self._threads()
         start, address = time.monotonic(), await self._make_meeting()
-        await crowd.enter_all(address, JOINS_AT_ONCE, lambda done, total: progress("joining", done, total))
-        found.joins_s, found.join_times_s = time.monotonic() - start, list(load.join_times_s)
+        again = await crowd.enter_all(address, JOINS_AT_ONCE, lambda done, total: progress("joining", done, total))
+        found.joins_again, found.joins_s = again, time.monotonic() - start
+        found.join_times_s = list(load.join_times_s)
         if self.target.pid is not None:
             found.control_s = _control_s(self._used(before))
         found.joining = told.together(crowd.told(), found.joins_s), told.kinds(crowd.told())
@@ -318,6 +325,7 @@ def _result(options: Options, window: Window, cost: Cost, slots: SlotCheck, foun
         busiest_keyframe_requests=counted["busiest_keyframe_requests"],
         join_ms=join_percentiles_ms(found.join_times_s),
         joins_per_s=len(found.join_times_s) / found.joins_s,
+        joins_again=found.joins_again,
         control_ms_per_join=found.control_s * 1e3 / options.participants if found.control_s is not None else None,
         rss_bytes=full.rss_bytes if full is not None else None,
         rss_bytes_per_participant=grown // options.participants if grown is not None else None,

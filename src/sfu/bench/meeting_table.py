@@ -39,6 +39,7 @@ def rows(result: dict[str, Any]) -> Rows:
         ("slots that show their own, or one twice", f"{slots['own']:,.0f}"),
         ("join ms p50 / p99 / max", f"{join['p50']:.0f} / {join['p99']:.0f} / {join['max']:.0f}"),
         ("joins/s", f"{result['joins_per_s']:.1f}"),
+        ("joins that were tried again", f"{result.get('joins_again', 0):.0f}"),
         ("control plane's CPU ms per join", number(result["control_ms_per_join"], 2)),
         *_told_rows(result["told_joining"], "while all join"),
         ("  the same, from 3 s after its own coming on", _busiest(result["told_of_others_joining"])),

@@ -23,6 +23,9 @@ from sfu.bench.load import Encoding, JoinError, Load, Microphone
 from sfu.bench.told import Told, kind_of
 
 REQUEST_TIMEOUT_S = 20.0
+MEDIA_TIMEOUT_S = 30.0
+"""The server gives a transport up that has no keys by then."""
+GOODBYE_S = 2.0
 _MAX_JOIN_BYTES = 1 << 20
 _SUBPROTOCOL = "sfu.v1.json"
 _READ = frozenset({"offer", "slots", "encodings", "meeting_ended", "transport"})
@@ -117,6 +120,11 @@ class Participant:
         self.failure: str | None = None
         """Why the participant is no longer in the meeting."""
 
+    @property
+    def has_camera(self) -> bool:
+        """Whether it sends one."""
+        return self._sends.camera
+
     def showing(self, kind: str) -> int:
         """How many slots of a kind ("audio", "video") somebody feeds at the moment."""
         return sum(slot.kind == kind and slot.state == "active" for slot in self.slots.values())
@@ -160,7 +168,7 @@ class Participant:
         except (whip.SignalingError, WebSocketException, OSError, TimeoutError, KeyError) as error:
             raise JoinError(f"{self._name}: {type(error).__name__}: {error}") from error
         try:
-            self.peer = await self._load.connect(self._local, remote, self._group)
+            self.peer = await self._load.connect(self._local, remote, self._group, timeout_s=MEDIA_TIMEOUT_S)
         except JoinError as error:
             raise JoinError(f"{self._name}: {error}") from error
         self._load.join_times_s.append(time.monotonic() - start)
@@ -209,6 +217,17 @@ class Participant:
         ]
         await self._request_or_fail("layout", tiles=tiles, page=page)
         self._inside_s = time.monotonic() + INSIDE_S
+
+    async def give_up(self) -> None:
+        """Leaves before it is in, so that its place is free at once. Idempotent."""
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                await self._request("leave")
+        except (whip.SignalingError, WebSocketException, TimeoutError, OSError):
+            pass  # the server finds out when its resume window is over
+        if self.peer >= 0:
+            self._load.forget(self.peer)
+        await self.close()
 
     async def close(self) -> None:
         """Leaves without a word, as a tab that is closed. Idempotent."""

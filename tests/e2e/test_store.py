@@ -131,6 +131,37 @@ async def test_a_meeting_goes_on_while_postgresql_is_killed_and_its_writes_come_
         assert gone["participant_id"] == joined[0]["participant_id"]
 
 
+async def test_a_server_that_is_killed_while_its_database_is_away_loses_nothing(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    env = {
+        "SFU_STORE__DATA_DIR": str(tmp_path / "data"),
+        "SFU_STORE__URL": postgres.create_database("both_killed"),
+    }
+    sfu("db", "upgrade", env=env)
+    async with running_server(tmp_path, env=env) as server:
+        made = (await server.http.post("/meetings", json={"title": "Weekly"})).json()
+        postgres.kill()
+        try:
+            joined = [await join(server, made["id"], f"Guest {number}") for number in range(5)]
+            meanwhile = (await server.http.post("/meetings", json={"title": "Meanwhile"})).json()
+
+            async def is_on_disk() -> bool:
+                metrics = await server.metrics()
+                return metrics["sfu_store_journal_bytes"] > 0 and metrics["sfu_store_waiting"] == 0
+
+            await until(is_on_disk)
+            await server.kill()
+        finally:
+            postgres.start()
+    async with running_server(tmp_path, env=env) as server:
+        stays = await past(server, made["id"])
+        assert [one["participant_id"] for one in stays] == [one["participant_id"] for one in joined]
+        assert {one["reason"] for one in stays} == {"server_lost"}
+        found = (await server.http.get(f"/meetings/{meanwhile['id']}")).json()
+        assert (found["title"], found["status"]) == ("Meanwhile", "active")
+
+
 def test_a_server_refuses_an_old_schema_and_says_what_to_do(postgres: Postgres, tmp_path: Path) -> None:
     env = {"SFU_STORE__DATA_DIR": str(tmp_path / "data"), "SFU_STORE__URL": postgres.create_database("old")}
     status, _, error = sfu("serve", "--dev", "--port", str(free_port(socket.SOCK_STREAM)), env=env)

@@ -5,9 +5,11 @@ and what the others are told of them. The real conference, engine and shard; of 
 from __future__ import annotations
 
 import asyncio
+import cProfile
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from tests.scenario.test_thousand import busiest_second
@@ -19,7 +21,7 @@ from sfu.conference import Attendee, Conference, ConferenceOptions, Source, Tile
 from sfu.conference.events import Event, SlotsChanged
 from sfu.dtls.session import DtlsConnected
 from sfu.dtls.srtp import SrtpKeyMaterial, SrtpProfile
-from sfu.plugins.signaling_ws.wire import NOTIFICATIONS
+from sfu.plugins.signaling_ws.wire import NOTIFICATIONS, WIRES, EventEncoder
 from sfu.rtp.codecs import Kind
 
 PEOPLE = 1000
@@ -27,6 +29,11 @@ CAMERAS = 50
 TILES = 9
 JOINS_PER_S = 40.0
 MOST_MESSAGES_PER_S = 10
+EARLY, LATE = range(100, 150), range(900, 950)
+MOST_CALLS = 14_000
+"""Of Python functions, built-in ones too, for all that somebody who comes asks for. There were some 60,000 when he had to
+ask for nine videos after the first offer, and each m-line was read for itself.
+"""
 TALKERS = 5
 TURN_S = 0.4
 """Somebody else speaks, or two at once: a heated discussion."""
@@ -42,12 +49,14 @@ class Newcomer:
 
     def __init__(self, hall: Hall, number: int) -> None:
         self.clock = hall.clock
+        self._counted = hall.counted(number)
         self.messages: list[tuple[float, str, int]] = []
         self.shown: dict[str, str | None] = {}
         """Whom each video slot shows, as told."""
-        self.attendee: Attendee = hall.meeting.join(f"Person {number}", video=TILES)
+        self.attendee: Attendee = self._counted(hall.meeting.join, f"Person {number}", video=TILES)
         self.sources = (Source.MICROPHONE, Source.CAMERA)[: 1 + (number < CAMERAS)]
-        self.attendee.attach(self._hear)
+        welcome = self._counted(self.attendee.attach, self._hear)
+        self._counted(hall.encoder.welcome, 1, welcome, WIRES["sfu.v1.json"])
         steps = [self._answer, self._connect, self._publish, self._lay_out]
         for step in steps:
             self.clock.call_later(0.02 + 0.05 * steps.index(step) + 0.05 * hall.random.random(), step)
@@ -62,21 +71,22 @@ class Newcomer:
 
     def _answer(self) -> None:
         offer = self.attendee.offer
-        self.attendee.answer(offer.version, answer_to(offer.sdp, send=["0", "1"][: len(self.sources)]))
+        answer = answer_to(offer.sdp, send=["0", "1"][: len(self.sources)])
+        self._counted(self.attendee.answer, offer.version, answer)
 
     def _connect(self) -> None:
         self.attendee.transport._secured(DtlsConnected("DTLS 1.3", KEYS.profile, KEYS))
 
     def _publish(self) -> None:
         for source in self.sources:
-            self.attendee.publish(source)
+            self._counted(self.attendee.publish, source)
 
     def _lay_out(self) -> None:
         if self.attendee.slots.count(Kind.VIDEO) < TILES:
             self.attendee.request_slots(TILES)
             self.attendee.answer(2, answer_to(self.attendee.offer.sdp, send=["0", "1"][: len(self.sources)]))
         tiles = {slot.mid: Tile(320, 180, 15) for slot in self.attendee.slots.video}
-        self.attendee.show(tiles, hidden=False)
+        self._counted(self.attendee.show, tiles, hidden=False)
 
     def _carries(self, estimate: int) -> None:
         self.attendee.transport.bandwidth_changed(estimate, congested=False)
@@ -92,6 +102,8 @@ class Hall:
         self.conference = Conference(self.engine, self.clock, ConferenceOptions(max_participants=PEOPLE))
         self.meeting = asyncio.run(self.conference.create_meeting())
         self.people: list[Newcomer] = []
+        self.encoder = EventEncoder()
+        self._profiles = {EARLY: cProfile.Profile(), LATE: cProfile.Profile()}
         self._speaking: list[int] = []
 
     def fill(self) -> None:
@@ -103,6 +115,15 @@ class Hall:
                 self._take_turns()
                 self._hear()
         self.clock.advance(5)
+
+    def counted(self, number: int) -> Callable[..., Any]:
+        """Calls what this newcomer asks for, and counts what it calls, where it is one of those that are counted."""
+        profile = next((profile for numbers, profile in self._profiles.items() if number in numbers), None)
+        return profile.runcall if profile is not None else lambda do, *args, **how: do(*args, **how)
+
+    def calls(self, numbers: range) -> float:
+        """Of functions, of each of these newcomers."""
+        return sum(entry.callcount for entry in self._profiles[numbers].getstats()) / len(numbers)
 
     def _microphone(self, number: int) -> int:
         producer = self.people[number].attendee.sources.tracks[Source.MICROPHONE].producer
@@ -158,3 +179,11 @@ def test_what_was_told_of_slots_is_what_they_show_however_much_was_told_together
 @pytest.mark.slow
 def test_who_comes_when_the_cameras_are_on_negotiates_once(hall: Hall) -> None:
     assert {who.attendee.offer.version for who in hall.people[CAMERAS:]} == {1}
+
+
+@pytest.mark.slow
+def test_a_join_costs_little_and_as_much_in_a_meeting_of_a_thousand_as_in_one_of_a_hundred(hall: Hall) -> None:
+    early, late = hall.calls(EARLY), hall.calls(LATE)
+    print(f"calls for each who comes: {early:.0f} among a hundred, {late:.0f} among nine hundred")
+    assert early <= MOST_CALLS
+    assert late <= 1.1 * early

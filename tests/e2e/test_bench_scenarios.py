@@ -132,3 +132,16 @@ def test_rows_that_there_are_not_are_refused() -> None:
     outcome = CliRunner().invoke(app, ["bench", "targets", "--only", "speed-of-light"])
     assert outcome.exit_code == 2
     assert "speed-of-light" in outcome.output
+
+
+@repeatable
+def test_a_short_chat_reaches_everybody_once_and_in_order(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    options = ["--participants", "30", "--duration", "2", "--out", str(out)]
+    outcome = CliRunner().invoke(app, ["bench", "chat", *options])
+    assert outcome.exit_code == 0, outcome.output
+    result = json.loads(out.read_text())
+    assert (result["lines"], result["refused"], result["deliveries"]) == (40, 0, 40 * 30)
+    assert (result["lost"], result["doubled"], result["reordered"], result["failures"]) == (0, 0, 0, [])
+    assert 0 < result["latency_ms"]["p50"] <= result["latency_ms"]["max"]
+    assert "lost, doubled" in outcome.output

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 
 import typer
 
+from sfu.bench.chat.cli import chat
 from sfu.bench.choices import Control, Noise
 from sfu.bench.network.cli import network
 from sfu.bench.speaker.cli import speaker
@@ -29,6 +30,7 @@ EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 
 app = typer.Typer(no_args_is_help=True, help="Measure a server with real WebRTC clients on the wire.")
+app.command()(chat)
 app.command()(network)
 app.command()(speaker)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from sfu.clock import Clock, Timer
 from sfu.conference.events import (
+    ChatTold,
     EncodingsChanged,
     Event,
     QualityChanged,
@@ -30,6 +31,8 @@ there, once or twice a second, and what somebody did or asked for.
 """
 PATIENT = 6
 """So many, and what may wait longer waits."""
+FEW = 2
+"""So many come in any case: a lively chat, which has eight messages a second, keeps nobody from learning who speaks."""
 
 _MOST: dict[type, int] = {
     SlotsChanged: PROMPT,
@@ -50,6 +53,8 @@ class Letterbox:
         self._clock = clock
         self._deliver = deliver
         self._delivered_at: deque[float] = deque(maxlen=PROMPT)
+        self._not_said_at: deque[float] = deque(maxlen=FEW)
+        """When the last messages came that were not the chat's."""
         self._waiting: dict[_Key, Event] = {}
         self._timer: Timer | None = None
 
@@ -78,13 +83,15 @@ class Letterbox:
 
     def _post(self, event: Event) -> None:
         self._delivered_at.append(self._clock.now())
+        if not isinstance(event, ChatTold):
+            self._not_said_at.append(self._clock.now())
         self._deliver(event)
 
     def _wait_s(self, most: int) -> float:
         """Until there is room where so many may come within a second."""
-        if len(self._delivered_at) < most:
+        if len(self._delivered_at) < most or len(self._not_said_at) < FEW:
             return 0.0
-        return self._delivered_at[-most] + WINDOW_S - self._clock.now()
+        return min(self._delivered_at[-most], self._not_said_at[0]) + WINDOW_S - self._clock.now()
 
     def _again(self) -> None:
         if self._timer is None and self._waiting:

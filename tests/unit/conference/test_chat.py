@@ -58,7 +58,7 @@ def test_what_is_said_reaches_everybody_with_its_number_and_its_author_too(
         assert (second.seq, second.text) == (2, "hi")
 
 
-def test_lines_are_gathered_so_that_nobody_gets_more_than_ten_messages_a_second(
+def test_lines_are_gathered_so_that_nobody_gets_more_than_eight_messages_a_second(
     meeting: Meeting, clock: VirtualClock
 ) -> None:
     people = [Client(meeting, f"P{number}") for number in range(6)]
@@ -68,7 +68,7 @@ def test_lines_are_gathered_so_that_nobody_gets_more_than_ten_messages_a_second(
     clock.advance(1)
     for client in people:
         assert texts(client) == [f"line {tick}" for tick in range(40)]
-        assert len(client.heard(ChatTold)) <= 21, "two seconds, ten a second"
+        assert len(client.heard(ChatTold)) <= 17, "two seconds, eight a second"
 
 
 def test_all_who_see_the_same_get_the_same_object_so_that_it_is_encoded_once(

@@ -7,6 +7,7 @@ import pytest
 from tests.support.clock import VirtualClock
 
 from sfu.conference.events import (
+    ChatTold,
     EncodingsChanged,
     Event,
     OfferMade,
@@ -156,3 +157,15 @@ def test_whatever_happens_no_second_has_more_and_the_last_state_of_everything_co
     times = [at for at, _ in client.came]
     busiest = max(sum(1 for other in times if at <= other < at + WINDOW_S - 1e-9) for at in times)
     assert busiest <= PROMPT, f"seed {seed}: {Counter(kind.__name__ for kind in client.kinds())}"
+
+
+def test_a_lively_chat_keeps_nobody_from_learning_who_speaks(client: Client) -> None:
+    for step in range(160):
+        if step % 2 == 0:
+            client.box.put(ChatTold(()))
+        client.box.put(SpeakersChanged(str(step), (), ()))
+        client.clock.advance(0.0625)
+    came = [at for at, event in client.came if isinstance(event, SpeakersChanged)]
+    assert 18 <= len(came) <= 24, "two a second of ten seconds"
+    everything = [at for at, _ in client.came]
+    assert all(sum(at <= other < at + WINDOW_S - 1e-6 for other in everything) <= 10 for at in everything[20:])

@@ -1,0 +1,1 @@
+"""`sfu bench chat`: how long a line takes to everybody in a large meeting."""

@@ -1,0 +1,246 @@
+"""Everybody in one meeting listens, some write, at a steady rate: what came, in which order, and how late.
+
+Nobody has media: what is measured is the control plane's fan-out. Open-loop: a line is sent when its time has come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import time
+from array import array
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sfu.bench.chat.listener import Listener
+from sfu.bench.load import JoinError
+from sfu.bench.meter import quantile
+from sfu.bench.participant import post
+from sfu.bench.session import JOINS_AT_ONCE, Progress, processors
+from sfu.bench.target import Target, own_server
+from sfu.bench.told import Told
+from sfu.bench.whip import SignalingError
+
+TIMEOUT_S = 20.0
+DRAIN_S = 5.0
+"""How long after the last line the others may take to get it."""
+QUIET_S = 2.0
+"""After the last join, so that what comes of joining is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Of one run."""
+
+    participants: int
+    rate: float
+    duration_s: float
+    text_bytes: int
+    url: str | None = None
+    pin: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A delivery is a line that one participant read."""
+
+    options: dict[str, Any]
+    lines: int
+    """That the server took."""
+    refused: int
+    deliveries: int
+    lost: int
+    """Deliveries that did not happen."""
+    doubled: int
+    reordered: int
+    latency_ms: dict[str, float]
+    """From sending a line to reading it, over all deliveries."""
+    messages_per_s: dict[str, float]
+    """To one participant: in the mean, and in the busiest second of the one that had most."""
+    server_cpu_share: float | None
+    generator_cpu_share: float
+    failures: list[str] = field(default_factory=list)
+    """Why sockets closed, if any did: at most ten."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+class _Reader:
+    """One participant: what it read, in its order."""
+
+    def __init__(self, crowd: _Crowd) -> None:
+        self._crowd = crowd
+        self.told = Told()
+        self.last = -1
+        self.read = 0
+        self.doubled = 0
+        self.reordered = 0
+        self.socket: Listener | None = None
+        self.replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
+
+    def take(self, _socket: Listener, frame: bytes, now: float) -> None:
+        """A frame came."""
+        kind, numbers = self._crowd.parse(frame)
+        if kind == "reply":
+            self._replied(frame)
+            return
+        self.told.add(now, kind, len(frame))
+        for number in numbers:
+            if number == self.last:
+                self.doubled += 1
+            elif number < self.last:
+                self.reordered += 1
+            self.last = max(self.last, number)
+            self.read += 1
+            self._crowd.latencies_s.append(now - self._crowd.sent_at[number])
+
+    def _replied(self, frame: bytes) -> None:
+        message = json.loads(frame)
+        future = self.replies.pop(message["reply"], None)
+        if future is not None and not future.done():
+            future.set_result(message)
+
+    def request(self, request_id: int, kind: str, **fields: Any) -> asyncio.Future[dict[str, Any]]:
+        """Sends it; the reply is the future's."""
+        future = self.replies[request_id] = asyncio.get_running_loop().create_future()
+        if self.socket is not None:
+            self.socket.send({"type": kind, "id": request_id, **fields})
+        return future
+
+
+class _Crowd:
+    """All participants, and what is known of the lines. Everybody gets the same frames: each is read once."""
+
+    def __init__(self) -> None:
+        self.readers: list[_Reader] = []
+        self.sent_at: dict[int, float] = {}
+        self.latencies_s = array("f")
+        self._parsed: dict[bytes, tuple[str, list[int]]] = {}
+
+    def parse(self, frame: bytes) -> tuple[str, list[int]]:
+        """Its type, "reply" for whatever answers a request, and the numbers of the lines that it has."""
+        parsed = self._parsed.get(frame)
+        if parsed is None:
+            message = json.loads(frame)
+            kind = "reply" if message.get("reply") is not None else str(message.get("type"))
+            entries = message["entries"] if kind == "chat" else []
+            parsed = kind, [int(entry["text"].split()[0]) for entry in entries]
+            if kind != "reply":
+                self._parsed[frame] = parsed
+        return parsed
+
+
+async def run(options: Options, progress: Progress) -> Result:
+    """TargetError when there is no server, JoinError when somebody cannot come in."""
+    usable = os.sched_getaffinity(0)
+    server_cpu, own_cpu = processors() if options.pin else (None, None)
+    settings = {"SFU_MEETING__MAX_PARTICIPANTS": str(options.participants)}
+    try:
+        if options.url is not None:
+            return await _measure(Target(options.url.rstrip("/"), None), options, progress)
+        async with own_server(server_cpu, settings) as target:
+            if own_cpu is not None:
+                os.sched_setaffinity(0, {own_cpu})
+            return await _measure(target, options, progress)
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
+async def _measure(target: Target, options: Options, progress: Progress) -> Result:
+    crowd = _Crowd()
+    try:
+        await _fill(crowd, f"{target.url}/meetings/chat-{secrets.token_hex(6)}", options.participants, progress)
+        await asyncio.sleep(QUIET_S)
+        for reader in crowd.readers:
+            reader.told.reset()
+        before, own_before, start = target.usage(), time.process_time(), time.perf_counter()
+        replies = await _talk(crowd, options, progress)
+        taken = sum(reply.get("type") == "reply" for reply in replies)
+        await _drain(crowd, taken)
+        duration_s = time.perf_counter() - start
+        after = target.usage()
+        share = (after.cpu_s - before.cpu_s) / duration_s if before is not None and after is not None else None
+        own_share = (time.process_time() - own_before) / duration_s
+        return _result(crowd, options, (len(replies), taken), duration_s, (share, own_share))
+    finally:
+        for reader in crowd.readers:
+            if reader.socket is not None:
+                reader.socket.close()
+
+
+async def _fill(crowd: _Crowd, meeting_url: str, participants: int, progress: Progress) -> None:
+    places = asyncio.Semaphore(JOINS_AT_ONCE)
+
+    async def enter(number: int) -> None:
+        async with places:
+            reader = _Reader(crowd)
+            try:
+                joined = await asyncio.to_thread(post, f"{meeting_url}/join", {"name": f"P{number}", "video": 0})
+                reader.socket = await Listener.connect(joined["signaling_url"], reader.take, TIMEOUT_S)
+                async with asyncio.timeout(TIMEOUT_S):
+                    welcome = await reader.request(0, "hello", token=joined["token"])
+            except (SignalingError, OSError, TimeoutError, KeyError) as error:
+                raise JoinError(f"P{number}: {type(error).__name__}: {error}") from error
+            if welcome.get("type") != "welcome":
+                raise JoinError(f"P{number}: {welcome.get('detail')}")
+            crowd.readers.append(reader)
+            progress("joining", len(crowd.readers), participants)
+
+    await asyncio.gather(*(enter(number) for number in range(participants)))
+
+
+async def _talk(crowd: _Crowd, options: Options, progress: Progress) -> list[dict[str, Any]]:
+    """Sends every line when its time has come, by one after the other. Gives the replies."""
+    start = time.perf_counter()
+    replies = []
+    lines = max(1, round(options.rate * options.duration_s))
+    for number in range(lines):
+        due = start + number / options.rate
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        text = f"{number} ".ljust(options.text_bytes, "x")
+        crowd.sent_at[number] = time.perf_counter()
+        replies.append(crowd.readers[number % len(crowd.readers)].request(number + 1, "chat", text=text))
+        progress("writing", number + 1, lines)
+    done, late = await asyncio.wait(replies, timeout=DRAIN_S)
+    for future in late:
+        future.cancel()
+    return [future.result() for future in done] + [{"type": "none"}] * len(late)
+
+
+async def _drain(crowd: _Crowd, lines: int) -> None:
+    deadline = time.perf_counter() + DRAIN_S
+    while any(reader.read < lines for reader in crowd.readers) and time.perf_counter() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)  # an event would cost each of a hundred thousand deliveries a look at all readers
+
+
+def _result(
+    crowd: _Crowd, options: Options, lines: tuple[int, int], duration_s: float, cpu: tuple[float | None, float]
+) -> Result:
+    """``lines``: sent and taken; ``cpu``: shares of a processor, the server's and ours."""
+    (sent, taken), readers = lines, crowd.readers
+    latencies = sorted(crowd.latencies_s)
+    read = sum(reader.read for reader in readers)
+    doubled = sum(reader.doubled for reader in readers)
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+    lost = [reader.socket.lost for reader in readers if reader.socket is not None and reader.socket.lost is not None]
+    return Result(
+        asdict(options),
+        lines=taken,
+        refused=sent - taken,
+        deliveries=read,
+        lost=taken * len(readers) - (read - doubled),
+        doubled=doubled,
+        reordered=sum(reader.reordered for reader in readers),
+        latency_ms={name: 1e3 * quantile(latencies, share) for name, share in shares.items()},
+        messages_per_s={
+            "mean": sum(reader.told.messages for reader in readers) / len(readers) / duration_s,
+            "busiest": float(max(reader.told.busiest for reader in readers)),
+        },
+        server_cpu_share=cpu[0],
+        generator_cpu_share=cpu[1],
+        failures=lost[:10],
+    )

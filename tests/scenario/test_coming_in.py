@@ -31,8 +31,8 @@ JOINS_PER_S = 40.0
 MOST_MESSAGES_PER_S = 10
 EARLY, LATE = range(100, 150), range(900, 950)
 MOST_CALLS = 14_000
-"""Of Python functions, built-in ones too, for all that somebody who comes asks for. There were some 60,000 when he had to
-ask for nine videos after the first offer, and each m-line was read for itself.
+"""Of Python functions, built-in ones too, for all that somebody who comes asks for. There were some 60,000 when he had
+to ask for nine videos after the first offer, and each m-line was read for itself.
 """
 TALKERS = 5
 TURN_S = 0.4

@@ -215,9 +215,13 @@ class Admission:
         opens, longest_s = self._meeting.record.not_before, self.room.options.longest_s
         if opens is not None and opens - self._meeting.clock.wall() > timedelta(seconds=longest_s):
             raise RemoteError("too_early", f"nobody gets in before {timestamp(opens)}", "come back then", status=403)
-        identity = application.grants.identity
+        grants = application.grants
         for other in self.room:
-            if identity and other.application.grants.identity == identity:
+            before = other.application.grants
+            is_same = bool(grants.identity) and before.identity == grants.identity
+            # A guest's page that was reloaded; two tabs of one browser may be two people.
+            is_left_behind = not other.is_there and bool(grants.browser) and before.browser == grants.browser
+            if is_same or is_left_behind:
                 self.room.remove(other, Denied(DenyReason.REPLACED))
         return self.room.add(application)
 

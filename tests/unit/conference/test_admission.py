@@ -233,6 +233,20 @@ def test_an_identity_waits_once(make: Make) -> None:
     assert (first.denied, len(meeting.admission.room)) == (DenyReason.REPLACED, 1)
 
 
+def test_a_page_that_was_reloaded_waits_once(make: Make) -> None:
+    meeting = make(access=Access.WAITING_ROOM)
+    guest = Grants(browser=digest("b"))
+    first = Knocking(meeting, grants=guest)
+    Knocking(meeting, grants=guest)
+    assert len(meeting.admission.room) == 2, "another tab"
+    first.waiting.detach(first.heard.append, meeting.clock.now())
+    Knocking(meeting, grants=guest)
+    assert len(meeting.admission.room) == 2
+    Knocking(meeting)
+    Knocking(meeting)
+    assert len(meeting.admission.room) == 4
+
+
 def test_the_leaky_bucket_lets_in_at_its_rate_in_order(make: Make, clock: VirtualClock) -> None:
     meeting = make(WaitingOptions(admit_per_s=0.5), access=Access.WAITING_ROOM)
     people = [Knocking(meeting, str(number)) for number in range(6)]

@@ -2,7 +2,7 @@
 import { createMeeting } from "../sdk/sfu.js";
 import { h, show } from "./dom.js";
 import { icon } from "./icons.js";
-import { hostTokens } from "./store.js";
+import { hostTokens, joinTokens } from "./store.js";
 import { toast } from "./toasts.js";
 
 /** @returns {string|null} the meeting's id in a link or code that a person pasted */
@@ -11,6 +11,11 @@ export function meetingIdIn(text) {
   const path = /\/m\/([^/?#\s]+)/.exec(trimmed);
   if (path) return decode(path[1]);
   return /^[\w-]{1,128}$/.test(trimmed) ? trimmed : null;
+}
+
+/** @returns {string|undefined} the join token in a link or its fragment */
+export function tokenIn(text) {
+  return /#([\w-]{1,256})$/.exec(text.trim())?.[1];
 }
 
 /** @returns {string|null} null for a malformed escape, which is no id of ours */
@@ -29,8 +34,9 @@ function open(id) {
 async function start(button) {
   button.disabled = true;
   try {
-    const { id, host_token: token } = await createMeeting();
+    const { id, host_token: token, join_url: link } = await createMeeting();
     hostTokens.keep(id, token);
+    joinTokens.keep(id, tokenIn(link));
     open(id);
   } catch (error) {
     toast(error.message, { tone: "bad" });
@@ -47,7 +53,10 @@ function joinForm() {
   const submit = (event) => {
     event.preventDefault();
     const id = meetingIdIn(input.value);
-    if (id) return open(id);
+    if (id) {
+      joinTokens.keep(id, tokenIn(input.value));
+      return open(id);
+    }
     error.textContent = "That is not a meeting link or code.";
     input.focus();
   };

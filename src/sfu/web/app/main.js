@@ -1,11 +1,11 @@
 /** The page's entry: `/` is the home view; `/m/{id}` goes pre-join -> meeting -> left. */
 import { Meeting } from "../sdk/sfu.js";
-import { home, meetingIdIn } from "./home.js";
+import { home, meetingIdIn, tokenIn } from "./home.js";
 import { left } from "./left.js";
 import { LocalMedia } from "./local_media.js";
 import { MeetingView } from "./meeting_view.js";
 import { PreJoin } from "./prejoin.js";
-import { hostTokens, preferences, stay } from "./store.js";
+import { browserName, hostTokens, joinTokens, preferences, stay } from "./store.js";
 
 function preJoin(id) {
   const media = new LocalMedia();
@@ -25,7 +25,9 @@ function returnTo(id) {
 
 function enter(id, name, media) {
   stay.begin(id);
-  const view = new MeetingView(new Meeting({ id, name, hostToken: hostTokens.of(id) }), media, (reason) => {
+  const joinToken = joinTokens.of(id);
+  const meeting = new Meeting({ id, name, hostToken: hostTokens.of(id), joinToken, browser: browserName() });
+  const view = new MeetingView(meeting, media, (reason) => {
     stay.end();
     // Of a meeting that was there before under the same name.
     if (reason === "forbidden") hostTokens.forget(id);
@@ -35,6 +37,8 @@ function enter(id, name, media) {
 }
 
 const id = location.pathname.startsWith("/m/") ? meetingIdIn(location.pathname) : null;
+// The link's token is in the fragment, which is sent to nobody.
+if (id) joinTokens.keep(id, tokenIn(location.hash));
 if (!id) home();
 else if (stay.is(id) && preferences().name) returnTo(id);
 else preJoin(id);

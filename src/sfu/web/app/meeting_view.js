@@ -4,6 +4,7 @@ import { ChatView } from "./chat_view.js";
 import { Controls } from "./controls.js";
 import { openSettings } from "./dialogs.js";
 import { h, show } from "./dom.js";
+import { DoorBanner } from "./door_view.js";
 import { FloorView } from "./floor_view.js";
 import { Gathering } from "./gathering.js";
 import { OrderView } from "./order_view.js";
@@ -13,6 +14,7 @@ import { ReactionsView } from "./reactions_view.js";
 import { StageView } from "./stage_view.js";
 import { hostTokens, preferences } from "./store.js";
 import { toast } from "./toasts.js";
+import { WaitingView } from "./waiting_view.js";
 import { copyButton, meetingLink, TopBar } from "./topbar.js";
 
 export class MeetingView {
@@ -32,6 +34,9 @@ export class MeetingView {
   #chat;
   #reactions;
   #order;
+  #main;
+  /** @type {WaitingView|null} while one waits to be let in */
+  #waiting = null;
   #entered = false;
   #isScheduled = false;
   #joined = new Gathering("joined", (text) => toast(text));
@@ -70,12 +75,14 @@ export class MeetingView {
       turn: (by) => this.#stage.turn(by),
     });
     this.#middle = h("div.meeting-middle", {}, this.#stage.element);
+    this.#banners.element.prepend(new DoorBanner(meeting.door, () => this.#people || togglePeople()).element);
+    this.#main = h("main.meeting", {}, this.#topBar.element, this.#middle, this.#controls.element);
     this.#chat = new ChatView(meeting, this.#middle, (state) => this.#controls.setChat(state));
   }
 
   /** Shows the view and joins; every end, failed joins too, goes to `onClosed`. */
   async open() {
-    show(h("main.meeting", {}, this.#topBar.element, this.#middle, this.#controls.element), { title: "Meeting · sfu" });
+    show(this.#main, { title: "Meeting · sfu" });
     this.#listen();
     this.#mediaChanged();
     this.#stateChanged("joining");
@@ -164,11 +171,27 @@ export class MeetingView {
   #stateChanged(state, reason) {
     this.#banners.stateChanged(state);
     if (state === "closed") return this.#close(reason);
+    this.#showWaiting(state === "waiting");
     if (state === "reconnecting") toast("Connection lost, reconnecting…");
     this.#refresh();
   }
 
+  /** While one waits there is nothing of the meeting to be seen. */
+  #showWaiting(waits) {
+    if (waits === (this.#waiting !== null)) return;
+    if (waits) {
+      this.#waiting = new WaitingView(this.#meeting, this.#media);
+      return this.#waiting.open();
+    }
+    this.#waiting.close();
+    this.#waiting = null;
+    show(this.#main, { title: "Meeting · sfu" });
+    this.#stage.layOut();
+    toast("You are in", { tone: "good" });
+  }
+
   #close(reason) {
+    this.#waiting?.close();
     this.#media.removeEventListener("change", this.#onMedia);
     document.removeEventListener("keydown", this.#onKey);
     this.#media.close();

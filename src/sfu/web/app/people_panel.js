@@ -1,6 +1,7 @@
 /** The list of participants: search, raised hands in their order, everybody. */
 import { Directory } from "./directory.js";
 import { h } from "./dom.js";
+import { DoorSection, LockButton } from "./door_view.js";
 import { icon } from "./icons.js";
 import { act, askToMuteAll } from "./mute_all.js";
 import { PeopleRow } from "./people_row.js";
@@ -17,6 +18,8 @@ export class PeoplePanel {
   #actions;
   #muteAll;
   #allowUnmute;
+  #door;
+  #lock;
   #directory;
   #list;
   #count = h("span.people-count");
@@ -38,6 +41,8 @@ export class PeoplePanel {
     this.#onClose = onClose;
     this.#actions = actions;
     this.#directory = new Directory(meeting);
+    this.#door = new DoorSection(meeting.door);
+    this.#lock = new LockButton(meeting.door);
     this.#list = new VirtualList({
       label: "All participants",
       rowHeight: ROW_HEIGHT,
@@ -71,6 +76,8 @@ export class PeoplePanel {
     for (const event of ["permissions", "moderation"]) this.#meeting.removeEventListener(event, this.#onFloor);
     this.#meeting.chat.removeEventListener("settings", this.#onFloor);
     this.#directory.close();
+    this.#door.close();
+    this.#lock.close();
     this.#list.close();
     this.element.remove();
   }
@@ -90,11 +97,12 @@ export class PeoplePanel {
     this.#allowUnmute = h("button.button.quiet.compact", {
       type: "button", hidden: true, onClick: () => act(this.#meeting.host.allowUnmute(true)),
     }, "Let them unmute");
-    const order = h("div.people-order", { hidden: true }, this.#muteAll, this.#allowUnmute);
+    const order = h("div.people-order", { hidden: true }, this.#muteAll, this.#allowUnmute, this.#lock.element);
     const onKeydown = (event) => this.#key(event);
     this.element = h("aside.side.people", { id: "people", "aria-label": "Participants", onKeydown },
       h("header", {}, h("h2", {}, "Participants"), this.#count, h("span.spacer"), close),
-      h("label.input.people-search", {}, icon("search"), this.#input), this.#found, this.#handsBox, this.#list.element,
+      h("label.input.people-search", {}, icon("search"), this.#input), this.#found,
+      h("div.people-tops", {}, this.#door.element, this.#handsBox), this.#list.element,
       order);
   }
 

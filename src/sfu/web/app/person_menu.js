@@ -23,6 +23,7 @@ export function itemsFor(meeting, person, { write }) {
     ...(leads(role) && !isSelf ? soundItems(meeting, person) : []),
     ...(leads(role) ? spotlightItems(meeting, person) : []),
     ...(role === "host" && !isSelf ? hostItems(meeting, person) : []),
+    ...(leads(role) && !isSelf ? removeItems(meeting, person) : []),
   ];
 }
 
@@ -54,6 +55,15 @@ function spotlightItems({ host, moderation }, { id }) {
     items.push({ label: "Add to spotlight", symbol: "plus", run: () => act(host.spotlight([...spotlight, id])) });
   }
   return items;
+}
+
+function removeItems({ door, permissions }, { id, name, role }) {
+  if (RANKS[role] >= RANKS[permissions.role]) return [];
+  const remove = async () => {
+    const text = "They can not come back to this meeting.";
+    if (await confirm(`Remove ${name}?`, text, "Remove")) act(door.remove(id), `${name} was removed`);
+  };
+  return [{ label: "Remove", symbol: "close", run: remove }];
 }
 
 function hostItems({ host }, { id, name, role }) {

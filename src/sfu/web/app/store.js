@@ -2,6 +2,8 @@
 const KEY = "sfu.preferences";
 const STAY_KEY = "sfu.inMeeting";
 const HOST_KEY = "sfu.host.";
+const JOIN_KEY = "sfu.join.";
+const BROWSER_KEY = "sfu.browser";
 
 const DEFAULTS = {
   name: "",
@@ -58,6 +60,30 @@ export const hostTokens = {
     session((storage) => storage.removeItem(HOST_KEY + id));
   },
 };
+
+/** The join tokens of links that this tab followed. */
+export const joinTokens = {
+  of(id) {
+    return session((storage) => storage.getItem(JOIN_KEY + id)) ?? undefined;
+  },
+  keep(id, token) {
+    if (token) session((storage) => storage.setItem(JOIN_KEY + id, token));
+  },
+};
+
+/** @returns {string|undefined} what this browser calls itself: a guest whom a host removed is known by it */
+export function browserName() {
+  try {
+    const known = localStorage.getItem(BROWSER_KEY);
+    if (known) return known;
+    const random = crypto.getRandomValues(new Uint8Array(16));
+    const name = [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    localStorage.setItem(BROWSER_KEY, name);
+    return name;
+  } catch {
+    return undefined;
+  }
+}
 
 function session(use) {
   try {

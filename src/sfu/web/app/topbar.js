@@ -3,13 +3,15 @@ import { h } from "./dom.js";
 import { brand } from "./home.js";
 import { icon } from "./icons.js";
 import { NetworkBadge } from "./network_badge.js";
+import { joinTokens } from "./store.js";
 import { toast } from "./toasts.js";
 
 const COPIED_MS = 1_800;
 
 /** The link that brings others here. */
 export function meetingLink(id) {
-  return new URL(`/m/${encodeURIComponent(id)}`, location.origin).href;
+  const token = joinTokens.of(id);
+  return new URL(`/m/${encodeURIComponent(id)}${token ? `#${token}` : ""}`, location.origin).href;
 }
 
 export function copyButton(id, { label = "Copy link", style = "button.quiet.compact" } = {}) {

@@ -25,12 +25,13 @@ export class Api {
   }
 
   /**
-   * @param {{hostToken?: string, role?: "audience", video?: number}} [as] `video`: how many videos are shown at once
-   * @returns {Promise<object>} the join answer of docs/signaling.md
+   * @param {{hostToken?: string, joinToken?: string, accessToken?: string, browser?: string, role?: "audience",
+   *   video?: number}} [as] `video`: how many videos are shown at once
+   * @returns {Promise<object>} the join answer of docs/signaling.md, or the waiting answer, which has a `waiting_id`
    */
-  join(id, name, { hostToken, role, video } = {}) {
-    const body = { name, host_token: hostToken, role, video };
-    return this.#call("POST", `meetings/${encodeURIComponent(id)}/join`, { body });
+  join(id, name, { hostToken, joinToken, accessToken, browser, role, video } = {}) {
+    const body = { name, host_token: hostToken, join_token: joinToken, browser, role, video };
+    return this.#call("POST", `meetings/${encodeURIComponent(id)}/join`, { body, token: accessToken });
   }
 
   /** @returns {Promise<object>} what somebody received, second by second; docs/signaling.md, "Quality" */

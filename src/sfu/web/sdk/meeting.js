@@ -4,9 +4,10 @@
  * The events and states are described in docs/sdk.md. It is long because it is the SDK's whole public surface; what
  * there is to do is done by the classes that it holds together.
  *
- * States: `idle -> joining -> connected <-> reconnecting -> closed`.
+ * States: `idle -> joining -> connected <-> reconnecting -> closed`; `waiting` in between, where one has to be let in.
  */
 import { Chat } from "./chat.js";
+import { Door } from "./door.js";
 import { kindOf } from "./encodings.js";
 import { SfuError } from "./errors.js";
 import { Floor } from "./floor.js";
@@ -18,6 +19,7 @@ import { participantOf, Roster } from "./roster.js";
 import { Sessions } from "./sessions.js";
 import { MAX_VIDEO_SLOTS } from "./slots.js";
 import { StatsSummary } from "./stats.js";
+import { WaitingRoom } from "./waiting.js";
 
 /** While a window is being resized the number of tiles changes often, and each number may cost a negotiation. */
 const SLOTS_SETTLE_MS = 300;
@@ -49,8 +51,11 @@ export class Meeting extends EventTarget {
    * @param {number} [options.maxVideo] most remote videos to receive at once, 0..49
    * @param {string} [options.hostToken] of `createMeeting`: joins as the host
    * @param {"audience"} [options.role] joins to receive only
+   * @param {string} [options.joinToken] of the meeting's link
+   * @param {string} [options.accessToken] a JWT of the operator's, see docs/auth.md
+   * @param {string} [options.browser] anything that stays the same in this browser: who was removed is known by it
    */
-  constructor({ id, name, server, maxVideo = MAX_VIDEO_SLOTS, hostToken, role }) {
+  constructor({ id, name, server, maxVideo = MAX_VIDEO_SLOTS, hostToken, role, joinToken, accessToken, browser }) {
     super();
     this.id = id;
     this.name = name;
@@ -65,7 +70,8 @@ export class Meeting extends EventTarget {
       {
         join: () => {
           const video = this.#incoming.most(this.#shown);
-          return api.join(id, name, { hostToken: this.hostToken ?? undefined, role, video });
+          const as = { hostToken: this.hostToken ?? undefined, role, video, joinToken, accessToken, browser };
+          return this.#enter(() => api.join(id, name, as));
         },
         leave: (token) => api.leave(id, token, { keepalive: true }),
         known: () => this.chat.known(),
@@ -82,6 +88,11 @@ export class Meeting extends EventTarget {
   chat = new Chat((type, fields) => this.#request(type, fields));
   /** @type {Host} what hosts and co-hosts do; see host.js */
   host = new Host((type, fields) => this.#request(type, fields));
+  /** @type {Door} who waits to be let in, for hosts, and who is removed; see door.js */
+  door = new Door((type, fields) => this.#request(type, fields));
+  /** @type {import("./waiting.js").Place|null} while the state is `waiting` */
+  waitingPlace = null;
+  #waitingRoom = null;
 
   get state() {
     return this.#state;
@@ -166,6 +177,7 @@ export class Meeting extends EventTarget {
   /** Leaves; nothing of this object works afterwards. Tracks are the caller's to stop. */
   async leave() {
     const session = this.#session;
+    this.#waitingRoom?.leave();
     const said = session?.signalingOpen ? session.request("leave").catch(() => {}) : this.#sessions.leaveByHttp();
     this.#close("left", null, said);
     await said;
@@ -312,6 +324,35 @@ export class Meeting extends EventTarget {
     return this.#sessions.current;
   }
 
+  /** Joins, and waits until it is let in where it has to. */
+  async #enter(join) {
+    for (;;) {
+      const answer = await join();
+      if (!answer.waiting_id || this.#state === "closed") return answer;
+      try {
+        return await this.#wait(answer);
+      } catch (error) {
+        if (error.code !== "place_lost") throw error;
+      }
+    }
+  }
+
+  async #wait(answer) {
+    const before = this.#state;
+    const room = new WaitingRoom(answer, (place) => {
+      this.waitingPlace = Object.freeze(place);
+      this.#become("waiting");
+      this.#emit("waiting", place);
+    });
+    this.#waitingRoom = room;
+    try {
+      return await room.wait();
+    } finally {
+      this.#waitingRoom = this.waitingPlace = null;
+      if (this.#state === "waiting") this.#become(before);
+    }
+  }
+
   #begin(session) {
     const { joined, connection } = session;
     this.title = joined.meeting.title ?? "";
@@ -340,6 +381,7 @@ export class Meeting extends EventTarget {
     this.#session.connection.wantOnly(encodings ?? []);
     this.#slotsChanged();
     this.#emitFloor(floor);
+    this.door.become(this.permissions.role);
     if (welcome.chat) this.chat.welcome(welcome.chat, welcome.participant_id);
     if (this.permissions.mutedByHost) this.#muted({ source: "microphone" });
     const known = this.participants.get(this.participantId)?.sources ?? {};
@@ -361,8 +403,11 @@ export class Meeting extends EventTarget {
       permissions: () => {
         this.#incoming.limit(message.max_video ?? MAX_VIDEO_SLOTS);
         this.#emitFloor(this.#floor.notify(message));
+        this.door.become(message.role);
       },
       view: () => this.#emitFloor(this.#floor.notify(message)),
+      lock: () => this.door.notify(message),
+      waiting_room: () => this.door.notify(message),
       unpublished: () => this.#publications.withdrawn(message),
       muted: () => this.#muted(message),
       unmute_asked: () => this.#emit("unmute-asked", { by: message.by, byName: message.by_name }),

@@ -6,7 +6,8 @@
  * them is being restored.
  *
  * Events: `state`, `welcome`, `notification` (detail: the message), `negotiated` (m-lines are in place),
- * `over` (detail: `{reason}`: `unauthorized`, `transport`, `replaced`, `left`, `negotiation`).
+ * `over` (detail: `{reason}`: `unauthorized`, `transport`, `replaced`, `left`, `negotiation`, `removed`,
+ * `revoked`, `expired`).
  */
 import { Connection } from "./connection.js";
 import { Recovery } from "./recovery.js";
@@ -20,6 +21,8 @@ export class Session extends EventTarget {
   #version = null;
   #answer = null;
   #answered = null;
+  /** Why the server sent this participant away, when it said so. */
+  #removed = null;
 
   /**
    * @param {object} joined the join answer of docs/signaling.md
@@ -35,7 +38,7 @@ export class Session extends EventTarget {
     this.#signaling.addEventListener("state", () => this.#update());
     this.#signaling.addEventListener("welcome", ({ detail }) => this.#onWelcome(detail));
     this.#signaling.addEventListener("notification", ({ detail }) => this.#onNotification(detail));
-    this.#signaling.addEventListener("fatal", ({ detail }) => this.#end(detail.code));
+    this.#signaling.addEventListener("fatal", ({ detail }) => this.#end(this.#removed ?? detail.code));
   }
 
   get state() {
@@ -74,6 +77,7 @@ export class Session extends EventTarget {
 
   #onNotification(message) {
     this.#emit("notification", message);
+    if (message.type === "removed") this.#removed = message.reason;
     if (message.type === "offer") this.#negotiate(message);
     else if (message.type === "transport" && message.state === "closed") this.#end("transport");
   }

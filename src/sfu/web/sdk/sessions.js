@@ -6,7 +6,9 @@ import { backoffMs, pause } from "./backoff.js";
 import { Session } from "./session.js";
 
 /** After these a new try of the same join cannot succeed. */
-const FINAL_CODES = new Set(["meeting_not_found", "meeting_full", "unauthorized", "forbidden", "bad_request"]);
+const FINAL_CODES = new Set(["meeting_not_found", "meeting_full", "unauthorized", "forbidden", "bad_request", "removed",
+  "locked", "join_token_required", "too_early", "waiting_room_full", "duplicate_identity", "denied", "ended", "revoked",
+  "not_admitted", "replaced", "closed"]);
 /** Ends of a session that a new join can mend; all others are final. */
 const MENDABLE = new Set(["unauthorized", "transport"]);
 

@@ -20,6 +20,7 @@ const PING_INTERVAL_MS = 10_000;
 const FATAL_CLOSE_CODES = new Map([
   [1000, "left"],
   [4401, "unauthorized"],
+  [4403, "removed"],
   [4409, "replaced"],
 ]);
 

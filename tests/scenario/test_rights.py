@@ -60,3 +60,24 @@ def test_a_screen_that_was_taken_over_is_seen_no_longer_though_its_client_goes_o
     producers = {one: one.attendee.sources._producers[Source.SCREEN] for one in (ann, bob)}
     assert producers[ann].paused
     assert not producers[bob].paused
+
+
+def test_whom_a_host_muted_nobody_hears_though_its_client_goes_on_talking(make_network):
+    network = make_network(3)
+    meeting = asyncio.run(network.conference.create_meeting())
+    meeting.first_is_host = True
+    host, ann, bob = (Peer(network, meeting, number) for number in (1, 2, 3))
+    for peer in (ann, bob):
+        peer.publish(Source.MICROPHONE)
+    network.run_until(lambda: bob.heard(ann) > 20 and host.heard(ann) > 20, within_s=5)
+    meeting.moderation.mute_all(host.attendee.caller, may_unmute=False)
+    network.run(0.1)
+    heard = bob.heard(ann), host.heard(ann), ann.heard(bob)
+    network.run(2)
+    assert (bob.heard(ann), host.heard(ann), ann.heard(bob)) == heard, "both send as before"
+    with pytest.raises(RemoteError):
+        ann.attendee.mute(Source.MICROPHONE, muted=False)
+    meeting.moderation.ask_to_unmute(host.attendee.caller, ann.attendee.id)
+    ann.attendee.mute(Source.MICROPHONE, muted=False)
+    network.run_until(lambda: bob.heard(ann) > heard[0] + 20, within_s=2)
+    assert ann.heard(bob) == heard[2]

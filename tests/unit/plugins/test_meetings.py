@@ -160,7 +160,9 @@ async def test_the_quality_of_a_participant_is_told_second_by_second(
     for second in range(3):
         row = {"sent_bps": 10_000 * second}
         transport.link.history.record(second, {"transports": {transport.id: row}, "consumers": {}})
-    response = await http.get(f"/meetings/standup/participants/{attendee.id}/quality", params={"seconds": 2})
+    path = f"/meetings/standup/participants/{attendee.id}/quality"
+    assert is_problem(await http.get(path, auth=None), 401, "unauthorized")
+    response = await http.get(path, params={"seconds": 2}, headers={"Authorization": f"Bearer {attendee.token}"})
     assert response.status_code == 200
     body = response.json()
     assert (body["participant_id"], body["seconds"], body["at"]) == (attendee.id, 2, "2026-01-01T00:00:03.500Z")

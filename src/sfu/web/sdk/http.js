@@ -35,9 +35,9 @@ export class Api {
   }
 
   /** @returns {Promise<object>} what somebody received, second by second; docs/signaling.md, "Quality" */
-  quality(id, participantId, seconds) {
+  quality(id, participantId, seconds, token) {
     const who = `${encodeURIComponent(id)}/participants/${encodeURIComponent(participantId)}`;
-    return this.#call("GET", `meetings/${who}/quality?seconds=${seconds}`);
+    return this.#call("GET", `meetings/${who}/quality?seconds=${seconds}`, { token });
   }
 
   /** Leaves by HTTP. With `keepalive` the request outlives the page, which is what `pagehide` needs. */

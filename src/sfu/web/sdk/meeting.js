@@ -307,7 +307,7 @@ export class Meeting extends EventTarget {
    */
   async timeline(seconds = 60) {
     const id = this.participantId;
-    return id ? this.#api.quality(this.id, id, seconds) : null;
+    return id ? this.#api.quality(this.id, id, seconds, this.#session.joined.token) : null;
   }
 
   /** @returns {Map<string, number>} participant id -> microphone level now, 0..1; cheap, call it often */

@@ -56,8 +56,10 @@ async def test_the_server_is_told_how_large_a_video_is_drawn_and_whether_it_is_s
     await told(ada, "device pixels", width=640, height=360, fps=30, pinned=False, hidden=False)
     await page.evaluate("video.style.objectFit = 'cover', show(160, 180)")
     await told(ada, "a picture that is wider than its box", width=640, height=360)
-    await page.evaluate("video.style.objectFit = 'contain', show(160, 180, { pinned: true, fps: 15 })")
-    await told(ada, "a picture that is lower than its box", width=320, height=184, fps=15, pinned=True)
+    await page.evaluate("video.style.objectFit = 'contain', show(160, 180, { pinned: true, fps: 20 })")
+    await told(ada, "a picture that is lower than its box", width=320, height=184, fps=20, pinned=True)
+    await page.evaluate("show(160, 90, { pinned: true })")
+    await told(ada, "a small picture, of which half the frames will do", width=320, height=184, fps=15)
 
     await page.evaluate("Object.assign(video.style, { position: 'absolute', top: '3000px' })")
     await told(ada, "scrolled away", width=0, height=0)

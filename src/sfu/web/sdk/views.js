@@ -3,7 +3,7 @@
  * `layout` (docs/signaling.md, "Layout"), so that nobody is sent pixels that nobody looks at. Says nothing at all
  * until the first element is shown to it: a page that does not care gets full pictures.
  *
- * @typedef {{participantId: string, source: string, pinned: boolean, fps: number, inView: boolean}} View
+ * @typedef {{participantId: string, source: string, pinned: boolean, fps: number|null, inView: boolean}} View
  * @typedef {{mid: string, width: number, height: number, fps: number, pinned: boolean}} Tile
  */
 
@@ -18,6 +18,10 @@ const HIDE_AFTER_MS = 2_000;
 /** Of the protocol. */
 const MAX_SIDE = 16_384;
 const MAX_FPS = 120;
+/** Where the page says nothing of it. A picture that is no higher than this shows faces, and hardly movement. */
+const FPS = 30;
+const SMALL_FPS = 15;
+const SMALL_PX = 200;
 /** Sizes are told in steps: a tile that breathes by a pixel is the same tile. */
 const STEP = 8;
 
@@ -49,9 +53,9 @@ export class Views {
   }
 
   /** The element shows this source from now on; see `Meeting.observe`. */
-  observe(element, participantId, source, { pinned = false, fps = 30 } = {}) {
+  observe(element, participantId, source, { pinned = false, fps = null } = {}) {
     const known = this.#views.get(element);
-    const view = { participantId, source, pinned: Boolean(pinned), fps: clampFps(fps), inView: known?.inView ?? true };
+    const view = { participantId, source, pinned: Boolean(pinned), fps: fps && clampFps(fps), inView: known?.inView ?? true };
     if (known && same(known, view)) return;
     this.#views.set(element, view);
     if (!known) this.#begin(element);
@@ -112,7 +116,8 @@ export class Views {
       const mid = this.#midOf(view.participantId, view.source);
       if (mid === null) continue;
       const [width, height] = view.inView || inPicture(element) ? drawnSize(element) : [0, 0];
-      const tile = { mid, width, height, fps: view.fps, pinned: view.pinned };
+      const fps = view.fps ?? (height <= SMALL_PX && view.source === "camera" ? SMALL_FPS : FPS);
+      const tile = { mid, width, height, fps, pinned: view.pinned };
       const other = tiles.get(mid);
       tiles.set(mid, other ? larger(other, tile) : tile);
     }
@@ -205,7 +210,7 @@ function isHidden() {
 }
 
 function clampFps(fps) {
-  return Math.min(MAX_FPS, Math.max(1, Number(fps) || 30));
+  return Math.min(MAX_FPS, Math.max(1, Number(fps) || FPS));
 }
 
 /** One source in two places: the larger counts, and a pin anywhere. */

@@ -26,7 +26,8 @@ export function chatLine(line, before, { ownId, onDelete, onAnswer }) {
   const actions = text === null ? [] : [
     onAnswer && action("back", `Answer ${name} directly`, onAnswer), onDelete && action("trash", "Delete", onDelete),
   ];
-  return h(classes.filter(Boolean).join("."), { role: "listitem", dataset: { seq: String(seq) } },
+  // It takes the focus of a tap, by which its actions show where nothing hovers.
+  return h(classes.filter(Boolean).join("."), { role: "listitem", tabindex: "-1", dataset: { seq: String(seq) } },
     head, body, h("span.line-actions", {}, ...actions));
 }
 

@@ -22,7 +22,10 @@ export class Composer {
   /** @type {Map<string, string>} names of those who were written to, or who wrote directly, by id */
   #partners = new Map();
 
-  /** @param {import("../sdk/sfu.js").Meeting} meeting @param {(text: string, to: string|null) => Promise<void>} onSend */
+  /**
+   * @param {import("../sdk/sfu.js").Meeting} meeting
+   * @param {(text: string, to: string|null) => Promise<void>} onSend
+   */
   constructor(meeting, onSend) {
     this.#meeting = meeting;
     this.#text = h("textarea", {

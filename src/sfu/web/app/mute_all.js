@@ -13,7 +13,8 @@ export function askToMuteAll(meeting) {
     },
   }, "Mute all");
   const cancel = h("button.button.quiet", { type: "button", onClick: () => end() }, "Cancel");
-  const body = h("div.question", {}, h("p", {}, "Everyone but hosts is muted, also those who join later."),
+  const text = "Everyone but hosts is muted. If people may not unmute themselves, those who join later are muted too.";
+  const body = h("div.question", {}, h("p", {}, text),
     h("label.check", {}, may, h("span", {}, "People may unmute themselves")),
     h("div.question-answers", {}, cancel, yes));
   const end = open("Mute everyone?", body, () => {});

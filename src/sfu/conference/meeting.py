@@ -1,4 +1,7 @@
-"""A meeting: who is in it, and the layout that decides which track feeds which slot."""
+"""A meeting: who is in it, and the layout that decides which track feeds which slot.
+
+Long, because everything of a meeting comes together here; what each part does is in a module of its own.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ import { participantOf, Roster } from "./roster.js";
 import { Sessions } from "./sessions.js";
 import { MAX_VIDEO_SLOTS } from "./slots.js";
 import { StatsSummary } from "./stats.js";
-import { WaitingRoom } from "./waiting.js";
+import { Entrance } from "./waiting.js";
 
 /** While a window is being resized the number of tiles changes often, and each number may cost a negotiation. */
 const SLOTS_SETTLE_MS = 300;
@@ -71,7 +71,7 @@ export class Meeting extends EventTarget {
         join: () => {
           const video = this.#incoming.most(this.#shown);
           const as = { hostToken: this.hostToken ?? undefined, role, video, joinToken, accessToken, browser };
-          return this.#enter(() => api.join(id, name, as));
+          return this.#entrance.enter(() => api.join(id, name, as));
         },
         leave: (token) => api.leave(id, token, { keepalive: true }),
         known: () => this.chat.known(),
@@ -90,12 +90,15 @@ export class Meeting extends EventTarget {
   host = new Host((type, fields) => this.#request(type, fields));
   /** @type {Door} who waits to be let in, for hosts, and who is removed; see door.js */
   door = new Door((type, fields) => this.#request(type, fields));
-  /** @type {import("./waiting.js").Place|null} while the state is `waiting` */
-  waitingPlace = null;
-  #waitingRoom = null;
+  #entrance = new Entrance((place) => this.#waits(place));
 
   get state() {
     return this.#state;
+  }
+
+  /** @returns {import("./waiting.js").Place|null} one's place in line while the state is `waiting` */
+  get waitingPlace() {
+    return this.#entrance.place;
   }
 
   /** @returns {import("./audio.js").AudioOutput} plays the others; where the loudspeaker is chosen */
@@ -177,7 +180,7 @@ export class Meeting extends EventTarget {
   /** Leaves; nothing of this object works afterwards. Tracks are the caller's to stop. */
   async leave() {
     const session = this.#session;
-    this.#waitingRoom?.leave();
+    this.#entrance.leave();
     const said = session?.signalingOpen ? session.request("leave").catch(() => {}) : this.#sessions.leaveByHttp();
     this.#close("left", null, said);
     await said;
@@ -324,33 +327,11 @@ export class Meeting extends EventTarget {
     return this.#sessions.current;
   }
 
-  /** Joins, and waits until it is let in where it has to. */
-  async #enter(join) {
-    for (;;) {
-      const answer = await join();
-      if (!answer.waiting_id || this.#state === "closed") return answer;
-      try {
-        return await this.#wait(answer);
-      } catch (error) {
-        if (error.code !== "place_lost") throw error;
-      }
-    }
-  }
-
-  async #wait(answer) {
-    const before = this.#state;
-    const room = new WaitingRoom(answer, (place) => {
-      this.waitingPlace = Object.freeze(place);
-      this.#become("waiting");
-      this.#emit("waiting", place);
-    });
-    this.#waitingRoom = room;
-    try {
-      return await room.wait();
-    } finally {
-      this.#waitingRoom = this.waitingPlace = null;
-      if (this.#state === "waiting") this.#become(before);
-    }
+  /** @param {import("./waiting.js").Place|null} place null: it waits no longer */
+  #waits(place) {
+    if (this.#state === "closed") return;
+    this.#become(place ? "waiting" : "joining");
+    if (place) this.#emit("waiting", place);
   }
 
   #begin(session) {

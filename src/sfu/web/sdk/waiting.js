@@ -16,7 +16,7 @@ const DENIED = {
  * @typedef {{position: number, reason: "admission"|"host"|"not_before"|"place", opensAt: string|null}} Place `position`:
  *   1 for who is next; `reason`: what one waits for; `opensAt`: the hour, where that is it
  */
-export class WaitingRoom {
+class WaitingRoom {
   #signaling;
   #answer;
   #moved;
@@ -77,5 +77,56 @@ export class WaitingRoom {
       ? new SfuError("replaced", "You wait in another tab.")
       : new SfuError("place_lost", "You were away for too long.");
     this.#over.reject(error);
+  }
+}
+
+/** The way in to one meeting: joins, and waits where it has to. */
+export class Entrance {
+  /** @type {Place|null} while it waits */
+  place = null;
+  #tell;
+  #room = null;
+  #isLeft = false;
+
+  /** @param {(place: Place|null) => void} tell one's place in line; null: one waits no longer */
+  constructor(tell) {
+    this.#tell = tell;
+  }
+
+  /**
+   * @param {() => Promise<object>} join gives a join answer, or a waiting answer
+   * @returns {Promise<object>} the join answer
+   * @throws {SfuError} what `join` throws; `denied` …
+   */
+  async enter(join) {
+    for (;;) {
+      const answer = await join();
+      if (!answer.waiting_id) return answer;
+      try {
+        return await this.#wait(answer);
+      } catch (error) {
+        if (error.code !== "place_lost" || this.#isLeft) throw error;
+      }
+    }
+  }
+
+  /** Waits no longer. */
+  leave() {
+    this.#isLeft = true;
+    this.#room?.leave();
+  }
+
+  async #wait(answer) {
+    if (this.#isLeft) throw new SfuError("closed", "You do not wait any more.");
+    this.#room = new WaitingRoom(answer, (place) => {
+      this.place = Object.freeze(place);
+      this.#tell(place);
+    });
+    try {
+      return await this.#room.wait();
+    } finally {
+      this.#room = this.place = null;
+      this.#tell(null);
+    }
   }
 }

@@ -8,12 +8,13 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from tests.support.examples import load_profile
 from tests.support.noise import repeated
+from tests.support.postgres import Postgres, is_installed, private_postgres
 from tests.support.server import RunningServer, running_server
 
 load_profile()
@@ -27,6 +28,16 @@ async def server(tmp_path: Path) -> AsyncIterator[RunningServer]:
     """A server in development mode, in a process of its own."""
     async with running_server(tmp_path) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Running; who kills it starts it again."""
+    if not is_installed():
+        assert "SFU_REQUIRE_POSTGRES" not in os.environ, "PostgreSQL is not installed"
+        pytest.skip("PostgreSQL is not installed")
+    with private_postgres() as postgres:
+        yield postgres
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,24 +7,15 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.postgres import Postgres, is_installed, private_postgres
+from tests.support.postgres import Postgres
 from tests.support.server import RunningServer, free_port, running_server
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    if not is_installed():
-        assert "SFU_REQUIRE_POSTGRES" not in os.environ, "PostgreSQL is not installed"
-        pytest.skip("PostgreSQL is not installed")
-    with private_postgres() as postgres:
-        yield postgres
 
 
 def sfu(*args: str, env: dict[str, str]) -> tuple[int, str, str]:

@@ -1,27 +1,16 @@
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.support.postgres import Postgres, is_installed, private_postgres
+from tests.support.postgres import Postgres
 
 from sfu.conference.store import MeetingStore, MemoryStore
 from sfu.store.database import Database, database_url
 from sfu.store.migrate import upgrade
 from sfu.store.sql_store import SqlStore
 from sfu.store.tables import metadata
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """Running; who kills it starts it again."""
-    if not is_installed():
-        assert "SFU_REQUIRE_POSTGRES" not in os.environ, "PostgreSQL is not installed"
-        pytest.skip("PostgreSQL is not installed")
-    with private_postgres() as postgres:
-        yield postgres
 
 
 @pytest.fixture

@@ -18,9 +18,10 @@ from tests.unit.plugins.test_signaling_session import Talk
 
 from sfu.access import Access, ApiKey, ApiKeys, Key, Scope, issue_token
 from sfu.access.keys import Algorithm, StaticKeys
-from sfu.conference import Conference, LeaveReason, Meeting
+from sfu.conference import Conference, ConferenceOptions, LeaveReason, Meeting
 from sfu.conference.records import Access as Who
 from sfu.errors import RemoteError
+from sfu.media.engine import Engine
 from sfu.plugins.api import ServerOptions
 from sfu.plugins.meetings import MeetingsPlugin
 from sfu.plugins.meetings.rates import MAX_BUCKETS, Rates, client_address
@@ -107,6 +108,16 @@ async def test_many_who_come_at_once_get_as_many_places_as_there_are(site: Site,
         answers = await asyncio.gather(*(join(http, name=str(number)) for number in range(40)))
     codes = [response.status_code for response in answers]
     assert (codes.count(200), codes.count(409), len(meeting.participants)) == (4, 36, 4)
+
+
+@pytest.mark.slow
+async def test_a_storm_of_joins_fills_a_meeting_exactly(engine: Engine, clock: VirtualClock) -> None:
+    conference = Conference(engine, clock, ConferenceOptions(max_participants=1000))
+    meeting = await conference.create_meeting(id="standup")
+    async with client(Site(conference, clock), address="127.0.0.1") as http:
+        answers = await asyncio.gather(*(join(http, name=str(number)) for number in range(2000)))
+    codes = [response.status_code for response in answers]
+    assert (codes.count(200), codes.count(409), len(meeting.participants)) == (1000, 1000, 1000)
 
 
 async def test_a_guest_who_was_removed_is_known_by_its_browser(site: Site, meeting: Meeting) -> None:

@@ -35,6 +35,7 @@ class Journal:
         self.bytes = self._file.seek(0, os.SEEK_END)
         self._position = 0
         """What is before it has been taken."""
+        self._is_full = False
         self._cut_torn_line()
 
     def _cut_torn_line(self) -> None:
@@ -54,8 +55,8 @@ class Journal:
 
     @property
     def is_full(self) -> bool:
-        """Nothing more is to be appended."""
-        return self.bytes >= self.max_bytes
+        """Something found no room since it was empty last."""
+        return self._is_full
 
     def append(self, facts: Sequence[Fact]) -> int:
         """Writes as many as there is room for, and waits until the disk has them; how many."""
@@ -69,6 +70,7 @@ class Journal:
             line = _line(fact)
             room -= len(line)
             if room < 0:
+                self._is_full = True
                 break
             lines.append(line)
         data = b"".join(lines)
@@ -117,6 +119,7 @@ class Journal:
             if position >= self.bytes:
                 self._file.truncate(0)
                 self.bytes = self._position = 0
+                self._is_full = False
 
     def close(self) -> None:
         """Idempotent."""

@@ -204,14 +204,14 @@ class Writer:
         end = loop.time() + pause_s
         while (left_s := end - loop.time()) > 0 and not self._is_closing:
             self._wake.clear()
-            if self._queue and not self._journal.is_full:
+            if self._queue:
                 await self._to_disk()
-                continue
-            try:
+            if self._queue:  # found no room: it waits in memory, and is tried again with the database
+                await asyncio.sleep(left_s)
+                return
+            with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
                     await self._wake.wait()
-            except TimeoutError:
-                return
 
     async def _replay(self) -> None:
         """Brings the whole journal. What is noted meanwhile waits behind it."""

@@ -131,12 +131,15 @@ def test_damage_in_the_middle_costs_that_line_alone_and_is_counted(path: Path) -
 def test_a_full_journal_takes_what_fits_and_says_so(path: Path) -> None:
     journal = Journal(path, 300)
     fact = Left(uuid(1), NOON, "left")
+    assert not journal.is_full
     assert journal.append([fact] * 10) == 2
+    assert journal.is_full
     assert journal.append([fact]) == 0
     assert journal.bytes <= 300
     facts, position = journal.read(10)
     journal.take(position)
     assert len(facts) == 2
+    assert not journal.is_full
     assert journal.append([fact]) == 1
     journal.close()
 

@@ -174,6 +174,35 @@ async def test_what_finds_no_room_is_counted_and_what_was_asked_for_is_refused(
         writer.defer(Removed("x"))
 
 
+class FullDisk(Journal):
+    attempts = 0
+
+    def append(self, facts: Sequence[Fact]) -> int:
+        self.attempts += 1
+        raise OSError(28, "No space left on device")
+
+
+async def test_a_full_disk_is_not_asked_without_end_and_costs_nothing_that_memory_can_keep(tmp_path: Path) -> None:
+    store, journal = Store(), FullDisk(tmp_path / "journal", 1_000_000)
+    writer = Writer(store, journal)
+    await writer.start()
+    with capture_logs():
+        store.away = True
+        for fact in LEFT[:100]:
+            writer.note(fact)
+        await until(lambda: writer.stats().is_away)
+        for fact in LEFT[100:200]:
+            writer.note(fact)
+            await asyncio.sleep(0.002)
+        attempts = journal.attempts
+        store.away = False
+        await until(lambda: not writer.stats().is_away)
+        assert await writer.settle()
+        await writer.close()
+    assert attempts < 20
+    assert store.facts == LEFT[:200]
+
+
 async def test_a_database_that_is_killed_and_comes_back_has_it_all_once(
     postgresql: Database, postgres: Postgres, tmp_path: Path
 ) -> None:

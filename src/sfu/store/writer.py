@@ -134,6 +134,9 @@ class Writer:
         else:
             task.result()
         await self._to_disk()
+        if self._queue:
+            log.error("facts_lost", count=len(self._queue), hint="the database is away and the journal takes no more")
+            self._dropped += len(self._queue)
         self._journal.close()
 
     # the task

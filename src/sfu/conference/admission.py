@@ -196,9 +196,9 @@ class Admission:
             entered += 1
             self.room.remove(waiting, Admitted(attendee))
 
-    def close(self) -> None:
-        """The meeting is over."""
-        self.room.close(DenyReason.ENDED)
+    def close(self, reason: DenyReason) -> None:
+        """Nobody comes in any more."""
+        self.room.close(reason)
 
     # inner
 

@@ -67,6 +67,7 @@ class DenyReason(StrEnum):
     """It was let in, and may not come in for another reason."""
     ENDED = "ended"
     """The meeting is over."""
+    SERVER_STOPPING = "server_stopping"
 
 
 @dataclass(frozen=True, slots=True)

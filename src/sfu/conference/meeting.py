@@ -18,6 +18,7 @@ from sfu.conference.beat import Pace
 from sfu.conference.chat import Chat
 from sfu.conference.chat_history import ChatLog, HistoryKeeper
 from sfu.conference.events import (
+    DenyReason,
     EndReason,
     Event,
     LeaveReason,
@@ -288,7 +289,7 @@ class Meeting:
         self._participants.clear()
         self._by_identity.clear()
         self._viewers.clear()
-        self.admission.close()
+        self.admission.close(DenyReason.ENDED if reason is EndReason.ENDED else DenyReason.SERVER_STOPPING)
         for member in everybody.values():
             member.close()
         self._quieten()
@@ -437,6 +438,9 @@ class Meeting:
         self._expiry = self.clock.call_later(self.options.empty_meeting_s, self._expire)
 
     def _expire(self) -> None:
+        if len(self.admission.room):
+            self._expire_later()  # somebody waits, for a bounded time, for whoever opens it
+            return
         planned_end = self.record.planned_end
         is_early = planned_end is not None and self.clock.wall() < planned_end
         self.end(EndReason.LET_GO if is_early else EndReason.ENDED)

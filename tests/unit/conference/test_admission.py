@@ -324,6 +324,14 @@ def test_many_who_waited_come_in_by_batches(make: Make, clock: VirtualClock) -> 
     assert len(meeting.participants) == 1 + 2 * BATCH
 
 
+def test_a_meeting_in_whose_lobby_somebody_waits_does_not_expire(make: Make, clock: VirtualClock) -> None:
+    meeting = make(lobby=True, options={"empty_meeting_s": 10})
+    ann = Knocking(meeting)
+    clock.advance(60)
+    host_of(meeting)
+    assert ann.is_in
+
+
 def test_who_has_the_meeting_is_its_host_by_identity(make: Make) -> None:
     meeting = make(lobby=True, host="ann")
     Knocking(meeting, grants=Grants(identity="bob", token_id="b"))

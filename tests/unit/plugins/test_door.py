@@ -258,6 +258,16 @@ async def test_a_socket_that_breaks_while_waiting_may_come_back(
     assert late.hello(answer["token"])["code"] == "unauthorized"
 
 
+async def test_who_waits_when_the_server_stops_may_come_back(
+    site: Site, room: Meeting, conference: Conference, clock: VirtualClock
+) -> None:
+    answer, talk = await knock(site), Talk(conference, clock, room.id)
+    talk.hello(answer["token"])
+    conference.close()
+    assert talk.received() == []
+    assert talk.closed == (1001, "the server is stopping")
+
+
 async def test_hosts_lock_and_remove_by_signaling_and_others_do_not(
     meeting: Meeting, conference: Conference, clock: VirtualClock
 ) -> None:

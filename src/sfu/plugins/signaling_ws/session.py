@@ -136,6 +136,9 @@ class SignalingSession:
             case Denied(reason=DenyReason.REPLACED):
                 self._waiting = None
                 self._close(CLOSE_REPLACED, "replaced by a newer socket")
+            case Denied(reason=DenyReason.SERVER_STOPPING):
+                self._waiting = None
+                self._close(CLOSE_GOING_AWAY, "the server is stopping")
             case Denied():
                 self._waiting = None
                 self._send({"type": "denied", "reason": event.reason.value, "detail": event.detail})

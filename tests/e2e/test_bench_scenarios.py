@@ -69,6 +69,7 @@ def test_media_flows_while_the_control_plane_is_blocked(tmp_path: Path) -> None:
 @repeatable
 def test_in_a_big_meeting_everybody_gets_what_the_slots_say_and_hears_who_talks(tmp_path: Path) -> None:
     options = ["--participants", "20", "--cameras", "5", "--tiles", "4", "--duration", "2", "--storm", "10"]
+    options += ["--noise", "room", "--fps", "30"]
     result, plot = bench(tmp_path, "meeting", *options)
     assert (result["lost"], result["duplicates"], result["damaged"], result["unsent"]) == (0, 0, 0, 0)
     # 3 encodings of 1, 2 and 7 packets a frame, and open microphones.

@@ -135,11 +135,11 @@ def meeting(  # noqa: PLR0917 - options, all given by name
     tiles: Annotated[int, typer.Option(min=0, max=49, help="Cameras of others that each one sees, all small.")] = 9,
     talkers: Annotated[int, typer.Option(min=0, max=50, help="Who take turns to talk.")] = 5,
     noise: Annotated[
-        Noise, typer.Option(help="What the other microphones send: the noise of a room, or DTX's hardly anything.")
-    ] = Noise.ROOM,
+        Noise, typer.Option(help="What the other microphones send: hardly anything, as the page does, or a room's noise.")
+    ] = Noise.DTX,
     fps: Annotated[
         int, typer.Option(min=1, max=60, help="Frames a second that a tile is worth; cameras send 30.")
-    ] = 30,
+    ] = 15,
     large: Annotated[bool, typer.Option(help="Everybody shows one of the tiles in 1280 x 720.")] = False,
     spread: Annotated[
         bool, typer.Option(help="They look at all pages of the gallery in turn, and not all at the first one.")
@@ -160,7 +160,7 @@ def meeting(  # noqa: PLR0917 - options, all given by name
     control: Annotated[
         Control,
         typer.Option(help="Whose processor a started server's control plane shares."),
-    ] = Control.SERVER,
+    ] = Control.LOAD,
     rounds: _Rounds = 1,
     as_json: _Json = False,
     out: _Out = None,

@@ -135,7 +135,8 @@ def meeting(  # noqa: PLR0917 - options, all given by name
     tiles: Annotated[int, typer.Option(min=0, max=49, help="Cameras of others that each one sees, all small.")] = 9,
     talkers: Annotated[int, typer.Option(min=0, max=50, help="Who take turns to talk.")] = 5,
     noise: Annotated[
-        Noise, typer.Option(help="What the other microphones send: hardly anything, as the page does, or a room's noise.")
+        Noise,
+        typer.Option(help="What the other microphones send: hardly anything, as the page does, or a room's noise."),
     ] = Noise.DTX,
     fps: Annotated[
         int, typer.Option(min=1, max=60, help="Frames a second that a tile is worth; cameras send 30.")

@@ -222,7 +222,7 @@ class Admission:
             # A guest's page that was reloaded; two tabs of one browser may be two people.
             is_left_behind = not other.is_there and bool(grants.browser) and before.browser == grants.browser
             if is_same or is_left_behind:
-                self.room.remove(other, Denied(DenyReason.REPLACED))
+                return self.room.take_over(other, application)
         return self.room.add(application)
 
     def _recognised(self, application: Application) -> Application:

@@ -158,10 +158,26 @@ class WaitingRoom:
             self._tick_timer = self._clock.call_later(TICK_S, self._tick)
         return waiting
 
+    def take_over(self, older: Waiting, application: Application) -> Waiting:
+        """Somebody who waits already asks again, from a page that was reloaded or another one: its place, its name to
+        hosts and what they said of it stay, so that a host who just pressed *admit* meant this one.
+        """
+        waiting = Waiting(application, older.number, self._clock)
+        waiting.id, waiting.since, waiting.since_text = older.id, older.since, older.since_text
+        waiting.is_called = older.is_called
+        del self._by_token[digest(older.token)]
+        self._waiting[waiting.id] = self._by_token[digest(waiting.token)] = waiting
+        older.end(Denied(DenyReason.REPLACED))
+        if waiting.name != older.name:
+            self._came[waiting.id] = None
+            self._beat.due()
+        return waiting
+
     def remove(self, waiting: Waiting, event: Admitted | Denied) -> None:
         """It waits no longer, and is told why. Idempotent."""
-        if self._waiting.pop(waiting.id, None) is None:
+        if self._waiting.get(waiting.id) is not waiting:
             return
+        del self._waiting[waiting.id]
         del self._by_token[digest(waiting.token)]
         waiting.end(event)
         if self._came.pop(waiting.id, "seen") == "seen":

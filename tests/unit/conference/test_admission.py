@@ -233,6 +233,22 @@ def test_an_identity_waits_once(make: Make) -> None:
     assert (first.denied, len(meeting.admission.room)) == (DenyReason.REPLACED, 1)
 
 
+def test_who_asks_again_keeps_its_place_and_what_a_host_said(make: Make) -> None:
+    meeting = make(access=Access.WAITING_ROOM)
+    host_of(meeting)
+    first = Knocking(meeting, grants=Grants(identity="ann"))
+    last = Knocking(meeting)
+    again = Knocking(meeting, grants=Grants(identity="ann"))
+    assert again.waiting.id == first.waiting.id
+    assert [one.id for one in meeting.admission.room] == [again.waiting.id, last.waiting.id]
+    assert (meeting.admission.room.moved(again.waiting).position, again.waiting.token == first.waiting.token) == (
+        1,
+        False,
+    )
+    meeting.admission.admit(BOSS, first.waiting.id)
+    assert (again.is_in, first.is_in) == (True, False)
+
+
 def test_a_page_that_was_reloaded_waits_once(make: Make) -> None:
     meeting = make(access=Access.WAITING_ROOM)
     guest = Grants(browser=digest("b"))
@@ -575,8 +591,8 @@ def test_whatever_happens_nobody_is_lost_and_no_place_is_given_twice(  # noqa: C
         assert len(meeting.participants) <= 5
         identities = [who.identity for who in meeting.participants.values() if who.identity]
         assert len(set(identities)) == len(identities)
-        room = {waiting.id for waiting in meeting.admission.room}
+        room = {waiting.token for waiting in meeting.admission.room}
         assert len(room) <= 8
         for one in knocking:
             ends = [event for event in one.heard if not isinstance(event, WaitingMoved)]
-            assert len(ends) == (one.waiting.id not in room), "everybody waits, or was told once how it ended"
+            assert len(ends) == (one.waiting.token not in room), "everybody waits, or was told once how it ended"

@@ -136,8 +136,8 @@ def meeting(  # noqa: PLR0917 - options, all given by name
     talkers: Annotated[int, typer.Option(min=0, max=50, help="Who take turns to talk.")] = 5,
     noise: Annotated[
         Noise,
-        typer.Option(help="What the other microphones send: hardly anything, as the page does, or a room's noise."),
-    ] = Noise.DTX,
+        typer.Option(help="What the other microphones send: a room's noise, or hardly anything, as by DTX."),
+    ] = Noise.ROOM,
     fps: Annotated[
         int, typer.Option(min=1, max=60, help="Frames a second that a tile is worth; cameras send 30.")
     ] = 15,

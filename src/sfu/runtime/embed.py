@@ -188,7 +188,7 @@ class Engine:
         self._engine.on_failure = self._failed
         self._driver = Driver(self._engine, asyncio.get_running_loop())
         self._driver.start()
-        put_media_first(step_back=False)
+        put_media_first(self._options.shards, step_back=False)
         return self
 
     async def __aexit__(

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from sfu.media.engine import THREAD_PREFIX
@@ -18,21 +20,27 @@ NICENESS = 10
 """Between the planes: a weight of about nine to one."""
 
 _TASKS = Path("/proc/self/task")
+_BEGIN_S = 2.0
+"""A thread takes its name when it first runs, which on a busy machine is some milliseconds after its start; so long is
+waited for that at most.
+"""
+_LOOK_S = 0.001
 
 
-def put_media_first(*, step_back: bool) -> bool:
-    """Called on the control plane's thread, once the engine runs; False: the planes are equal, as on systems whose
+def put_media_first(count: int, *, step_back: bool) -> bool:
+    """Called on the control plane's thread, once the engine and its ``count`` shards are started; False: the planes are equal, as on systems whose
     threads have no niceness of their own. ``step_back``: whether the caller's thread may be lowered instead, which
     it cannot undo, and which those it starts inherit.
     """
-    shards = _shard_threads()
+    shards = _shard_threads(count)
     if not shards:
         return False
     own = threading.get_native_id()
     level = os.getpriority(os.PRIO_PROCESS, own)
     try:
         for shard in shards:
-            os.setpriority(os.PRIO_PROCESS, shard, level - NICENESS)
+            with suppress(ProcessLookupError):  # it failed meanwhile, and was told as such
+                os.setpriority(os.PRIO_PROCESS, shard, level - NICENESS)
     except PermissionError:
         if not step_back:
             return False
@@ -40,12 +48,17 @@ def put_media_first(*, step_back: bool) -> bool:
     return True
 
 
-def _shard_threads() -> list[int]:
-    """Thread ids of this process's shards; none where the kernel does not tell."""
-    try:
-        return [int(task.name) for task in _TASKS.iterdir() if _name(task).startswith(THREAD_PREFIX)]
-    except OSError:
-        return []
+def _shard_threads(count: int) -> list[int]:
+    """Thread ids of this process's shards, ``count`` at least; none where the kernel does not tell."""
+    deadline = time.monotonic() + _BEGIN_S
+    while True:
+        try:
+            shards = [int(task.name) for task in _TASKS.iterdir() if _name(task).startswith(THREAD_PREFIX)]
+        except OSError:
+            return []
+        if len(shards) >= count or time.monotonic() > deadline:
+            return shards
+        time.sleep(_LOOK_S)
 
 
 def _name(task: Path) -> str:

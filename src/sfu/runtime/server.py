@@ -68,7 +68,7 @@ class Server:
             driver = Driver(engine, loop)
             opened.callback(driver.close)
             driver.start()
-            put_media_first(step_back=True)
+            put_media_first(config.media.shards, step_back=True)
             runtime = Runtime(engine, certificate, clock)
             opened.callback(runtime.lag.stop)
             runtime.lag.start()

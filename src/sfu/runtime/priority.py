@@ -28,9 +28,9 @@ _LOOK_S = 0.001
 
 
 def put_media_first(count: int, *, step_back: bool) -> bool:
-    """Called on the control plane's thread, once the engine and its ``count`` shards are started; False: the planes are equal, as on systems whose
-    threads have no niceness of their own. ``step_back``: whether the caller's thread may be lowered instead, which
-    it cannot undo, and which those it starts inherit.
+    """Called on the control plane's thread, once the engine and its ``count`` shards are started. False: the planes are
+    equal, as on systems whose threads have no niceness of their own. ``step_back``: whether the caller's thread may be
+    lowered instead, which it cannot undo, and which those it starts inherit.
     """
     shards = _shard_threads(count)
     if not shards:

@@ -18,6 +18,7 @@ from sfu.conference.events import Admitted, Denied, DenyReason, LeaveReason, Loc
 from sfu.conference.grants import GUEST, Grants
 from sfu.conference.names import check_name, digest
 from sfu.conference.records import Access
+from sfu.conference.returning import Seat
 from sfu.conference.views import WaitingPage, timestamp
 from sfu.conference.waiting import TICK_S, Waiting, WaitingOptions, WaitingRoom, WaitReason
 from sfu.errors import RemoteError
@@ -41,6 +42,8 @@ class Application:
     grants: Grants = GUEST
     host_token: str | None = None
     join_token: str | None = None
+    former_token: str | None = None
+    """The participant token of before, of who was in the meeting when its server was lost."""
     audience: bool = False
     how: Mapping[str, Any] = field(default_factory=dict)
 
@@ -72,6 +75,10 @@ class Admission:
         application.shown_name  # noqa: B018 - a wrong name is told now, not to who was let in
         application = self._recognised(application)
         self.require_welcome(application.grants)
+        seat = self._former_seat(application)
+        if seat is not None:
+            self.require_welcome(seat.grants)
+            return self._meeting.come_back(seat, video=application.how.get("video"))
         if not self._leads(application):
             self._require_unlocked()
             application = self._vouched(application)
@@ -169,6 +176,7 @@ class Admission:
         waiting = [who for who in self.room if is_meant(who.application.grants)]
         for who in waiting:
             self.room.remove(who, Denied(DenyReason.REVOKED))
+        self._meeting.returning.withdraw(is_meant)
         return len(here) + len(waiting)
 
     # what happens
@@ -210,6 +218,21 @@ class Admission:
             audience=application.audience,
             **application.how,
         )
+
+    def _former_seat(self, application: Application) -> Seat | None:
+        """That of who comes back, if it is still its own. Who says it is somebody else comes like everybody."""
+        token = application.former_token
+        if token is None:
+            return None
+        returning, meeting = self._meeting.returning, self._meeting
+        seat = returning.find(token)
+        if seat is None:
+            here = meeting.participant_of(token) or meeting.participants.get(returning.taken_by(token) or "")
+            if here is None or here.reception is None or here.is_connected:
+                return None
+            seat = Seat.of(here)  # the answer of before was lost, or its connection
+        identity = application.grants.identity
+        return seat if not identity or identity == seat.grants.identity else None
 
     def _wait(self, application: Application) -> Waiting:
         opens, longest_s = self._meeting.record.not_before, self.room.options.longest_s

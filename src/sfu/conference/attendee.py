@@ -75,9 +75,10 @@ class Attendee(Participant):
         *,
         grants: Grants = GUEST,
         video: int | None = None,
+        former_id: str | None = None,
     ) -> None:
         """``video``: how many videos the client shows; None: it does not say."""
-        super().__init__(meeting, name, rights, transport, grants=grants)
+        super().__init__(meeting, name, rights, transport, grants=grants, former_id=former_id)
         self._offerings: dict[Source, Offering] = {}
         options, there = meeting.options, meeting.scene.remote_videos(self.id)
         self.slots = SlotTable(
@@ -262,6 +263,7 @@ class Attendee(Participant):
     def permitted(self) -> None:
         """See ``Participant``."""
         view = self._permissions()
+        self.meeting.seating.changed(self)
         self.notify(PermissionsChanged(*astuple(view)))
 
     # what the meeting shows it

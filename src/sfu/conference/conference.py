@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -26,6 +26,7 @@ from sfu.conference.records import (
     Page,
     ParticipantRecord,
 )
+from sfu.conference.returning import Seat, SeatKeeper
 from sfu.conference.rights import Rules
 from sfu.conference.store import MeetingStore
 from sfu.errors import RemoteError
@@ -70,6 +71,8 @@ class Conference:
     those that this process has at hand.
 
     ``history`` keeps what is said for when a meeting is opened again; None: it is forgotten with the meeting.
+    ``seat_keepers`` keep who is in a meeting for when this server is lost; of one participant, what the first of them
+    has counts.
     ``choose_feeds`` decides who sees whom in every meeting; see ``layout``. ``layer_policy`` decides in which layers;
     see ``docs/allocation.md``.
     """
@@ -83,6 +86,7 @@ class Conference:
         store: MeetingStore | None = None,
         ledger: Ledger | None = None,
         history: HistoryKeeper | None = None,
+        seat_keepers: Sequence[SeatKeeper] = (),
         choose_feeds: ChooseFeeds = choose_feeds,
         layer_policy: LayerPolicy | None = None,
     ) -> None:
@@ -92,6 +96,7 @@ class Conference:
         self.store = store if store is not None else MemoryStore()
         self._ledger = ledger if ledger is not None else ledger_of(self.store)
         self._history = history
+        self._seat_keepers = tuple(seat_keepers)
         self._choose_feeds = choose_feeds
         self.allocator = Allocator(
             clock,
@@ -188,8 +193,9 @@ class Conference:
         if record.status is MeetingStatus.ENDED:
             raise RemoteError("meeting_not_found", "the meeting has ended", "ask for another", status=404)
         said = await self._history.load(meeting_id) if self._history is not None else None
+        seats = [seat for keeper in self._seat_keepers for seat in await keeper.seats(meeting_id)]
         self._require_room()
-        return self._open(record, said)
+        return self._open(record, said, seats)
 
     async def meeting_or_new(self, meeting_id: str) -> Meeting:
         """The meeting of that id, made if there is none (development mode): who joins it first is its host."""
@@ -323,7 +329,7 @@ class Conference:
         for meeting in tuple(self._meetings.values()):
             meeting.end(reason)
 
-    def _open(self, record: MeetingRecord, said: ChatLog | None = None) -> Meeting:
+    def _open(self, record: MeetingRecord, said: ChatLog | None = None, seats: Sequence[Seat] = ()) -> Meeting:
         meeting = self._meetings.get(record.id)
         if meeting is None:
             meeting = Meeting(
@@ -334,11 +340,13 @@ class Conference:
                 self.allocator,
                 choose_feeds=self._choose_feeds,
                 ledger=self._ledger,
+                seat_keepers=self._seat_keepers,
                 history=self._history,
                 said=said,
                 on_end=self._on_end,
             )
             self._meetings[record.id] = meeting
+            meeting.returning.expect(seats)
         return meeting
 
     def _on_end(self, meeting: Meeting) -> None:

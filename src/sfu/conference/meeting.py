@@ -5,7 +5,7 @@ Long, because everything of a meeting comes together here; what each part does i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from sfu.clock import Clock, Timer
@@ -36,6 +36,7 @@ from sfu.conference.participant import Participant
 from sfu.conference.publisher import Publisher
 from sfu.conference.reactions import Reactions
 from sfu.conference.records import MeetingRecord, MeetingStatus, ParticipantRecord
+from sfu.conference.returning import Returning, Seat, Seating, SeatKeeper
 from sfu.conference.rights import Permissions
 from sfu.conference.roster import Roster
 from sfu.conference.scene import Scene
@@ -67,6 +68,7 @@ class Meeting:
         choose_feeds: ChooseFeeds,
         ledger: Ledger,
         on_end: Callable[[Meeting], None],
+        seat_keepers: Sequence[SeatKeeper] = (),
         history: HistoryKeeper | None = None,
         said: ChatLog | None = None,
     ) -> None:
@@ -116,6 +118,9 @@ class Meeting:
         self.reactions = Reactions(clock, self._participants, self.tell)
         self._by_token: dict[bytes, Participant | Viewer] = {}
         self._by_identity: dict[str, Participant] = {}
+        self.seating = Seating(clock, self.id, self._participants, seat_keepers)
+        self.returning = Returning(clock, options.resume_window_s, on_free=self._not_back)
+        """Seats of those who were in it when its server was lost; ``come_back`` gives one back."""
         self.admission = Admission(self, options.waiting)
         """The door. ``join`` is behind it."""
         self._router: Router | None = None
@@ -207,6 +212,36 @@ class Meeting:
         self._enter(attendee)
         return attendee
 
+    def come_back(self, seat: Seat, *, video: int | None = None) -> Attendee:
+        """Who had that seat has it again: its id, role, rights and hand, with a new token and a first offer. Where it
+        still is in the meeting, that stay is over; the others hardly notice.
+
+        Raises ``RemoteError``: ``meeting_not_found``, ``duplicate_identity``, ``unauthorized`` when its time is over.
+        """
+        self._require_running()
+        grants = seat.grants_at(self.clock.wall())
+        if grants is None:
+            raise RemoteError("unauthorized", "your time in the meeting is over", status=401)
+        before = self._participants.get(seat.participant_id)
+        self._replace(self.participant_called(seat.grants.identity), unless=before)
+        media = self._media()
+        if before is not None:
+            self._take_out(before, LeaveReason.REPLACED, is_back=True)
+        self.returning.take(seat.participant_id)
+        rights = seat.rights()
+        self.permissions.returned(rights)
+        attendee = Attendee(
+            self,
+            seat.name,
+            rights,
+            media.create_transport(),
+            grants=grants,
+            video=video,
+            former_id=seat.participant_id,
+        )
+        self._enter(attendee)
+        return attendee
+
     def join_with_offer(
         self, name: str, sdp: str, *, grants: Grants = GUEST, host_token: str | None = None
     ) -> Publisher:
@@ -250,7 +285,8 @@ class Meeting:
         self._take_out(participant, reason)
         self.admission.review()
 
-    def _take_out(self, participant: Participant, reason: LeaveReason) -> None:
+    def _take_out(self, participant: Participant, reason: LeaveReason, *, is_back: bool = False) -> None:
+        """``is_back``: for its next stay under the same id, which begins now."""
         if self._participants.pop(participant.id, None) is None:
             return
         if self._by_identity.get(participant.identity) is participant:
@@ -259,15 +295,18 @@ class Meeting:
         participant.notify(Removed(reason))
         participant.close()
         self._ledger.note(Left(participant.session_id, self.clock.wall(), reason))
-        self.roster.left(participant.id, reason)
+        if not is_back:
+            self.roster.left(participant.id, reason)
         for viewer in [viewer for viewer in self._viewers.values() if viewer.target == participant.id]:
             self.remove_viewer(viewer)
         self._arranger.left(participant.id)
         self.voices.counted()
         self.chat.left(participant.id)
         self.reactions.left(participant.id)
-        self.moderation.left(participant)
-        self._emptied()
+        if not is_back:
+            self.seating.left(participant)
+            self.moderation.left(participant)
+            self._emptied()
 
     def remove_viewer(self, viewer: Viewer) -> None:
         """Ends a viewer's stay. Idempotent."""
@@ -283,6 +322,7 @@ class Meeting:
             return
         self._is_over = True
         self._cancel_expiry()
+        self.seating.stop()
         self._note_end(reason)
         self.tell(MeetingEnded(reason))
         everybody, self._by_token = self._by_token, {}
@@ -293,6 +333,7 @@ class Meeting:
         for member in everybody.values():
             member.close()
         self._quieten()
+        self.returning.stop()
         self._close_router()
         self._on_end(self)
 
@@ -313,6 +354,7 @@ class Meeting:
         """A participant's view changed."""
         if participant.id in self._participants:
             self.roster.updated(participant)
+            self.seating.changed(participant)
 
     def refresh(self, participant: Participant) -> None:
         """A participant's tracks changed: lays out anew for everybody, and tells whose slots changed."""
@@ -344,6 +386,7 @@ class Meeting:
         self.voices.counted()
         self.roster.joined(participant)
         self._note_join(participant)
+        self.seating.changed(participant)
         if participant.rights.role in LEADERS:
             self.admission.review()
 
@@ -397,9 +440,15 @@ class Meeting:
         if grants.meeting not in {None, self.id}:
             raise RemoteError("forbidden", "the token is for another meeting", "ask for one for this", status=403)
         self.admission.require_welcome(grants)
-        double = self.participant_called(grants.identity)
-        self.require_place(beyond=-1 if double else 0)
-        if double is None:
+        double, seat = self.participant_called(grants.identity), self.returning.called(grants.identity)
+        self.require_place(beyond=-1 if double or seat else 0)
+        self._replace(double)
+        if seat is not None:
+            self.returning.take(seat.participant_id)  # it came anew, by its token
+
+    def _replace(self, double: Participant | None, unless: Participant | None = None) -> None:
+        """Who is in by the identity that comes leaves, or nobody comes. Raises ``RemoteError``."""
+        if double is None or double is unless:
             return
         if self.options.duplicates is Duplicates.REJECT:
             raise RemoteError(
@@ -409,12 +458,16 @@ class Meeting:
 
     def require_place(self, beyond: int = 0) -> None:
         """Raises ``RemoteError`` ``meeting_full`` unless there is one for who comes, and for ``beyond`` others. Who
-        lost its connection keeps its place for the resume window.
+        lost its connection keeps its place for the resume window, also when it was the server that was lost.
         """
         self._require_running()
         most = min(self.options.max_participants, self.record.max_participants)
-        if len(self._participants) + beyond >= most:
+        if len(self._participants) + len(self.returning) + beyond >= most:
             raise RemoteError("meeting_full", f"the meeting has its {most} participants", status=409)
+
+    def _not_back(self, seats: Sequence[Seat]) -> None:
+        self.moderation.lost(seats)
+        self.admission.review()
 
     def _emptied(self) -> None:
         if not self._participants:

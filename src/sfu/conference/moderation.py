@@ -19,6 +19,7 @@ from sfu.errors import RemoteError
 
 if TYPE_CHECKING:
     from sfu.conference.participant import Participant
+    from sfu.conference.returning import Seat
 
 MAX_SPOTLIGHT = 9
 
@@ -137,12 +138,22 @@ class Moderation:
         """Is in ``participants`` no longer."""
         if participant.id in self._spotlight:
             self._light(tuple(one for one in self._spotlight if one != participant.id))
-        if participant.rights.role is not Role.HOST:
-            return
+        if participant.rights.role is Role.HOST:
+            self._succeed()
+
+    def _succeed(self) -> None:
+        """Somebody is host, if anybody can be."""
         others = self._participants.values()
         heir = next((other for other in others if other.rights.role is Role.COHOST), None)
         if heir is not None and not any(other.rights.role is Role.HOST for other in others):
             self._permissions.assign(heir, Role.HOST, EVERYTHING, by=None)
+
+    def lost(self, seats: Sequence[Seat]) -> None:
+        """Those who had these seats did not come back in time."""
+        gone = {seat.participant_id for seat in seats}
+        self._light(tuple(one for one in self._spotlight if one not in gone))
+        if any(seat.role is Role.HOST for seat in seats):
+            self._succeed()
 
     def stop(self) -> None:
         """Nobody is there; who comes next begins anew. Idempotent."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -37,10 +38,18 @@ class Participant(ABC):
     """
 
     def __init__(
-        self, meeting: Meeting, name: str, rights: Rights, transport: Transport, *, grants: Grants = GUEST
+        self,
+        meeting: Meeting,
+        name: str,
+        rights: Rights,
+        transport: Transport,
+        *,
+        grants: Grants = GUEST,
+        former_id: str | None = None,
     ) -> None:
+        """``former_id``: what it was called, of somebody who is back."""
         self.meeting = meeting
-        self.id = new_participant_id()
+        self.id = former_id or new_participant_id()
         self.session_id = new_session_id()
         """This stay, in the records."""
         self.token = new_token()
@@ -51,7 +60,8 @@ class Participant(ABC):
         self.rights = rights
         self.rank = meeting.next_rank()
         """In the order of joining."""
-        self.joined_at = timestamp(meeting.clock.wall())
+        now = meeting.clock.wall()
+        self.joined_at = timestamp(now)
         self.transport = transport
         self.sources = Sources(
             self.id,
@@ -63,7 +73,10 @@ class Participant(ABC):
         )
         self._departure: Timer | None = None
         self._last_call: Timer | None = None
+        self.leaves_at: datetime | None = None
+        """When its time is over."""
         if grants.session_s is not None:
+            self.leaves_at = now + timedelta(seconds=grants.session_s)
             self._last_call = meeting.clock.call_later(grants.session_s, self._expire)
         transport.on_state = self._on_transport
 

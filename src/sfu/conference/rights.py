@@ -64,6 +64,11 @@ class Rights:
     muted_by_host: bool = False
     """Whether a host muted it, and it has not unmuted since."""
 
+    @staticmethod
+    def most_of(grants: Grants | None) -> frozenset[Source]:
+        """What a token lets somebody publish, whatever a host permits."""
+        return EVERYTHING if grants is None or grants.publish is None else grants.publish
+
 
 class Permissions:
     """Of one meeting. ``participants`` is the meeting's own. ``host_digest`` is that of the token that makes a host;
@@ -84,7 +89,7 @@ class Permissions:
         """Of who joins with these grants or that token, or wants to be no more than audience. Raises ``RemoteError``
         ``forbidden``.
         """
-        most = EVERYTHING if grants is None or grants.publish is None else grants.publish
+        most = Rights.most_of(grants)
         role = grants.role if grants is not None else None
         if host_token is not None:
             if not self.is_host_token(host_token):
@@ -96,6 +101,10 @@ class Permissions:
         if audience or role is Role.AUDIENCE or (role is None and self.rules.audience) or not may:
             return Rights(Role.AUDIENCE, frozenset(), most=most, may_unmute=self.may_unmute)
         return Rights(Role.PARTICIPANT, may, most=most, may_unmute=self.may_unmute)
+
+    def returned(self, rights: Rights) -> None:
+        """Somebody is back with these: hands that are raised later come after its own."""
+        self._hands = max(self._hands, rights.hand or 0)
 
     def is_host_token(self, token: str) -> bool:
         """Whether it makes a host of who has it."""

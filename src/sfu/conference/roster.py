@@ -65,8 +65,12 @@ class Roster:
     # what happens
 
     def joined(self, participant: Participant) -> None:
-        """Is in ``participants`` from now on."""
+        """Is in ``participants`` from now on, or in another stay than before."""
+        is_new = participant.id not in self._keys
         self._keys[participant.id] = participant.rank, search_key(participant.name)
+        if not is_new:
+            self.updated(participant)
+            return
         self._changed[participant.id] = True
         self._unseen.add(participant.id)
         self._beat.due()

@@ -1,19 +1,11 @@
-"""Facts as JSON objects: ``{"fact": kind, …}``. What a journal on disk has may be of an older version of this program,
-so a field that is not there takes its default.
-"""
+"""Facts as JSON objects: ``{"fact": kind, …}``, for the journal."""
 
 from __future__ import annotations
 
-import types
-import typing
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from datetime import datetime
-from enum import Enum
-from functools import cache
 from typing import Any
 
 from sfu.conference.ledger import Added, Changed, Ended, Fact, Joined, Left, Removed
+from sfu.conference.plain import plain, read
 
 KINDS: dict[str, type[Fact]] = {kind.__name__.lower(): kind for kind in (Joined, Left, Ended, Added, Changed, Removed)}
 
@@ -30,50 +22,3 @@ def from_json(value: Any) -> Fact:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"no fact: {error!r}") from error
     return found
-
-
-def plain(value: Any) -> Any:
-    """A dataclass, and what it is made of, as JSON."""
-    if is_dataclass(value):
-        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, frozenset):
-        return sorted(value)
-    return value
-
-
-@cache
-def _types(kind: type[Any]) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def read(kind: Any, value: Any) -> Any:
-    """The opposite of ``plain``, into a value of the type ``kind``; unknown fields are passed over. Raises
-    ``ValueError``, ``TypeError`` and their like for what is none.
-    """
-    if isinstance(kind, types.UnionType):  # only ever "or None"
-        return None if value is None else read(typing.get_args(kind)[0], value)
-    if typing.get_origin(kind) is frozenset:
-        [member] = typing.get_args(kind)
-        return frozenset(read(member, one) for one in value)
-    if is_dataclass(kind):
-        return _read_dataclass(kind, value)
-    if kind is datetime:
-        return datetime.fromisoformat(value)
-    if kind is bytes:
-        return bytes.fromhex(value)
-    if issubclass(kind, Enum):
-        return kind(value)
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise TypeError(f"{value!r} is no {kind.__name__}")
-    return value
-
-
-def _read_dataclass(kind: Any, value: Mapping[str, Any]) -> Any:
-    known = _types(kind)
-    return kind(**{item.name: read(known[item.name], value[item.name]) for item in fields(kind) if item.name in value})

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from sfu.conference.plain import plain, read
 from sfu.conference.records import MeetingRecord, Once, ParticipantRecord, RecordingRecord
 from sfu.conference.rights import Rules
-from sfu.store.facts import plain, read
 from sfu.store.tables import key_of
 
 Values = dict[str, Any]

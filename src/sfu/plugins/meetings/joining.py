@@ -109,6 +109,7 @@ def _application(body: Join, grants: Grants) -> Application:
         grants,
         host_token=body.host_token,
         join_token=body.join_token,
+        former_token=body.former_token,
         audience=body.role == "audience",
         how={"video": body.video},
     )

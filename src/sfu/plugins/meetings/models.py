@@ -52,6 +52,9 @@ class Join(Body):
     role: Literal["audience"] | None = Field(None, description="joins as audience")
     video: int | None = Field(None, ge=0, le=49, description="videos that the client shows at once")
     join_token: str | None = Field(None, max_length=256, description="of the join link")
+    former_token: str | None = Field(
+        None, max_length=256, description="participant token of before, of who comes back: the same id, role and seat"
+    )
     browser: str | None = Field(
         None, max_length=256, description="what the client calls itself, so that a guest is known again"
     )

@@ -26,11 +26,14 @@ export class Api {
 
   /**
    * @param {{hostToken?: string, joinToken?: string, accessToken?: string, browser?: string, role?: "audience",
-   *   video?: number}} [as] `video`: how many videos are shown at once
+   *   video?: number, formerToken?: string}} [as] `video`: how many videos are shown at once; `formerToken`: of a stay
+   *   that the server has lost, whose seat one wants back
    * @returns {Promise<object>} the join answer of docs/signaling.md, or the waiting answer, which has a `waiting_id`
    */
-  join(id, name, { hostToken, joinToken, accessToken, browser, role, video } = {}) {
-    const body = { name, host_token: hostToken, join_token: joinToken, browser, role, video };
+  join(id, name, { hostToken, joinToken, accessToken, browser, role, video, formerToken } = {}) {
+    const body = {
+      name, host_token: hostToken, join_token: joinToken, browser, role, video, former_token: formerToken,
+    };
     return this.#call("POST", `meetings/${encodeURIComponent(id)}/join`, { body, token: accessToken });
   }
 

@@ -68,9 +68,10 @@ export class Meeting extends EventTarget {
     this.#api = api;
     this.#sessions = new Sessions(
       {
-        join: () => {
+        join: (formerToken) => {
           const video = this.#incoming.most(this.#shown);
-          const as = { hostToken: this.hostToken ?? undefined, role, video, joinToken, accessToken, browser };
+          const by = { joinToken, accessToken, browser, formerToken };
+          const as = { hostToken: this.hostToken ?? undefined, role, video, ...by };
           return this.#entrance.enter(() => api.join(id, name, as));
         },
         leave: (token) => api.leave(id, token, { keepalive: true }),
@@ -106,7 +107,7 @@ export class Meeting extends EventTarget {
     return this.#incoming.audio;
   }
 
-  /** @returns {string|null} this participant's id; it changes when the meeting is joined again */
+  /** @returns {string|null} this participant's id; it may change when the meeting is joined again */
   get participantId() {
     return this.#session?.joined.participant_id ?? null;
   }

@@ -24,7 +24,8 @@ export class Sessions {
 
   /**
    * @param {object} calls
-   * @param {() => Promise<object>} calls.join gives a join answer
+   * @param {(formerToken?: string) => Promise<object>} calls.join gives a join answer; with the token of the session
+   *   before, where the server has lost it
    * @param {(token: string) => Promise<void>} calls.leave by HTTP
    * @param {() => object} calls.known what `hello` says besides the token
    * @param {object} handlers
@@ -67,7 +68,7 @@ export class Sessions {
       if (!MENDABLE.has(reason)) return this.#handlers.over(reason, null);
       if (reason === "transport") this.leaveByHttp();
       this.#handlers.lost();
-      joined = await this.#joinAgain();
+      joined = await this.#joinAgain(reason === "unauthorized" ? joined.token : undefined);
     }
   }
 
@@ -83,20 +84,20 @@ export class Sessions {
   }
 
   /** A join answer that is still wanted; one that comes too late is given back. */
-  async #joinOnce() {
-    const joined = await this.#join();
+  async #joinOnce(formerToken) {
+    const joined = await this.#join(formerToken);
     if (!this.#stopped) return joined;
     this.#leave(joined.token).catch(() => {});
     return null;
   }
 
   /** @returns {Promise<object|null>} the join answer; null when it is not wanted or not possible any more */
-  async #joinAgain() {
+  async #joinAgain(formerToken) {
     for (;;) {
       await pause(backoffMs(this.#tries++));
       if (this.#stopped) return null;
       try {
-        return await this.#joinOnce();
+        return await this.#joinOnce(formerToken);
       } catch (error) {
         if (!FINAL_CODES.has(error.code)) continue;
         this.#handlers.over(error.code, error);

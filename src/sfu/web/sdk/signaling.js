@@ -86,8 +86,9 @@ export class Signaling extends EventTarget {
       this.#emit("welcome", welcome);
     } catch (error) {
       if (socket !== this.#socket) return;
-      // An unknown token may be said as an error before the close code says it too.
-      if (error.code === "unauthorized") this.#fatal(4401, error.message);
+      // An unknown token may be said as an error before the close code says it too. A server that was started again
+      // does not have the meeting at hand until somebody joins.
+      if (error.code === "unauthorized" || error.code === "meeting_not_found") this.#fatal(4401, error.message);
       else this.#lost(1006, error.message);
     }
   }

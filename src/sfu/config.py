@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from pydantic_settings.exceptions import SettingsError
 
 from sfu.config_access import AdmissionSection, AuthSection
+from sfu.config_hooks import HooksSection
 from sfu.config_report import ACCEPTED_ADDRESS, ACCEPTED_ICE_URL, ConfigErrors, Sources, problems_of
 from sfu.config_section import Section
 from sfu.errors import ConfigError
@@ -256,6 +257,7 @@ class Config(BaseSettings):
     layers: LayersSection = LayersSection()
     auth: AuthSection = AuthSection()
     admission: AdmissionSection = AdmissionSection()
+    hooks: HooksSection = HooksSection()
     ice: IceSection = IceSection()
     log: LogSection = LogSection()
     plugin: dict[str, dict[str, Any]] = Field({}, description="settings of plugins, a table for each")

@@ -45,12 +45,22 @@ class Application:
     former_token: str | None = None
     """The participant token of before, of who was in the meeting when its server was lost."""
     audience: bool = False
+    role: Role | None = None
+    """What a plugin makes of it, whatever its token and the meeting say. It waits like everybody, unless it leads."""
     how: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def shown_name(self) -> str:
         """Raises ``RemoteError`` ``bad_request`` when it is none."""
         return check_name(self.grants.name or self.name)
+
+    @property
+    def decided(self) -> Application:
+        """The same in the words of grants: what a plugin decided comes before tokens."""
+        if self.role is None:
+            return self
+        grants = replace(self.grants, role=self.role)
+        return replace(self, grants=grants, host_token=None, audience=self.role is Role.AUDIENCE, role=None)
 
 
 class Admission:
@@ -88,6 +98,16 @@ class Admission:
             if called and not self._meeting.is_in(application.grants.identity):
                 self._meeting.require_place(beyond=called)
         return self._enter(application)
+
+    def check(self, application: Application) -> Role:
+        """What it would be if it got in. Raises ``RemoteError`` as ``apply``, but for places and waiting rooms."""
+        application.shown_name  # noqa: B018 - as in ``apply``
+        application = self._recognised(application)
+        self.require_welcome(application.grants)
+        if self._leads(application):
+            return Role.HOST if self._meeting.first_is_host else self._role(application)
+        self._require_unlocked()
+        return self._role(self._vouched(application))
 
     def require_open(self, grants: Grants, token: str | None) -> Grants:
         """For who cannot wait (WHIP, WHEP), and whose ``token`` may be the meeting's host token or join token. Raises
@@ -211,6 +231,7 @@ class Admission:
     # inner
 
     def _enter(self, application: Application) -> Attendee:
+        application = application.decided
         return self._meeting.join(
             application.name,
             grants=application.grants,
@@ -256,10 +277,17 @@ class Admission:
         return application
 
     def _leads(self, application: Application) -> bool:
-        rights = self._meeting.permissions.rights(
+        application = application.decided
+        if self._role(application) in LEADERS:
+            return True
+        is_first = self._meeting.first_is_host and application.grants.role is not Role.PARTICIPANT
+        return is_first and not application.audience
+
+    def _role(self, application: Application) -> Role:
+        application = application.decided
+        return self._meeting.permissions.rights(
             grants=application.grants, host_token=application.host_token, audience=application.audience
-        )
-        return rights.role in LEADERS or (self._meeting.first_is_host and not application.audience)
+        ).role
 
     def _vouched(self, application: Application) -> Application:
         """With the join link that it came by, if it did. Raises ``join_token_required`` where it had to."""

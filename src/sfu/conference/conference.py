@@ -12,6 +12,7 @@ from sfu.conference.allocation import Allocator
 from sfu.conference.chat_history import ChatLog, HistoryKeeper
 from sfu.conference.draft import MeetingDraft, check_record, join_expiry
 from sfu.conference.events import EndReason
+from sfu.conference.hooks import NO_HOOKS, Hooks
 from sfu.conference.layout import ChooseFeeds, choose_feeds
 from sfu.conference.ledger import Added, Changed, Ledger, Removed, ledger_of, unavailable
 from sfu.conference.meeting import Meeting
@@ -87,6 +88,7 @@ class Conference:
         ledger: Ledger | None = None,
         history: HistoryKeeper | None = None,
         seat_keepers: Sequence[SeatKeeper] = (),
+        hooks: Hooks = NO_HOOKS,
         choose_feeds: ChooseFeeds = choose_feeds,
         layer_policy: LayerPolicy | None = None,
     ) -> None:
@@ -97,6 +99,8 @@ class Conference:
         self._ledger = ledger if ledger is not None else ledger_of(self.store)
         self._history = history
         self._seat_keepers = tuple(seat_keepers)
+        self.hooks = hooks
+        """Plugins that are asked before something happens."""
         self._choose_feeds = choose_feeds
         self.allocator = Allocator(
             clock,

@@ -206,7 +206,7 @@ class Meeting:
         name = check_name(grants.name or name)
         rights = self.permissions.rights(grants=grants, host_token=host_token, audience=audience)
         self._make_place(grants)
-        if self.first_is_host and not audience:
+        if self.first_is_host and not audience and grants.role is not Role.PARTICIPANT:
             self.first_is_host, rights = False, self.permissions.host(rights.most)
         attendee = Attendee(self, name, rights, self._media().create_transport(), grants=grants, video=video)
         self._enter(attendee)
@@ -260,7 +260,7 @@ class Meeting:
         self.refresh(publisher)
         return publisher
 
-    def view_with_offer(self, sdp: str, target: str | None = None) -> Viewer:
+    def view_with_offer(self, sdp: str, target: str | None = None, *, grants: Grants = GUEST) -> Viewer:
         """A new viewer, of the participant ``target`` or of whoever publishes. Raises ``RemoteError``."""
         offer = parse_sdp(sdp)
         if target is not None and target not in self._participants:
@@ -270,7 +270,7 @@ class Meeting:
         self._require_running()
         transport = self._media().create_transport()
         try:
-            viewer = Viewer(self, transport, offer, target)
+            viewer = Viewer(self, transport, offer, target, grants=grants)
         except RemoteError:
             transport.close()
             self._emptied()

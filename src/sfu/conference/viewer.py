@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sfu.clock import Timer
 from sfu.conference.client_offer import ClientOffer
+from sfu.conference.grants import GUEST, Grants
 from sfu.conference.layout import choose_followed, feeds_of
 from sfu.conference.names import new_participant_id, new_token
 from sfu.conference.slot import SlotTable
@@ -30,8 +32,17 @@ class Viewer:
     A viewer of one participant leaves with him. Leaves once, by ``Meeting.remove_viewer``.
     """
 
-    def __init__(self, meeting: Meeting, transport: Transport, offer: SessionDescription, target: str | None) -> None:
+    def __init__(
+        self,
+        meeting: Meeting,
+        transport: Transport,
+        offer: SessionDescription,
+        target: str | None,
+        *,
+        grants: Grants = GUEST,
+    ) -> None:
         self.meeting = meeting
+        self.grants = grants
         self.id = new_participant_id()
         self.token = new_token()
         self.transport = transport
@@ -49,7 +60,12 @@ class Viewer:
         for line in sent:
             self.slots.add(replace(by_kind[line.kind], mid=line.mid))
         self.slots.negotiated(sent)
-        self.reception = meeting.allocator.receive(self.id, self.slots, transport, tell=lambda _: None)
+        self.reception = meeting.allocator.receive(
+            self.id, self.slots, transport, tell=lambda _: None, max_bps=grants.max_bps
+        )
+        self._last_call: Timer | None = None
+        if grants.session_s is not None:
+            self._last_call = meeting.clock.call_later(grants.session_s, self.leave)
         transport.on_state = self._on_transport
 
     def follow(self, tracks: Sequence[Track]) -> None:
@@ -63,6 +79,8 @@ class Viewer:
 
     def close(self) -> None:
         """Lets go of its media. For ``Meeting.remove_viewer`` alone."""
+        if self._last_call is not None:
+            self._last_call.cancel()
         self.transport.on_state = None
         self.meeting.allocator.leave(self.reception)
         self.slots.close()

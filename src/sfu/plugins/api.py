@@ -19,6 +19,9 @@ It is found under the entry point group ``sfu.plugins`` or named as ``"module:ob
 is taken as it is). ``setup`` runs once, on the event loop's thread, before the server listens; it
 must not block. Plugins do not import each other.
 
+A plugin that also has a method ``before_join``, ``before_publish``, ``before_subscribe`` or ``before_record`` is asked
+before that happens, and allows, denies or changes it: see ``docs/plugins.md``.
+
 Routes may raise any ``SfuError``: the server turns it into ``application/problem+json``
 (``RemoteError`` with its own ``status`` and ``code``, all others 500 ``internal``).
 """
@@ -36,6 +39,9 @@ from starlette.types import ASGIApp
 
 from sfu.access import Access
 from sfu.clock import Clock, Timer
+from sfu.conference.authority import Role
+from sfu.conference.hooks import Deny, JoinAsked, Pair, Person, PublishAsked, RecordAsked, SubscribeAsked, Way
+from sfu.conference.track import Source
 from sfu.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,7 +54,25 @@ if TYPE_CHECKING:
     from sfu.rtp.codecs import Fingerprint
     from sfu.sdp.negotiate import CodecPolicy
 
-__all__ = ["Clock", "Hook", "Plugin", "PluginContext", "RuntimeView", "ServerOptions", "Timer"]
+__all__ = [
+    "Clock",
+    "Deny",
+    "Hook",
+    "JoinAsked",
+    "Pair",
+    "Person",
+    "Plugin",
+    "PluginContext",
+    "PublishAsked",
+    "RecordAsked",
+    "Role",
+    "RuntimeView",
+    "ServerOptions",
+    "Source",
+    "SubscribeAsked",
+    "Timer",
+    "Way",
+]
 
 Hook = Callable[[], Awaitable[None]]
 SettingsModel = TypeVar("SettingsModel", bound=BaseModel)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
 from fastapi import Request
 from starlette.requests import HTTPConnection
 
 from sfu.errors import RemoteError
+
+Address = IPv4Address | IPv6Address
 
 _HTTP = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
@@ -23,3 +28,33 @@ def bearer_token(request: Request) -> str:
 def base_url(request: HTTPConnection, public_url: str) -> str:
     """Where this server is for the client, without a slash at the end: as configured, else as it was asked."""
     return public_url or str(request.base_url.replace(scheme=_HTTP.get(request.base_url.scheme))).rstrip("/")
+
+
+def address_text(request: HTTPConnection, proxies: Sequence[IPv4Network | IPv6Network]) -> str:
+    """As ``client_address``; "": not known."""
+    address = client_address(request, proxies)
+    return "" if address is None else str(address)
+
+
+def client_address(request: HTTPConnection, proxies: Sequence[IPv4Network | IPv6Network]) -> Address | None:
+    """Whose request it is, as far as it can be trusted; None: not known.
+
+    X-Forwarded-For is what anybody may write; it counts only from proxies that the configuration names, and there only
+    the last address that is none of theirs.
+    """
+    address = _parse(request.client.host) if request.client else None
+    forwarded = [part for line in request.headers.getlist("x-forwarded-for") for part in line.split(",")]
+    while forwarded and address is not None and any(address in network for network in proxies):
+        behind = _parse(forwarded.pop().strip())
+        if behind is None:
+            break
+        address = behind
+    return address
+
+
+def _parse(text: str) -> Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

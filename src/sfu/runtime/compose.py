@@ -10,6 +10,7 @@ from pathlib import Path
 from sfu.clock import Clock
 from sfu.conference import ConferenceOptions, Source
 from sfu.conference.chat_views import ChatMode
+from sfu.conference.hooks import Hook
 from sfu.conference.options import Duplicates
 from sfu.conference.rights import Rules
 from sfu.conference.waiting import WaitingOptions
@@ -18,6 +19,7 @@ from sfu.dtls.certificate import Certificate
 from sfu.ice.servers import IceServer
 from sfu.media.engine import EngineOptions
 from sfu.plugins.api import ServerOptions
+from sfu.runtime.hooks import HookOptions
 from sfu.sdp.negotiate import CodecPolicy
 
 
@@ -77,6 +79,16 @@ def conference_options(config: Config) -> ConferenceOptions:
         start_bps=config.layers.start_bps,
         max_bps=config.layers.max_bps,
         codecs=codec_policy(config),
+    )
+
+
+def hook_options(config: Config) -> HookOptions:
+    """How plugins are asked before something happens."""
+    hooks = config.hooks
+    return HookOptions(
+        timeout_s=hooks.timeout_s,
+        max_waiting=hooks.max_waiting,
+        fails_open=frozenset(hook for hook in Hook if getattr(hooks, hook) == "allow"),
     )
 
 

@@ -27,6 +27,7 @@ from sfu.runtime import compose, credentials
 from sfu.runtime.app import make_app
 from sfu.runtime.clock import LoopClock
 from sfu.runtime.driver import Driver
+from sfu.runtime.hooks import HookRunner
 from sfu.runtime.http import HttpServer, listen_tcp
 from sfu.runtime.log import logger
 from sfu.runtime.priority import put_media_first
@@ -73,12 +74,15 @@ class Server:
             opened.callback(runtime.lag.stop)
             runtime.lag.start()
             runtime.writer = storage.writer
+            hooks = HookRunner(plugins, clock, compose.hook_options(config))
+            opened.push_async_callback(hooks.close)
             conference = Conference(
                 engine,
                 clock,
                 compose.conference_options(config),
                 store=storage.store,
                 ledger=storage.writer,
+                hooks=hooks,
                 layer_policy=layer_policy,
             )
             opened.callback(conference.close)

@@ -23,8 +23,9 @@ from sfu.conference.records import Access as Who
 from sfu.errors import RemoteError
 from sfu.media.engine import Engine
 from sfu.plugins.api import ServerOptions
+from sfu.plugins.http import client_address
 from sfu.plugins.meetings import MeetingsPlugin
-from sfu.plugins.meetings.rates import MAX_BUCKETS, Rates, client_address
+from sfu.plugins.meetings.rates import MAX_BUCKETS, Rates
 from sfu.plugins.signaling_ws.pump import is_own_origin
 
 KEY = Key("", Algorithm.HS256, b"k" * 32)

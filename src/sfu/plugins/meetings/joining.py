@@ -10,12 +10,14 @@ from pydantic import BaseModel
 
 from sfu.conference import Attendee, Meeting
 from sfu.conference.admission import Application
+from sfu.conference.asking import ask_to_join
 from sfu.conference.grants import GUEST, Grants
+from sfu.conference.hooks import Hook, Way
 from sfu.conference.names import digest
 from sfu.conference.views import timestamp
 from sfu.conference.waiting import Waiting
 from sfu.plugins.api import PluginContext
-from sfu.plugins.http import base_url, bearer_token
+from sfu.plugins.http import address_text, base_url, bearer_token
 from sfu.plugins.joined import Joined, signaling_url
 from sfu.plugins.meetings.caller import Caller, Callers
 from sfu.plugins.meetings.models import Join
@@ -25,11 +27,11 @@ _PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {}}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"description": "a field is missing or wrong", **_PROBLEM},
     401: {"description": "the access token is not good", **_PROBLEM},
-    403: {"description": "not with this token, not yet, or not any more", **_PROBLEM},
+    403: {"description": "not with this token, not yet, not any more, or a plugin refuses it", **_PROBLEM},
     404: {"description": "there is no such meeting", **_PROBLEM},
     409: {"description": "the meeting is full, or the identity is in it already", **_PROBLEM},
     429: {"description": "too many try to join", **_PROBLEM},
-    503: {"description": "the server or the waiting room is full", **_PROBLEM},
+    503: {"description": "the server or the waiting room is full, or a plugin could not say", **_PROBLEM},
 }
 
 
@@ -64,7 +66,7 @@ class WaitingAnswer(BaseModel):
 def joining_routes(context: PluginContext) -> APIRouter:
     """Routes of those who come and go."""
     router = APIRouter(prefix="/meetings", tags=["meetings"], responses=_PROBLEMS)
-    conference, options = context.conference, context.options
+    conference, options, hooks = context.conference, context.options, context.conference.hooks
     who, rates = Depends(Callers(context)), JoinRates(context.clock, options)
 
     async def find(meeting_id: str) -> Meeting:
@@ -82,7 +84,12 @@ def joining_routes(context: PluginContext) -> APIRouter:
         meeting = await find(meeting_id)
         makes_it = meeting.first_is_host
         base = base_url(request, options.public_url)
-        found = meeting.admission.apply(_application(body, caller.grants or GUEST))
+        application = _application(body, caller.grants or GUEST)
+        if hooks.has(Hook.BEFORE_JOIN):
+            address = address_text(request, options.trusted_proxies)
+            application = await ask_to_join(hooks, meeting, application, way=Way.SIGNALING, address=address)
+            meeting = await find(meeting_id)  # it may have ended meanwhile
+        found = meeting.admission.apply(application)
         if isinstance(found, Waiting):
             answer = WaitingAnswer.of(found, meeting, base)
             return Response(answer.model_dump_json(exclude_none=True), 202, media_type="application/json")

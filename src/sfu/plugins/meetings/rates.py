@@ -1,14 +1,9 @@
-"""How often somebody may try to join: by address and by meeting, in a bounded memory.
-
-X-Forwarded-For is what anybody may write; it counts only from proxies that the configuration names, and there only the
-last address that is none of theirs.
-"""
+"""How often somebody may try to join: by address and by meeting, in a bounded memory."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Address, IPv6Network
 
 from starlette.requests import HTTPConnection
 
@@ -16,6 +11,7 @@ from sfu.clock import Clock
 from sfu.conference.bucket import Bucket
 from sfu.errors import RemoteError
 from sfu.plugins.api import ServerOptions
+from sfu.plugins.http import Address, client_address
 
 BURST_S = 10.0
 """So many seconds' worth at once: a school class behind one address comes at the full hour."""
@@ -23,8 +19,6 @@ MAX_BUCKETS = 10_000
 """Who was seen longest ago is forgotten first; a full bucket is as good as none."""
 V6_PREFIX = 64
 """One customer's share of addresses."""
-
-Address = IPv4Address | IPv6Address
 
 
 class Rates:
@@ -63,26 +57,6 @@ class JoinRates:
         if address is not None and not address.is_loopback:
             self._addresses.take(_share(address))
         self._meetings.take(meeting_id)
-
-
-def client_address(request: HTTPConnection, proxies: Sequence[IPv4Network | IPv6Network]) -> Address | None:
-    """Whose request it is, as far as it can be trusted."""
-    address = _parse(request.client.host) if request.client else None
-    forwarded = [part for line in request.headers.getlist("x-forwarded-for") for part in line.split(",")]
-    while forwarded and address is not None and any(address in network for network in proxies):
-        behind = _parse(forwarded.pop().strip())
-        if behind is None:
-            break
-        address = behind
-    return address
-
-
-def _parse(text: str) -> Address | None:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def _share(address: Address) -> str:

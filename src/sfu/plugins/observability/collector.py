@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeHistogramMetricFamily, GaugeMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeHistogramMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 from prometheus_client.registry import Collector
 
 from sfu.conference import Conference
 from sfu.conference.allocation import ReceptionStats
+from sfu.conference.hooks import Hooks
 from sfu.conference.ledger import LedgerStats
+from sfu.conference.tally import Tally
 from sfu.media.engine import EngineStats
 from sfu.plugins.api import RuntimeView
 
@@ -39,6 +46,7 @@ class EngineCollector(Collector):
         yield from _objects(stats)
         yield from self._meetings()
         yield from _receptions(self._conference.allocator.stats())
+        yield from _hooks(self._conference.hooks)
         ledger = self._runtime.ledger_stats()
         if ledger is not None:
             yield from _store(ledger)
@@ -56,6 +64,23 @@ class EngineCollector(Collector):
         yield GaugeMetricFamily("sfu_meetings", "Meetings at hand", value=stats.meetings)
         yield GaugeMetricFamily("sfu_participants", "Participants in all meetings", value=stats.participants)
         yield GaugeMetricFamily("sfu_viewers", "Receivers that are no participants (WHEP)", value=stats.viewers)
+
+
+def _hooks(hooks: Hooks) -> Iterator[Metric]:
+    """Of hooks that a plugin has."""
+    asked = CounterMetricFamily("sfu_hook", "Questions to plugins, by what came of them", labels=["hook", "outcome"])
+    took = HistogramMetricFamily("sfu_hook_duration_seconds", "How long plugins took to answer", labels=["hook"])
+    for hook, stats in hooks.stats.items():
+        for outcome, count in stats.outcomes.items():
+            asked.add_metric([hook.value, outcome.value], count)
+        _add_tally(took, [hook.value], stats.durations)
+    yield asked
+    yield took
+
+
+def _add_tally(family: HistogramMetricFamily, labels: list[str], tally: Tally) -> None:
+    bounds = [*(f"{bound:g}" for bound in tally.bounds_s), "+Inf"]
+    family.add_metric(labels, list(zip(bounds, tally.cumulative(), strict=True)), tally.total_s)
 
 
 def _store(stats: LedgerStats) -> Iterator[Metric]:

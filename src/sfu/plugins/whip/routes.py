@@ -6,10 +6,14 @@ from fastapi import APIRouter, Request, Response
 
 from sfu.access.tokens import is_token
 from sfu.conference import Meeting, Publisher, Viewer
+from sfu.conference.admission import Application
+from sfu.conference.asking import ask_to_join
+from sfu.conference.authority import Role
 from sfu.conference.grants import GUEST, Grants
+from sfu.conference.hooks import Hook, Way
 from sfu.errors import RemoteError
 from sfu.plugins.api import PluginContext
-from sfu.plugins.http import base_url
+from sfu.plugins.http import address_text, base_url
 from sfu.plugins.whip import fragment
 from sfu.plugins.whip.http import (
     SDP,
@@ -23,6 +27,8 @@ from sfu.plugins.whip.http import (
 )
 
 DEFAULT_NAME = "Live stream"
+VIEWER_NAME = "Viewer"
+"""What plugins are told; nobody sees a viewer."""
 
 
 def whip_routes(context: PluginContext) -> APIRouter:
@@ -35,7 +41,7 @@ def whip_routes(context: PluginContext) -> APIRouter:
         """Publishes what the offer sends, as a participant called ``name``."""
         sdp = await sessions.offer(request)
         meeting = await sessions.meeting(meeting_id)
-        grants = await sessions.admitted(request, meeting)
+        grants = await sessions.admitted(request, meeting, name)
         return sessions.created(request, meeting.join_with_offer(name, sdp, grants=grants))
 
     sessions.add_preflight(router, "")
@@ -53,16 +59,16 @@ def whep_routes(context: PluginContext) -> APIRouter:
         """Plays whoever publishes first; starts when somebody does."""
         sdp = await sessions.offer(request)
         meeting = await sessions.meeting(meeting_id)
-        await sessions.admitted(request, meeting)
-        return sessions.created(request, meeting.view_with_offer(sdp))
+        grants = await sessions.admitted(request, meeting)
+        return sessions.created(request, meeting.view_with_offer(sdp, grants=grants))
 
     @router.post("/{participant_id}", status_code=201, response_class=Response)
     async def play_participant(request: Request, meeting_id: str, participant_id: str) -> Response:
         """Plays one participant."""
         sdp = await sessions.offer(request)
         meeting = await sessions.meeting(meeting_id)
-        await sessions.admitted(request, meeting)
-        return sessions.created(request, meeting.view_with_offer(sdp, participant_id))
+        grants = await sessions.admitted(request, meeting)
+        return sessions.created(request, meeting.view_with_offer(sdp, participant_id, grants=grants))
 
     sessions.add_preflight(router, "")
     sessions.add_preflight(router, "/{participant_id}")
@@ -86,9 +92,25 @@ class Sessions:
         await self._require_known(request)
         return await body_text(request, SDP)
 
-    async def admitted(self, request: Request, meeting: Meeting) -> Grants:
-        """What who asks was granted. The bearer token may be the server's for WHIP, an access token, or the meeting's
-        host token or join token. Raises ``RemoteError`` as the meeting's door does.
+    async def admitted(self, request: Request, meeting: Meeting, name: str = VIEWER_NAME) -> Grants:
+        """What who asks was granted, and what plugins made of that. Raises ``RemoteError`` as the meeting's door does,
+        and as plugins do.
+        """
+        grants, hooks = await self._granted(request, meeting), self._conference.hooks
+        if not hooks.has(Hook.BEFORE_JOIN):
+            return grants
+        is_viewer = self._kind is Viewer
+        role = Role.AUDIENCE if is_viewer else meeting.permissions.rights(grants=grants).role
+        address = address_text(request, self._options.trusted_proxies)
+        way = Way.WHEP if is_viewer else Way.WHIP
+        asked = Application(name, grants, audience=is_viewer)
+        application = await ask_to_join(hooks, meeting, asked, way=way, address=address, role=role)
+        await self._granted(request, meeting)  # the door may be locked by now
+        return application.decided.grants
+
+    async def _granted(self, request: Request, meeting: Meeting) -> Grants:
+        """The bearer token may be the server's for WHIP, an access token, or the meeting's host token or join token.
+        Raises ``RemoteError`` as the meeting's door does.
         """
         bearer = optional_bearer_token(request)
         if bearer is not None and is_same(bearer, self._options.whip_token):

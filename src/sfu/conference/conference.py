@@ -264,7 +264,7 @@ class Conference:
             if expected_version != meeting.record.version:
                 raise outdated(expected_version, meeting.record.version) from error
             record = replace(meeting.record, **changes, version=expected_version + 1)
-            self._ledger.defer(Changed(record))
+            self._ledger.defer(Changed(record, self.clock.wall()))
         meeting.changed(record)
         return record
 
@@ -298,7 +298,7 @@ class Conference:
         is_at_hand = meeting_id in self._meetings
         await self.end_meeting(meeting_id)
         if not await self._settle() and is_at_hand:
-            self._ledger.defer(Removed(meeting_id))
+            self._ledger.defer(Removed(meeting_id, self.clock.wall()))
             return
         await self.store.remove(meeting_id)
 

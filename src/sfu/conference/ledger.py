@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Protocol
 
+from sfu.conference.happenings import Happening
 from sfu.conference.memory_store import MemoryStore
 from sfu.conference.records import MeetingRecord, ParticipantRecord
 from sfu.conference.store import MeetingStore
@@ -57,6 +58,8 @@ class Changed:
     """Something else was agreed while the store was away."""
 
     record: MeetingRecord
+    at: datetime | None = None
+    """None: an older program wrote it down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,18 @@ class Removed:
     """A meeting is to be forgotten."""
 
     meeting_id: str
+    at: datetime | None = None
+    """As in ``Changed``."""
 
 
-Fact = Joined | Left | Ended | Added | Changed | Removed
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something that is in no record, and that others are to be told."""
+
+    happening: Happening
+
+
+Fact = Joined | Left | Ended | Added | Changed | Removed | Happened
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +126,8 @@ async def bring(store: MeetingStore, fact: Fact) -> None:
             await store.update(record.id, record.version - 1, changes_of(record))
         case Removed(meeting_id):
             await store.remove(meeting_id)
+        case Happened():
+            pass  # a store without an outbox tells nobody
 
 
 def changes_of(record: MeetingRecord) -> dict[str, Any]:
@@ -142,6 +156,8 @@ class MemoryLedger:
                 self._store.note_left(session_id, at, reason)
             case Ended(meeting_id, at):
                 self._store.note_end(meeting_id, at)
+            case Happened(happening):
+                self._store.note_happened(happening)
             case _:
                 raise unavailable()
 

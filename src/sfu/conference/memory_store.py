@@ -7,6 +7,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from sfu.conference import happenings
+from sfu.conference.happenings import Happening
+from sfu.conference.memory_outbox import MemoryOutbox
 from sfu.conference.records import (
     Cursor,
     MeetingFilter,
@@ -45,9 +48,12 @@ def outdated(expected: int, version: int) -> RemoteError:
 
 
 class MemoryStore:
-    """Keeps records as long as the process lives. See ``MeetingStore``."""
+    """Keeps records as long as the process lives. See ``MeetingStore``. ``outbox``: where it leaves what others are to
+    be told; None: nobody is.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, outbox: MemoryOutbox | None = None) -> None:
+        self._outbox = outbox
         self._records: dict[str, MeetingRecord] = {}
         self._by_join: dict[bytes, str] = {}
         self._once: dict[bytes, Once] = {}
@@ -65,6 +71,7 @@ class MemoryStore:
             return False
         self._make_room()
         self._keep(record)
+        self.note_happened(happenings.created(record))
         if once is not None:
             self._once[once.key_digest] = once
         return True
@@ -89,7 +96,10 @@ class MemoryStore:
             raise missing(meeting_id)
         if expected_version is not None and expected_version != record.version:
             raise outdated(expected_version, record.version)
-        return self._keep(replace(record, **changes, version=record.version + 1))
+        changed = self._keep(replace(record, **changes, version=record.version + 1))
+        if self._outbox is not None:
+            self.note_happened(happenings.updated(record, changed, self._outbox.now()))
+        return changed
 
     async def list_meetings(self, wanted: MeetingFilter, cursor: str | None, limit: int) -> Page[MeetingRecord]:
         """See ``MeetingStore``."""
@@ -104,7 +114,7 @@ class MemoryStore:
         """See ``MeetingStore``."""
         self.note_end(meeting_id, at)
 
-    def note_end(self, meeting_id: str, at: datetime) -> None:
+    def note_end(self, meeting_id: str, at: datetime, reason: str = "ended") -> None:
         """``end``, at once."""
         record = self._records.get(meeting_id)
         if record is None or record.status is MeetingStatus.ENDED:
@@ -112,17 +122,25 @@ class MemoryStore:
         self._keep(replace(record, status=MeetingStatus.ENDED, ended_at=at, version=record.version + 1))
         for session in self._of(meeting_id):
             self.note_left(session.session_id, at, "ended")
+        self.note_happened(happenings.ended(meeting_id, at, reason))
+
+    def note_happened(self, happening: Happening) -> None:
+        """Others are to be told."""
+        if self._outbox is not None:
+            self._outbox.append((happening,))
 
     async def end_idle(self, now: datetime, idle_since: datetime, keep: Collection[str] = ()) -> tuple[str, ...]:
         """See ``MeetingStore``."""
         others = (record for record in self._records.values() if record.id not in keep)
         idle = tuple(record.id for record in others if self._is_idle(record, now, idle_since))
         for meeting_id in idle:
-            self.note_end(meeting_id, now)
+            self.note_end(meeting_id, now, "idle")
         return idle
 
     async def remove(self, meeting_id: str) -> None:
         """See ``MeetingStore``."""
+        if meeting_id in self._records and self._outbox is not None:
+            self.note_happened(happenings.deleted(meeting_id, self._outbox.now()))
         self._remove(meeting_id)
 
     def _remove(self, meeting_id: str) -> None:
@@ -146,6 +164,8 @@ class MemoryStore:
             return
         if meeting.status is not MeetingStatus.ENDED and meeting.started_at is None:
             self._keep(replace(meeting, status=MeetingStatus.ACTIVE, started_at=record.joined_at))
+            self.note_happened(happenings.started(meeting.id, record.joined_at))
+        self.note_happened(happenings.joined(record))
         if len(self._sessions) >= MAX_SESSIONS:
             self._forget_a_stay()
         self._sessions[record.session_id] = record
@@ -160,6 +180,7 @@ class MemoryStore:
         session = self._sessions.get(session_id)
         if session is not None and session.left_at is None:
             self._sessions[session_id] = replace(session, left_at=at, reason=reason)
+            self.note_happened(happenings.left(session, at, reason))
 
     async def participants(
         self, meeting_id: str, cursor: str | None, limit: int, *, current: bool | None = None
@@ -174,8 +195,11 @@ class MemoryStore:
 
     async def put_recording(self, record: RecordingRecord) -> None:
         """See ``MeetingStore``."""
-        if record.meeting_id in self._records:
-            self._recordings[record.id] = record
+        if record.meeting_id not in self._records:
+            return
+        before, self._recordings[record.id] = self._recordings.get(record.id), record
+        if self._outbox is not None and (before is None or before.status is not record.status):
+            self.note_happened(happenings.recorded(record, self._outbox.now()))
 
     async def recordings(self, meeting_id: str) -> tuple[RecordingRecord, ...]:
         """See ``MeetingStore``."""

@@ -45,6 +45,8 @@ def read(kind: Any, value: Any) -> Any:
         return frozenset(read(member, one) for one in value)
     if typing.get_origin(kind) is tuple:  # only ever of one kind
         return tuple(read(typing.get_args(kind)[0], one) for one in value)
+    if typing.get_origin(kind) is dict:  # of JSON, whatever that is
+        return read(dict, value)
     if is_dataclass(kind):
         return _read_dataclass(kind, value)
     if kind is datetime:

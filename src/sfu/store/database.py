@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -104,6 +105,11 @@ def is_away(error: BaseException) -> bool:
         return is_lost or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
     # asyncpg's own errors while it connects: a server that starts up, a wrong password.
     return isinstance(error, OSError | TimeoutError | PoolTimeout) or type(error).__module__.startswith("asyncpg.")
+
+
+def insert_into(connection: AsyncConnection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """One that may say what is to be done about a row that is there already."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def _postgresql(url: URL) -> AsyncEngine:

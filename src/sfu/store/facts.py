@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sfu.conference.ledger import Added, Changed, Ended, Fact, Joined, Left, Removed
+from sfu.conference.ledger import Added, Changed, Ended, Fact, Happened, Joined, Left, Removed
 from sfu.conference.plain import plain, read
 
-KINDS: dict[str, type[Fact]] = {kind.__name__.lower(): kind for kind in (Joined, Left, Ended, Added, Changed, Removed)}
+KINDS: dict[str, type[Fact]] = {
+    kind.__name__.lower(): kind for kind in (Joined, Left, Ended, Added, Changed, Removed, Happened)
+}
 
 
 def to_json(fact: Fact) -> dict[str, Any]:

@@ -1,23 +1,25 @@
 """``sfu.conference.store.MeetingStore`` over a database. Each method is one transaction.
 
-Facts of running meetings come in batches by ``bring``, which is repeatable: what the database has already is passed
-over. Whatever a state change must leave behind besides its row belongs into the same transaction, in ``_write``.
+Facts of running meetings come in batches by ``bring``, which is repeatable: see ``fact_writer``. Whatever a state
+change must leave behind besides its row belongs into the same transaction; ``_changing`` leaves what others are to be
+told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sfu.conference.ledger import Added, Changed, Ended, Fact, Joined, Left, Removed
+from sfu.conference import happenings
+from sfu.conference.happenings import Happening
+from sfu.conference.ledger import Ended, Fact, Joined, Left, Removed
 from sfu.conference.memory_store import NO_SHOW, missing, outdated
 from sfu.conference.records import (
     Cursor,
@@ -29,7 +31,9 @@ from sfu.conference.records import (
     ParticipantRecord,
     RecordingRecord,
 )
-from sfu.store.database import Database
+from sfu.store.database import Database, insert_into
+from sfu.store.fact_writer import FactWriter
+from sfu.store.outbox import SqlOutbox
 from sfu.store.rows import (
     meeting_of,
     meeting_values,
@@ -38,7 +42,6 @@ from sfu.store.rows import (
     recording_of,
     recording_values,
     stay_of,
-    stay_values,
 )
 from sfu.store.tables import key_of, meetings, participants, recordings, requests
 
@@ -47,19 +50,36 @@ MAX_SWEPT = 500
 
 
 class SqlStore:
-    """See ``MeetingStore``. ``node`` names this server among those that share the database."""
+    """See ``MeetingStore``. ``node`` names this server among those that share the database. ``outbox``: where it leaves
+    what others are to be told, in the transaction in which it happens; None: nobody is.
+    """
 
-    def __init__(self, database: Database, node: str) -> None:
+    def __init__(self, database: Database, node: str, outbox: SqlOutbox | None = None) -> None:
         self.database = database
         self._node = node
+        self._outbox = outbox
+        self._facts = FactWriter(node, outbox)
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[tuple[AsyncConnection, list[Happening]]]:
+        """A transaction, and what others are told of it."""
+        told: list[Happening] = []
+        is_new = False
+        async with self.database.writing() as connection:
+            yield connection, told
+            if self._outbox is not None and told:
+                is_new = await self._outbox.append(connection, told)
+        if self._outbox is not None and is_new:
+            self._outbox.on_appended()
 
     # meetings
 
     async def add(self, record: MeetingRecord, once: Once | None = None) -> bool:
         """See ``MeetingStore``."""
         try:
-            async with self.database.writing() as connection:
+            async with self._changing() as (connection, told):
                 await connection.execute(meetings.insert().values(meeting_values(record)))
+                told.append(happenings.created(record))
                 if once is not None:
                     await connection.execute(requests.insert().values(once_values(once)))
         except IntegrityError:
@@ -98,7 +118,7 @@ class SqlStore:
     async def update(self, meeting_id: str, expected_version: int | None, changes: Mapping[str, Any]) -> MeetingRecord:
         """See ``MeetingStore``."""
         this = meetings.c.id == key_of(meeting_id)
-        async with self.database.writing() as connection:
+        async with self._changing() as (connection, told):
             row = (await connection.execute(meetings.select().where(this).with_for_update())).one_or_none()
             if row is None:
                 raise missing(meeting_id)
@@ -107,6 +127,8 @@ class SqlStore:
                 raise outdated(expected_version, before.version)
             record = replace(before, **changes, version=before.version + 1)
             await connection.execute(meetings.update().where(this).values(meeting_values(record)))
+            if self._outbox is not None:
+                told.append(happenings.updated(before, record, self._outbox.now()))
         return record
 
     async def list_meetings(self, wanted: MeetingFilter, cursor: str | None, limit: int) -> Page[MeetingRecord]:
@@ -131,16 +153,17 @@ class SqlStore:
 
     async def remove(self, meeting_id: str) -> None:
         """See ``MeetingStore``."""
-        async with self.database.writing() as connection:
-            await connection.execute(meetings.delete().where(meetings.c.id == key_of(meeting_id)))
+        async with self._changing() as (connection, told):
+            told.extend(await self._facts.remove(connection, Removed(meeting_id)))
 
     async def end_idle(self, now: datetime, idle_since: datetime, keep: Collection[str] = ()) -> tuple[str, ...]:
         """See ``MeetingStore``."""
-        async with self.database.writing() as connection:
+        async with self._changing() as (connection, told):
             rows = await connection.execute(_idle(now, idle_since).limit(MAX_SWEPT + len(keep)))
-            idle = {row.name or str(row.id): row.id for row in rows}
+            idle = (row.name or str(row.id) for row in rows)
             ended = tuple(name for name in idle if name not in keep)
-            await self._end(connection, [(idle[name], now) for name in ended])
+            for name in sorted(ended, key=key_of):
+                told.extend(await self._facts.end(connection, Ended(name, now), "idle"))
         return ended
 
     # what happens in them
@@ -161,87 +184,8 @@ class SqlStore:
         """All of them in one transaction, in their order as far as it matters: nothing follows the end of a stay or
         of a meeting.
         """
-        async with self.database.writing() as connection:
-            await self._write(connection, facts)
-
-    async def _write(self, connection: AsyncConnection, facts: Sequence[Fact]) -> None:
-        for fact in facts:
-            await self._agree(connection, fact)
-        joined = [fact.record for fact in facts if isinstance(fact, Joined)]
-        left = [fact for fact in facts if isinstance(fact, Left)]
-        ended = [(key_of(fact.meeting_id), fact.at) for fact in facts if isinstance(fact, Ended)]
-        if joined:
-            await self._join(connection, joined)
-        if left:
-            await self._leave(connection, left)
-        await self._end(connection, ended)
-        removed = [key_of(fact.meeting_id) for fact in facts if isinstance(fact, Removed)]
-        if removed:
-            await connection.execute(meetings.delete().where(meetings.c.id.in_(removed)))
-
-    async def _agree(self, connection: AsyncConnection, fact: Fact) -> None:
-        """What was put off while the database was away."""
-        if isinstance(fact, Added):
-            await connection.execute(
-                self._insert(meetings).values(meeting_values(fact.record)).on_conflict_do_nothing()
-            )
-        elif isinstance(fact, Changed):
-            values, changes = meeting_values(fact.record), {"version", "starts_at", "planned_end", *_COLUMNS}
-            await connection.execute(
-                meetings.update()
-                .where(meetings.c.id == values["id"], meetings.c.version < fact.record.version)
-                .values({name: values[name] for name in changes})
-            )
-
-    async def _join(self, connection: AsyncConnection, stays: Sequence[ParticipantRecord]) -> None:
-        first: dict[UUID, datetime] = {}
-        for stay in stays:
-            first.setdefault(key_of(stay.meeting_id), stay.joined_at)
-        # Locked, so that none of them goes while its stays come.
-        known = await connection.execute(
-            sa.select(meetings.c.id, meetings.c.started_at, meetings.c.created_at)
-            .where(meetings.c.id.in_(first))
-            .order_by(meetings.c.id)
-            .with_for_update(read=True, key_share=True)
-        )
-        known_by_key = {row.id: row for row in known}
-        started = {key: row.started_at for key, row in known_by_key.items()}
-        values = [stay_values(stay, self._node) for stay in stays]
-        # A name may be another meeting's by now.
-        rows = [one for one in values if _was_there(known_by_key.get(one["meeting_id"]), one["joined_at"])]
-        if rows:
-            await connection.execute(self._insert(participants).on_conflict_do_nothing(), rows)
-        begun = meetings.update().where(
-            meetings.c.id == sa.bindparam("this"),
-            meetings.c.started_at.is_(None),
-            meetings.c.status != MeetingStatus.ENDED,
-        )
-        for key in sorted({one["meeting_id"] for one in rows if started[one["meeting_id"]] is None}):
-            await connection.execute(begun.values(status=MeetingStatus.ACTIVE, started_at=first[key]), {"this": key})
-
-    async def _leave(self, connection: AsyncConnection, stays: Sequence[Left]) -> None:
-        gone = (
-            participants.update()
-            .where(participants.c.session_id == sa.bindparam("this"), participants.c.left_at.is_(None))
-            .values(left_at=sa.bindparam("at"), left_reason=sa.bindparam("reason"))
-        )
-        rows = [{"this": key_of(stay.session_id), "at": stay.at, "reason": stay.reason} for stay in stays]
-        await connection.execute(gone, rows)
-
-    async def _end(self, connection: AsyncConnection, ended: Sequence[tuple[UUID, datetime]]) -> None:
-        for key, at in sorted(ended):
-            await connection.execute(
-                meetings.update()
-                .where(meetings.c.id == key, meetings.c.status != MeetingStatus.ENDED, meetings.c.created_at <= at)
-                .values(status=MeetingStatus.ENDED, ended_at=at, version=meetings.c.version + 1)
-            )
-            await connection.execute(
-                participants.update()
-                .where(
-                    participants.c.meeting_id == key, participants.c.left_at.is_(None), participants.c.joined_at <= at
-                )
-                .values(left_at=at, left_reason="ended")
-            )
+        async with self._changing() as (connection, told):
+            told.extend(await self._facts.write(connection, facts))
 
     async def ping(self) -> None:
         """Raises ``RemoteError`` ``store_unavailable`` when the database does not answer."""
@@ -250,7 +194,9 @@ class SqlStore:
 
     async def end_left_over(self, at: datetime) -> int:
         """Ends the stays of an earlier life of this server, which did not come to write them down; how many."""
-        async with self.database.writing() as connection:
+        async with self._changing() as (connection, told):
+            stays = await self._facts.open_stays(connection, participants.c.node == self._node)
+            told.extend(happenings.left(stay, at, "server_lost") for stay in stays)
             result = await connection.execute(
                 participants.update()
                 .where(participants.c.node == self._node, participants.c.left_at.is_(None))
@@ -284,11 +230,16 @@ class SqlStore:
     async def put_recording(self, record: RecordingRecord) -> None:
         """See ``MeetingStore``."""
         values = recording_values(record)
-        statement = self._insert(recordings).values(values)
         changed = {name: value for name, value in values.items() if name not in {"id", "meeting_id"}}
         try:
-            async with self.database.writing() as connection:
+            async with self._changing() as (connection, told):
+                status = await connection.scalar(
+                    sa.select(recordings.c.status).where(recordings.c.id == values["id"]).with_for_update()
+                )
+                statement = insert_into(connection, recordings).values(values)
                 await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
+                if self._outbox is not None and status is not record.status:
+                    told.append(happenings.recorded(record, self._outbox.now()))
         except IntegrityError:
             return  # its meeting is not there
 
@@ -298,20 +249,6 @@ class SqlStore:
         found = recordings.select().where(table.meeting_id == key_of(meeting_id)).order_by(table.started_at, table.id)
         async with self.database.reading() as connection:
             return tuple(recording_of(row, meeting_id) for row in await connection.execute(found))
-
-    def _insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-        return sqlite.insert(table) if self.database.is_sqlite else postgresql.insert(table)
-
-
-_COLUMNS = (
-    "title", "host", "scheduled_start", "duration_s", "max_participants", "access", "recording", "e2ee", "not_before",
-    "lobby", "rules", "host_digest", "join_link_token", "join_link_expires_at",
-)  # fmt: skip
-"""What was agreed, in contrast to what happened."""
-
-
-def _was_there(meeting: Any, at: datetime) -> bool:
-    return meeting is not None and bool(meeting.created_at <= at)
 
 
 def _place(cursor: Cursor, at: sa.Column[Any], key: sa.Column[Any]) -> sa.ColumnElement[Any]:

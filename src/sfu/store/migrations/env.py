@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
+from sfu.store import outbox_tables
 from sfu.store.tables import metadata
 
+__all__ = ["outbox_tables"]  # have to be known, too
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,

@@ -1,0 +1,108 @@
+"""Where happenings wait until all who want to be told have been told: the interface, and what goes over it.
+
+A meeting's happenings are numbered 1, 2, 3 … without a gap, whoever notes them. Each sink has a *lane* for each
+meeting: the number up to which it has been told. Who delivers claims lanes for a time, so that of several processes on
+one database only one tells a sink about a meeting; when it dies, the claim lapses, and another goes on from there. So
+everything is told at least once, and in order.
+
+A happening that a sink refuses for good is *dead*: the lane goes on behind it. To retry it is a lane of its own, a
+*branch* that begins and ends with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sfu.conference.happenings import Happening
+
+MAX_DEAD_PAGE = 200
+MAX_ERROR_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A happening with its number within its meeting."""
+
+    number: int
+    happening: Happening
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A claimed one. ``position``: told up to here; ``last``: there is something up to here. ``attempts``: that what
+    comes next has failed so often. ``owner``: names the claim.
+    """
+
+    sink: str
+    meeting_id: str
+    branch: int
+    position: int
+    last: int
+    attempts: int
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEntry:
+    """Something that a sink was not told. ``number``, ``meeting_id`` and ``sink`` name it."""
+
+    sink: str
+    number: int
+    happening: Happening
+    attempts: int
+    error: str
+    died_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Of one sink. ``lanes``: meetings of which it has not been told everything; ``oldest_at``: since when something
+    waits; ``dead``: how much it was not told.
+    """
+
+    lanes: int = 0
+    oldest_at: datetime | None = None
+    dead: int = 0
+
+
+class Outbox(Protocol):
+    """Times are arguments; they are compared with those of other processes on the same database, whose clocks should
+    be right to the second. Raises ``RemoteError`` ``store_unavailable`` where there is a database.
+    """
+
+    on_appended: Callable[[], None]
+    """Called when something is there that was not."""
+
+    async def claim(self, sink: str, now: datetime, until: datetime, limit: int) -> Sequence[Lane]:
+        """Lanes that are due and nobody else's until then, those that are due longest first."""
+
+    async def load(self, lane: Lane, limit: int) -> Sequence[Entry]:
+        """What comes next in a lane, also of types that its sink does not want; fewer than ``limit``: that is all up to
+        its end.
+        """
+
+    async def release(self, lane: Lane, position: int, now: datetime) -> bool:
+        """Told up to ``position``; False: the claim had lapsed, and nothing is changed."""
+
+    async def postpone(self, lane: Lane, position: int, due_at: datetime, attempts: int) -> bool:
+        """As ``release``, but what follows failed and is due later."""
+
+    async def bury(self, lane: Lane, entry: Entry, now: datetime, attempts: int, error: str) -> bool:
+        """As ``release`` up to this one, which is dead."""
+
+    async def dead(self, sink: str | None, limit: int, after: int = 0) -> Sequence[DeadEntry]:
+        """Those of a sink or of all, in the order of dying; ``after``: so many are passed over."""
+
+    async def revive(self, sinks: Collection[str], now: datetime, ids: Collection[str] | None = None) -> int:
+        """Has dead ones told again, all or those with these ids; how many."""
+
+    async def backlog(self, sinks: Collection[str]) -> Mapping[str, Backlog]:
+        """How far each is."""
+
+    async def forget(self, told_before: datetime, before: datetime) -> int:
+        """Deletes what happened before ``told_before`` and was told to all or buried before, and whatever happened
+        before ``before``. Gives how many of the latter were waiting still.
+        """

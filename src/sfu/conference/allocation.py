@@ -16,6 +16,7 @@ from sfu.conference.events import QualityChanged
 from sfu.conference.offering import Offering, TellEncodings
 from sfu.conference.reception import Reception
 from sfu.conference.slot import SlotTable
+from sfu.conference.track import Limits
 from sfu.ids import ProducerId, TransportId
 from sfu.layers import Ladder, LayerPolicy
 from sfu.media.producer import Producer
@@ -126,6 +127,13 @@ class Allocator:
         producer.on_close = self._closed
         self._start()
         return offering
+
+    def limit(self, producer: Producer, limits: Limits) -> None:
+        """No more of it reaches anybody, whoever asks for more."""
+        offering = self._offerings.get(producer.id)
+        if offering is not None and offering.limit(limits):
+            for consumer in producer.consumers:
+                self._enqueue(consumer.transport.id, anew=True)
 
     def keep_warm(self, producer: Producer, *, warm: bool) -> None:
         """Whether its smallest encoding is to be sent whoever watches, because it may be shown any moment."""

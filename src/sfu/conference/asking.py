@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 from sfu.conference.admission import Application
 from sfu.conference.authority import Role
-from sfu.conference.hooks import Hook, Hooks, JoinAsked, Person, Way
+from sfu.conference.grants import Grants
+from sfu.conference.hooks import Hook, Hooks, JoinAsked, Person, PublishAsked, Way
+from sfu.conference.names import check_name
+from sfu.conference.negotiation import parse_sdp
 from sfu.conference.participant import Participant
+from sfu.conference.publisher import offered_sources
+from sfu.conference.track import Limits, Source
+from sfu.errors import RemoteError
 
 if TYPE_CHECKING:
     from sfu.conference.meeting import Meeting
@@ -43,6 +49,36 @@ async def ask_to_join(
     )
     answer = await hooks.ask(Hook.BEFORE_JOIN, asked)
     return application if answer is asked else _changed(application, asked, answer)
+
+
+async def ask_to_publish(hooks: Hooks, meeting: Meeting, person: Person, source: Source) -> Limits:
+    """Within which limits it may. Raises ``RemoteError``: ``refused``, ``hook_failed``."""
+    answer = await hooks.ask(Hook.BEFORE_PUBLISH, PublishAsked(meeting.record, person, source))
+    return Limits(answer.max_encodings, answer.max_height)
+
+
+async def ask_to_stream(
+    hooks: Hooks, meeting: Meeting, name: str, grants: Grants, sdp: str
+) -> tuple[Grants, dict[Source, Limits]]:
+    """For who publishes with joining (WHIP): what plugins leave of its grants, and limits by source. What they deny
+    among others is left out. Raises ``RemoteError``: ``bad_sdp``, or, when nothing is left, that of the first denial.
+    """
+    limits: dict[Source, Limits] = {}
+    if not hooks.has(Hook.BEFORE_PUBLISH):
+        return grants, limits
+    rights = meeting.permissions.rights(grants=grants)
+    person = Person("", grants.identity or "", check_name(grants.name or name), rights.role)
+    wanted = [source for source in offered_sources(parse_sdp(sdp)) if source in rights.publish]
+    refusal: RemoteError | None = None
+    for source in wanted:
+        try:
+            limits[source] = await ask_to_publish(hooks, meeting, person, source)
+        except RemoteError as error:
+            refusal = refusal or error
+    if refusal is not None and not limits:
+        raise refusal
+    denied = {source for source in wanted if source not in limits}
+    return replace(grants, publish=rights.most - denied), limits
 
 
 def _changed(application: Application, asked: JoinAsked, answer: JoinAsked) -> Application:

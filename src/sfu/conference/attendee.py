@@ -36,7 +36,7 @@ from sfu.conference.reception import Reception, Tile
 from sfu.conference.rights import Rights
 from sfu.conference.scene import Scene
 from sfu.conference.slot import Slot, SlotTable, first_video_slots
-from sfu.conference.track import Content, Source
+from sfu.conference.track import NO_LIMITS, Content, Limits, Source
 from sfu.conference.views import EncodingsView, MeetingTitle, OfferView, PermissionsView, Welcome
 from sfu.errors import RemoteError
 from sfu.media.producer import Producer
@@ -194,16 +194,26 @@ class Attendee(Participant):
         self._negotiate()
 
     def publish(
-        self, source: Source, *, muted: bool = False, take_over: bool = False, content: Content | None = None
+        self,
+        source: Source,
+        *,
+        muted: bool = False,
+        take_over: bool = False,
+        content: Content | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         """Shows a source to the others. Before the first answer it is remembered. ``take_over``: a screen, in the
-        place of the one that has been shared longest where no other may be.
+        place of the one that has been shared longest where no other may be. ``limits``: of a video that was not shared.
         """
         self._require_transport()
         self.sources.require(source)
         self.meeting.permissions.admit(self, source, take_over=take_over)
         is_held = source is Source.MICROPHONE and not self.rights.may_unmute and not muted
-        self._changed(self.sources.publish(source, muted=muted or is_held, content=content))
+        changed = self.sources.publish(source, muted=muted or is_held, content=content, limits=limits)
+        producer = self.sources.tracks[source].producer
+        if producer is not None:
+            self._limit(source, producer)
+        self._changed(changed)
         self._note_unmuted(source, muted=muted or is_held)
         if is_held:
             self.notify(Muted(source.value, None, None))
@@ -325,6 +335,7 @@ class Attendee(Participant):
             self.notify(EncodingsChanged(producer.mid, source.value, *_by_rid(producer, asked)))
 
         self._offerings[source] = self.meeting.allocator.offer(producer, tell)
+        self._limit(source, producer)
 
     def _permissions(self) -> PermissionsView:
         return self.meeting.permissions.view(self.rights, self.meeting.options.video_slots_max)

@@ -346,6 +346,7 @@ class Conference:
                 ledger=self._ledger,
                 seat_keepers=self._seat_keepers,
                 history=self._history,
+                hooks=self.hooks,
                 said=said,
                 on_end=self._on_end,
             )

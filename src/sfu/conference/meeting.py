@@ -26,6 +26,7 @@ from sfu.conference.events import (
     Removed,
 )
 from sfu.conference.grants import GUEST, Grants
+from sfu.conference.hooks import NO_HOOKS, Hooks
 from sfu.conference.layout import ChooseFeeds
 from sfu.conference.ledger import Ended, Joined, Ledger, Left
 from sfu.conference.moderation import Moderation
@@ -41,6 +42,7 @@ from sfu.conference.rights import Permissions
 from sfu.conference.roster import Roster
 from sfu.conference.scene import Scene
 from sfu.conference.timeline import Timeline
+from sfu.conference.track import Limits, Source
 from sfu.conference.viewer import Viewer
 from sfu.conference.views import ParticipantView, QualityTimeline, timestamp
 from sfu.conference.voices import Voices
@@ -70,6 +72,7 @@ class Meeting:
         on_end: Callable[[Meeting], None],
         seat_keepers: Sequence[SeatKeeper] = (),
         history: HistoryKeeper | None = None,
+        hooks: Hooks = NO_HOOKS,
         said: ChatLog | None = None,
     ) -> None:
         self.id = record.id
@@ -80,6 +83,7 @@ class Meeting:
         self.clock = clock
         self.options = options
         self.allocator = allocator
+        self.hooks = hooks
         self._engine = engine
         self._ledger = ledger
         self._on_end = on_end
@@ -243,15 +247,23 @@ class Meeting:
         return attendee
 
     def join_with_offer(
-        self, name: str, sdp: str, *, grants: Grants = GUEST, host_token: str | None = None
+        self,
+        name: str,
+        sdp: str,
+        *,
+        grants: Grants = GUEST,
+        host_token: str | None = None,
+        limits: Mapping[Source, Limits] | None = None,
     ) -> Publisher:
-        """A new participant whose client offers to send. Raises ``RemoteError``; nothing has changed then."""
+        """A new participant whose client offers to send; ``limits``: of what it sends, by source. Raises
+        ``RemoteError``; nothing has changed then.
+        """
         name, offer = check_name(grants.name or name), parse_sdp(sdp)
         rights = self.permissions.rights(grants=grants, host_token=host_token)
         self._make_place(grants)
         transport = self._media().create_transport()
         try:
-            publisher = Publisher(self, name, rights, transport, offer, grants=grants)
+            publisher = Publisher(self, name, rights, transport, offer, grants=grants, limits=limits)
         except RemoteError:
             transport.close()
             self._emptied()

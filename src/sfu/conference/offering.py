@@ -6,13 +6,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sfu.conference.track import NO_LIMITS, Limits
 from sfu.layers import Economy, EncodingReport, Ladder, LadderMeter
 from sfu.layers.economy import wanted_encodings, wanted_layers
+from sfu.layers.ladder import Layer
 from sfu.layers.measure import ALL_LAYERS, SPATIAL_LAYERS
 from sfu.media.producer import Producer
 
 COMING_S = 3.0
 """How long an encoding that should come may take: the client is asked, its encoder starts, a report counts it."""
+
+USUAL_ASPECT = 16 / 9
+ABOUT = 1.05
+"""Encoders round sizes."""
 
 _NO_LAYERS = (0,) * ALL_LAYERS
 
@@ -46,11 +52,23 @@ class Offering:
         self._is_warm = False
         self._expected_since = [now] * self._count
         self._meter.update(now, [EncodingReport(sent=True)] * self._count)
+        self._limits = NO_LIMITS
+        self._top: int | None = None
+        """The highest spatial layer within the limits; None: there are none."""
+        self._ladder = self._meter.ladder
 
     @property
     def ladder(self) -> Ladder:
         """What can be had of it."""
-        return self._meter.ladder
+        return self._ladder
+
+    def limit(self, limits: Limits) -> bool:
+        """No more than this can be had of it from now on. True: there is a new ladder."""
+        if limits == self._limits:
+            return False
+        self._limits = limits
+        self._ladder, self._top = self._limited(self._meter.ladder)
+        return True
 
     @property
     def asked(self) -> Asked:
@@ -81,7 +99,10 @@ class Offering:
         late = sum(self._bits(i) for i, report in enumerate(reports) if not report.sent and not report.withheld)
         # What should come and does not costs nothing, and comes as soon as its sender can.
         self._want(now, self._wanted() | late)
-        return after is not before
+        if after is before:
+            return False
+        self._ladder, self._top = self._limited(after)
+        return True
 
     def want(self, now: float, spatial: int) -> None:
         """A consumer has another target: if that is off it goes on at once. Called for every one of thousands."""
@@ -99,7 +120,32 @@ class Offering:
         targets = [c.preferred_layers.spatial for c in self.producer.consumers if not c.paused]
         return self._needed([*targets, 0] if self._is_warm else targets)
 
+    def _limited(self, ladder: Ladder) -> tuple[Ladder, int | None]:
+        if self._limits == NO_LIMITS or not ladder.layers:
+            return ladder, None
+        layers = [layer for layer in ladder.layers if self._is_within(layer)]
+        lowest = ladder.layers[0].spatial
+        layers = layers or [layer for layer in ladder.layers if layer.spatial == lowest]
+        return Ladder(layers), layers[-1].spatial
+
+    def _is_within(self, layer: Layer) -> bool:
+        most, height = self._limits.max_encodings, self._limits.max_height
+        if most is not None and layer.spatial >= most:
+            return False
+        return height is None or layer.pixels <= height * height * self._aspect() * ABOUT
+
+    def _aspect(self) -> float:
+        """The longer side of the picture by the shorter one."""
+        for counted in self.producer.stats().get("encodings", ()):
+            width, height = counted.get("width"), counted.get("height")
+            if width and height:
+                return float(max(width, height) / min(width, height))
+        return USUAL_ASPECT
+
     def _needed(self, targets: Iterable[int]) -> int:
+        if self._top is not None:
+            top = self._top
+            targets = [min(target, top) for target in targets]
         if self._count > 1:
             return wanted_encodings(targets, self._count)
         return wanted_layers(targets, self._meter.top_spatial)

@@ -141,6 +141,13 @@ class Participant(ABC):
         """A source has a producer from now on. Its client cannot be told which encodings are wanted."""
         if source.kind is Kind.VIDEO:
             self.meeting.allocator.offer(producer, None)
+            self._limit(source, producer)
+
+    def _limit(self, source: Source, producer: Producer) -> None:
+        """What plugins say of a video that is published counts for its producer."""
+        track = self.sources.tracks.get(source)
+        if track is not None and source.kind is Kind.VIDEO:
+            self.meeting.allocator.limit(producer, track.limits)
 
     def _on_transport(self, _transport: Transport, state: TransportState, _detail: str) -> None:
         """The transport's state changed; the text says why."""

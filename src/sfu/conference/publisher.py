@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,12 @@ from sfu.conference.events import Event, LeaveReason
 from sfu.conference.grants import GUEST, Grants
 from sfu.conference.participant import Participant
 from sfu.conference.rights import Rights
-from sfu.conference.track import Source
+from sfu.conference.track import NO_LIMITS, Limits, Source
 from sfu.errors import RemoteError
 from sfu.media.states import TransportState
 from sfu.media.transport import Transport
 from sfu.rtp.codecs import Kind
+from sfu.sdp.attributes import Direction
 from sfu.sdp.description import SessionDescription
 from sfu.sdp.negotiate import NegotiatedMedia
 
@@ -41,8 +43,11 @@ class Publisher(Participant):
         offer: SessionDescription,
         *,
         grants: Grants = GUEST,
+        limits: Mapping[Source, Limits] | None = None,
     ) -> None:
+        """``limits``: of what it sends, by source."""
         super().__init__(meeting, name, rights, transport, grants=grants)
+        self._limits = limits or {}
         self.exchange = ClientOffer(transport, offer, meeting.options.codecs, egress=(), accept_ingress=True)
         sources = _name_sources(self.exchange.session.media)
         if not sources:
@@ -72,7 +77,11 @@ class Publisher(Participant):
             if source in self.rights.publish:
                 self.meeting.permissions.admit(self, source)
                 is_held = source is Source.MICROPHONE and not self.rights.may_unmute
-                self.sources.publish(source, muted=is_held or self._is_muted(source))
+                muted = is_held or self._is_muted(source)
+                self.sources.publish(source, muted=muted, limits=self._limits.get(source, NO_LIMITS))
+                producer = self.sources.tracks[source].producer
+                if producer is not None:
+                    self._limit(source, producer)
 
     def _is_muted(self, source: Source) -> bool:
         track = self.sources.tracks.get(source)
@@ -87,6 +96,13 @@ class Publisher(Participant):
             self.meeting.remove(self, LeaveReason.CLOSED)
             return
         self.meeting.updated(self)
+
+
+def offered_sources(offer: SessionDescription) -> tuple[Source, ...]:
+    """What a client wants to publish that offers this, before it is known which of it can be taken."""
+    free = {kind.value: list(sources) for kind, sources in _SOURCES.items()}
+    sends = (media for media in offer.media if media.direction in {None, Direction.SENDONLY, Direction.SENDRECV})
+    return tuple(free[media.kind].pop(0) for media in sends if free.get(media.kind))
 
 
 def _name_sources(media: tuple[NegotiatedMedia, ...]) -> list[tuple[Source, NegotiatedMedia]]:

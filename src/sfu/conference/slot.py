@@ -139,8 +139,10 @@ class Slot:
 
     def feed(self, track: Track | None) -> None:
         """Feeds it from ``track``; the switch takes effect at that track's next keyframe."""
-        self._track, self.position = track, None
+        before, self._track, self.position = self._track, track, None
         if self.consumer is not None:
+            if _most_encodings(before) != _most_encodings(track):
+                self._apply()
             self.consumer.switch(track.producer if track else None)
 
     def is_fed_by(self, track: Track | None) -> bool:
@@ -180,8 +182,15 @@ class Slot:
             return
         if choice is not None:
             limit = Layers(min(limit.spatial, choice.spatial), min(limit.temporal, choice.temporal))
+        most = _most_encodings(self._track)
+        if most is not None:
+            limit = Layers(min(limit.spatial, most - 1), limit.temporal)
         self.consumer.set_layers(*limit)
         self.consumer.resume()
+
+
+def _most_encodings(track: Track | None) -> int | None:
+    return None if track is None else track.limits.max_encodings
 
 
 class SlotTable:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from sfu.conference.track import Content, Source, Track
+from sfu.conference.track import NO_LIMITS, Content, Limits, Source, Track
 from sfu.conference.views import HintedSourceView, SourceView
 from sfu.errors import RemoteError
 from sfu.media.producer import Producer
@@ -77,15 +77,20 @@ class Sources:
                 status=409,
             )
 
-    def publish(self, source: Source, *, muted: bool, content: Content | None = None) -> bool:
-        """Shows a source. True when that changed anything. Raises ``RemoteError`` when its m-line was refused."""
+    def publish(
+        self, source: Source, *, muted: bool, content: Content | None = None, limits: Limits = NO_LIMITS
+    ) -> bool:
+        """Shows a source. True when that changed anything. Raises ``RemoteError`` when its m-line was refused.
+
+        ``limits`` are those of a source that was not shown before; what is shown keeps its own.
+        """
         self.require(source)
         if (track := self._tracks.get(source)) is not None:
             hint_changed = track.content is not content
             track.content = content
             return self.mute(source, muted=muted) or hint_changed
         self._tracks[source] = Track(
-            self._participant_id, source, muted, name=self._name, rank=self._rank, content=content
+            self._participant_id, source, muted, name=self._name, rank=self._rank, content=content, limits=limits
         )
         self._apply(source)
         return True

@@ -32,6 +32,19 @@ class Content(StrEnum):
     TEXT = "text"
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a video reaches anybody, whatever is sent. The smallest encoding always does."""
+
+    max_encodings: int | None = None
+    """So many, the smallest; of a scalable one, so many spatial layers."""
+    max_height: int | None = None
+    """Pixels of the shorter side."""
+
+
+NO_LIMITS = Limits()
+
+
 @dataclass(eq=False, slots=True)
 class Track:
     """One published source. Two tracks are the same only if they are the same object."""
@@ -46,6 +59,7 @@ class Track:
     content: Content | None = None
     rank: int = 0
     """The participant's, in the order of joining."""
+    limits: Limits = NO_LIMITS
     number: int = field(default_factory=count().__next__)
     """In the order of publishing."""
 

@@ -17,6 +17,7 @@ from sfu.conference.allocation import BATCH
 from sfu.conference.arranger import WARM
 from sfu.conference.events import EncodingsChanged, QualityChanged
 from sfu.conference.reception import ANSWER_S, LONGEST_OUTDATED_S
+from sfu.conference.track import Limits
 from sfu.errors import RemoteError
 from sfu.layers import Allocation, StandardPolicy
 from sfu.layers.economy import OFF_AFTER_S
@@ -567,3 +568,47 @@ def test_a_rate_that_moves_is_no_matter_for_who_has_the_network_for_it(make_room
     assert room.limits(rich[0]) != (2, 2)
     room.advance(LONGEST_OUTDATED_S + 1)
     assert set(asked) >= {client.id for client in rich}, "all are looked at in the end"
+
+
+@pytest.mark.parametrize(
+    ("limits", "top"),
+    [
+        (Limits(max_encodings=2), 1),
+        (Limits(max_encodings=1), 0),
+        (Limits(max_encodings=9), 2),
+        (Limits(max_height=360), 1),
+        (Limits(max_height=700), 1),
+        (Limits(max_height=720), 2),
+        (Limits(max_height=90), 0),
+        (Limits(max_encodings=3, max_height=200), 0),
+    ],
+)
+def test_of_a_limited_video_no_more_reaches_anybody_and_the_rest_is_switched_off(
+    room: Room, limits: Limits, top: int
+) -> None:
+    ann, bob = room.join("Ann"), room.join("Bob")
+    ann.attendee.publish(Source.CAMERA, limits=limits)
+    room.advance(OFF_AFTER_S + 3)
+    consumer = bob.attendee.slots.find("7").consumer
+    told = [args[1] for args in room.shard.told("set_layers") if args[0] == consumer.id]
+    assert told[-1] == top
+    if limits.max_encodings is not None:
+        assert max(told) <= limits.max_encodings - 1, "not even at first"
+    assert ann.heard(EncodingsChanged)[-1].active == {"q": True, "h": top == 1, "f": top == 2}
+    bob.attendee.show({"7": Tile(1920, 1080)}, hidden=False)
+    room.advance(2)
+    assert room.limits(bob)[0] == top
+    ann.attendee.unpublish(Source.CAMERA)
+    ann.attendee.publish(Source.CAMERA)
+    room.advance(2)
+    assert room.limits(bob)[0] == 2, "whoever publishes anew is asked anew"
+
+
+def test_of_a_limited_scalable_video_so_many_layers_reach_anybody(make_room: Callable[..., Room]) -> None:
+    room = make_room()
+    ann, bob = room.join("Ann"), room.join("Bob")
+    ann.attendee.publish(Source.SCREEN, limits=Limits(max_encodings=2))
+    [stream] = [producer for producer in room.producers() if len(producer.encodings) == 1 and producer.consumers]
+    room.layers[stream.id] = 3
+    room.advance(3)
+    assert room.limits(bob)[0] == 1

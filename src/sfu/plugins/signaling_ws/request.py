@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -24,17 +24,22 @@ class Request(BaseModel):
 RequestModel = TypeVar("RequestModel", bound=Request)
 
 
+Ask = Callable[[Attendee, Any], Coroutine[Any, Any, Callable[[], object]] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class RequestType:
     """What a type's fields are, and what is done with them. The handler may raise ``RemoteError``; what it returns, a
     dataclass or None, are the fields of the reply.
 
-    ``cost`` is how many messages it counts as within the rate limit.
+    ``cost`` is how many messages it counts as within the rate limit. ``ask``: where plugins have a say, what has to be
+    awaited and gives what to do then; None when they have none.
     """
 
     model: type[Request]
     handle: Callable[[Attendee, Any], object]
     cost: float = 1.0
+    ask: Ask | None = None
 
 
 FOR_ALL = 5.0

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from sfu.conference import Attendee, Source, Tile
+from sfu.conference.asking import ask_to_publish, person_of
+from sfu.conference.hooks import Hook
 from sfu.conference.layout import MAX_PINS, Mode, View
 from sfu.conference.names import MAX_NAME_CHARS
 from sfu.conference.roster import MAX_PAGE
-from sfu.conference.track import Content
+from sfu.conference.track import NO_LIMITS, Content, Limits
 from sfu.conference.views import RosterPage
 from sfu.errors import RemoteError
 from sfu.plugins.signaling_ws.door import DOOR
@@ -137,8 +140,22 @@ def _answer(attendee: Attendee, request: Answer) -> None:
     attendee.answer(request.version, request.sdp)
 
 
-def _publish(attendee: Attendee, request: Publish) -> None:
-    attendee.publish(request.source, muted=request.muted, take_over=request.take_over, content=request.content)
+def _publish(attendee: Attendee, request: Publish, limits: Limits = NO_LIMITS) -> None:
+    attendee.publish(
+        request.source, muted=request.muted, take_over=request.take_over, content=request.content, limits=limits
+    )
+
+
+def _ask_to_publish(attendee: Attendee, request: Publish) -> Coroutine[Any, Any, Callable[[], object]] | None:
+    hooks = attendee.meeting.hooks
+    is_new = request.source not in attendee.sources.tracks and request.source in attendee.rights.publish
+    return _publish_as_told(attendee, request) if is_new and hooks.has(Hook.BEFORE_PUBLISH) else None
+
+
+async def _publish_as_told(attendee: Attendee, request: Publish) -> Callable[[], object]:
+    meeting = attendee.meeting
+    limits = await ask_to_publish(meeting.hooks, meeting, person_of(attendee), request.source)
+    return lambda: _publish(attendee, request, limits)
 
 
 def _unpublish(attendee: Attendee, request: Unpublish) -> None:
@@ -204,7 +221,7 @@ REQUESTS: dict[str, RequestType] = {
     **DOOR,
     "hello": request_of(Hello, _hello),
     "answer": request_of(Answer, _answer, FOR_ALL),
-    "publish": request_of(Publish, _publish, FOR_ALL),
+    "publish": RequestType(Publish, _publish, FOR_ALL, ask=_ask_to_publish),
     "unpublish": request_of(Unpublish, _unpublish, FOR_ALL),
     "mute": request_of(Mute, _mute, FOR_ALL),
     "slots": request_of(Slots, _slots, FOR_ALL),

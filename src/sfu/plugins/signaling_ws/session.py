@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Coroutine
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ HELLO_TIMEOUT_S = 5.0
 
 CLOSE_NORMAL = 1000
 CLOSE_GOING_AWAY = 1001
+CLOSE_INTERNAL = 1011
 CLOSE_MALFORMED = 4400
 CLOSE_UNAUTHORIZED = 4401
 CLOSE_REMOVED = 4403
@@ -32,8 +34,14 @@ CLOSE_REPLACED = 4409
 CLOSE_TOO_MUCH = 4429
 
 
+MAX_PUT_OFF = 64
+MAX_PUT_OFF_BYTES = 2 * MAX_MESSAGE_BYTES
+"""What a client may send while plugins think about a request of its."""
+
 SENT_AWAY = {LeaveReason.REMOVED, LeaveReason.REVOKED, LeaveReason.EXPIRED, LeaveReason.REPLACED}
 """Who should not simply join again."""
+
+Question = Coroutine[Any, Any, Callable[[], object]]
 
 JoinAnswer = Callable[[Attendee], dict[str, Any]]
 """What somebody is told who was let in."""
@@ -76,6 +84,8 @@ class SignalingSession:
         self._attendee: Attendee | None = None
         self._waiting: Waiting | None = None
         self._rate = RateLimit(clock.now())
+        self._is_asking = False
+        self._put_off_frames: deque[Frame] = deque()
         self._greeting = clock.call_later(HELLO_TIMEOUT_S, self._no_hello)
 
     # from the socket
@@ -88,6 +98,8 @@ class SignalingSession:
             self._close(CLOSE_TOO_MUCH, "too many messages")
         elif len(frame) > MAX_MESSAGE_BYTES:
             self._close(CLOSE_MALFORMED, f"a message has at most {MAX_MESSAGE_BYTES} bytes")
+        elif self._is_asking:
+            self._put_off(frame)
         else:
             self._handle_message(frame)
 
@@ -95,6 +107,7 @@ class SignalingSession:
         """The socket is gone. Idempotent."""
         self._state = State.CLOSED
         self._greeting.cancel()
+        self._put_off_frames.clear()
         attendee, self._attendee = self._attendee, None
         if attendee is not None:
             attendee.detach(self.handle_event)
@@ -162,7 +175,9 @@ class SignalingSession:
         if self._attendee is None:
             self._greet(request_id, message)
             return
-        self._send(self._answer(self._attendee, request_id, message))
+        reply = self._answer(self._attendee, request_id, message)
+        if reply is not None:
+            self._send(reply)
 
     def _greet(self, request_id: int, message: dict[str, Any]) -> None:
         try:
@@ -212,20 +227,70 @@ class SignalingSession:
             raise RemoteError("meeting_not_found", "there is no such meeting, or it has ended", status=404)
         return hello, meeting.admission.room.holder(hello.token) or meeting.attendee(hello.token)
 
-    def _answer(self, attendee: Attendee, request_id: int, message: dict[str, Any]) -> dict[str, Any]:
-        """Does what a request asks; the reply."""
-        try:
+    def _answer(self, attendee: Attendee, request_id: int, message: dict[str, Any]) -> dict[str, Any] | None:
+        """Does what a request asks; the reply. None: plugins are asked first."""
+
+        def act() -> object:
             name = message.get("type")
             kind = request_type(name)
             self._charge(kind)
-            answer = kind.handle(attendee, parse_fields(str(name), kind.model, message))
+            fields = parse_fields(str(name), kind.model, message)
+            question = kind.ask(attendee, fields) if kind.ask is not None else None
+            return kind.handle(attendee, fields) if question is None else question
+
+        reply = self._reply(attendee, request_id, message, act)
+        if isinstance(reply, dict):
+            return reply
+        self._is_asking = True
+        self._conference.hooks.spawn(self._answer_when_told(attendee, request_id, message, reply))
+        return None
+
+    def _reply(
+        self, attendee: Attendee, request_id: int, message: dict[str, Any], act: Callable[[], object]
+    ) -> dict[str, Any] | Question:
+        """What is answered when that was done; or the question that it comes to."""
+        try:
+            answer = act()
         except RemoteError as error:
             return _error(request_id, error)
         except SfuError:
             # Ours, not the client's; the others in the meeting and this socket go on.
             self._log.exception("request_failed", type=message.get("type"), participant=attendee.id)
             return _error(request_id, RemoteError("internal", "the server failed on this request", status=500))
+        if isinstance(answer, Coroutine):
+            return answer
         return {"type": "reply", "reply": request_id, **(fields_of(answer) if answer is not None else {})}
+
+    # while plugins are asked: what the client sends waits, so that requests are done in their order
+
+    def _put_off(self, frame: Frame) -> None:
+        self._put_off_frames.append(frame)
+        held_bytes = sum(map(len, self._put_off_frames))
+        if len(self._put_off_frames) > MAX_PUT_OFF or held_bytes > MAX_PUT_OFF_BYTES:
+            self._put_off_frames.clear()
+            self._close(CLOSE_TOO_MUCH, "too many messages wait for an answer")
+
+    async def _answer_when_told(
+        self, attendee: Attendee, request_id: int, message: dict[str, Any], question: Question
+    ) -> None:
+        try:
+            try:
+                act = await question
+            except RemoteError as error:
+                reply: dict[str, Any] | Question = _error(request_id, error)
+            else:
+                if self._state is State.CLOSED:
+                    return  # who came back by another socket asks again
+                reply = self._reply(attendee, request_id, message, act)
+            self._is_asking = False
+            if isinstance(reply, dict) and self._state is not State.CLOSED:
+                self._send(reply)
+            while self._put_off_frames and not self._is_asking and self._state is not State.CLOSED:
+                self._handle_message(self._put_off_frames.popleft())
+        except Exception:  # noqa: BLE001 - see below
+            # Nobody above hears of it, and this client would wait for ever.
+            self._log.exception("request_failed", type=message.get("type"), participant=attendee.id)
+            self._close(CLOSE_INTERNAL, "the server failed on this request")
 
     def _charge(self, kind: RequestType) -> None:
         """What the request costs beyond the one message that it is. Raises ``RemoteError`` ``rate_limited``."""

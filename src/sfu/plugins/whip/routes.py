@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from sfu.access.tokens import is_token
 from sfu.conference import Meeting, Publisher, Viewer
 from sfu.conference.admission import Application
-from sfu.conference.asking import ask_to_join
+from sfu.conference.asking import ask_to_join, ask_to_stream
 from sfu.conference.authority import Role
 from sfu.conference.grants import GUEST, Grants
 from sfu.conference.hooks import Hook, Way
@@ -42,7 +42,8 @@ def whip_routes(context: PluginContext) -> APIRouter:
         sdp = await sessions.offer(request)
         meeting = await sessions.meeting(meeting_id)
         grants = await sessions.admitted(request, meeting, name)
-        return sessions.created(request, meeting.join_with_offer(name, sdp, grants=grants))
+        grants, limits = await ask_to_stream(context.conference.hooks, meeting, name, grants, sdp)
+        return sessions.created(request, meeting.join_with_offer(name, sdp, grants=grants, limits=limits))
 
     sessions.add_preflight(router, "")
     sessions.add_session_routes(router)

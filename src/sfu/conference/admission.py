@@ -73,7 +73,12 @@ class Admission:
         self._bucket = 0.0
         self._filled_at = meeting.clock.now()
         self.room = WaitingRoom(
-            meeting.clock, options, review=self.review, reason=self._reason, tell=self._tell_leaders
+            meeting.clock,
+            options,
+            review=self.review,
+            reason=self._reason,
+            tell=self._tell_leaders,
+            chronicle=meeting.chronicle,
         )
 
     # who comes
@@ -139,6 +144,7 @@ class Admission:
         if locked is not self.is_locked:
             self.is_locked = locked
             self._meeting.tell(LockChanged(locked))
+            self._meeting.chronicle.tell("meeting.locked" if locked else "meeting.unlocked", by=caller.participant_id)
             self.review()
 
     def page(self, caller: Caller, after: str | None, limit: int) -> WaitingPage:
@@ -177,6 +183,7 @@ class Admission:
             raise RemoteError("participant_not_found", f"no participant {participant_id[:64]!r} is here", status=404)
         require(caller.role, Action.REMOVE, participant.rights.role)
         self._ban(participant.grants)
+        participant.tell("participant.removed", by=caller.participant_id)
         self._meeting.remove(participant, LeaveReason.REMOVED)
 
     def revoke(self, *, identity: str | None = None, token_id: str | None = None, link: bytes = b"") -> int:

@@ -228,7 +228,7 @@ class Attendee(Participant):
         """
         if source is Source.MICROPHONE and not muted and not self.rights.may_unmute:
             raise RemoteError("forbidden", "a host has muted you", "raise your hand to speak", status=403)
-        self._changed(self.sources.mute(source, muted=muted))
+        self._changed(self.sources.mute(source, muted=muted, by=self.id))
         self._note_unmuted(source, muted=muted)
 
     def request_slots(self, video: int) -> None:

@@ -27,6 +27,7 @@ from sfu.conference.chat_views import (
     DirectLine,
 )
 from sfu.conference.events import ChatSettingsChanged, ChatTold
+from sfu.conference.happenings import ChatEvents, Chronicle
 from sfu.conference.names import new_participant_id
 from sfu.conference.views import timestamp
 from sfu.errors import RemoteError
@@ -75,11 +76,13 @@ class Chat:
         meeting_id: str = "",
         keeper: HistoryKeeper | None = None,
         restored: ChatLog | None = None,
+        chronicle: Chronicle | None = None,
     ) -> None:
         self._clock = clock
         self._participants = participants
         self._meeting_id = meeting_id
         self._keeper = keeper
+        self._chronicle = chronicle
         self.mode = mode
         self.direct = direct
         self._agreed = mode, direct
@@ -154,6 +157,8 @@ class Chat:
         if (mode, direct) == (self.mode, self.direct):
             return
         self.mode, self.direct = mode, direct
+        if self._chronicle is not None:
+            self._chronicle.tell("chat.settings_changed", chat=mode.value, direct_messages=direct)
         event = ChatSettingsChanged(self.mode.value, self.direct)
         for participant in tuple(self._participants.values()):
             participant.notify(event)
@@ -247,8 +252,22 @@ class Chat:
         self._history.append(entry)
         if self._keeper is not None:
             self._keeper.keep(self._meeting_id, self.log, entry)
+        self._tell_outside(entry)
         self._pending.append((entry, line))
         self._beat.due()
+
+    def _tell_outside(self, entry: ChatEntry) -> None:
+        """As much as the operator wants told. What one says to one alone leaves the meeting by nobody's doing."""
+        chronicle = self._chronicle
+        if chronicle is None or chronicle.chat is ChatEvents.OFF:
+            return
+        if isinstance(entry, ChatDeletion):
+            chronicle.tell("chat.deleted", number=entry.deletes, by=entry.by)
+            return
+        to = entry.to if isinstance(entry, DirectLine) else None
+        text = entry.text if chronicle.chat is ChatEvents.TEXT and to is None else None
+        person = {"participant_id": entry.participant_id, "name": entry.name}
+        chronicle.tell("chat.message", number=entry.seq, **person, to=to, text=text)
 
     def _leave(self) -> None:
         told, self._pending = self._pending[:MAX_ENTRIES], self._pending[MAX_ENTRIES:]

@@ -26,9 +26,10 @@ from sfu.conference.events import (
     Removed,
 )
 from sfu.conference.grants import GUEST, Grants
+from sfu.conference.happenings import Chronicle
 from sfu.conference.hooks import NO_HOOKS, Hooks
 from sfu.conference.layout import ChooseFeeds
-from sfu.conference.ledger import Ended, Joined, Ledger, Left
+from sfu.conference.ledger import Ended, Happened, Joined, Ledger, Left
 from sfu.conference.moderation import Moderation
 from sfu.conference.names import check_name, digest
 from sfu.conference.negotiation import parse_sdp
@@ -87,6 +88,8 @@ class Meeting:
         self._engine = engine
         self._ledger = ledger
         self._on_end = on_end
+        self.chronicle = Chronicle(self.id, clock, options.events, lambda happening: ledger.note(Happened(happening)))
+        """What happens in it, for those outside who are told."""
         self._participants: dict[str, Participant] = {}
         self.voices = Voices(clock, options.audio_slots, participants=self._participants, tell=self.tell)
         self._pace = Pace(clock, self._participants)
@@ -100,6 +103,7 @@ class Meeting:
             meeting_id=self.id,
             keeper=history,
             restored=said,
+            chronicle=self.chronicle,
         )
         self.host_token: str | None = None
         """What makes who joins with it a host; known where the meeting was made."""
@@ -117,7 +121,11 @@ class Meeting:
             viewers=self._viewers,
         )
         self.moderation = Moderation(
-            self._participants, self.permissions, tell=self.tell, show=self._arranger.spotlight
+            self._participants,
+            self.permissions,
+            tell=self.tell,
+            show=self._arranger.spotlight,
+            chronicle=self.chronicle,
         )
         self.reactions = Reactions(clock, self._participants, self.tell)
         self._by_token: dict[bytes, Participant | Viewer] = {}
@@ -335,13 +343,16 @@ class Meeting:
         self._is_over = True
         self._cancel_expiry()
         self.seating.stop()
+        for participant in self._participants.values():
+            participant.sources.tell_ended()
+        self.admission.close(DenyReason.ENDED if reason is EndReason.ENDED else DenyReason.SERVER_STOPPING)
+        self.chronicle.end()
         self._note_end(reason)
         self.tell(MeetingEnded(reason))
         everybody, self._by_token = self._by_token, {}
         self._participants.clear()
         self._by_identity.clear()
         self._viewers.clear()
-        self.admission.close(DenyReason.ENDED if reason is EndReason.ENDED else DenyReason.SERVER_STOPPING)
         for member in everybody.values():
             member.close()
         self._quieten()
@@ -398,6 +409,7 @@ class Meeting:
         self.voices.counted()
         self.roster.joined(participant)
         self._note_join(participant)
+        participant.sources.announce()
         self.seating.changed(participant)
         if participant.rights.role in LEADERS:
             self.admission.review()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sfu.conference.authority import RANK, Action, Caller, Role, may, require
 from sfu.conference.events import Event, ModerationChanged, Muted, UnmuteAsked
+from sfu.conference.happenings import Chronicle
 from sfu.conference.rights import EVERYTHING, Permissions
 from sfu.conference.track import Source
 from sfu.conference.views import ModerationView
@@ -36,11 +37,13 @@ class Moderation:
         *,
         tell: Callable[[Event], None],
         show: Callable[[Sequence[str]], None],
+        chronicle: Chronicle,
     ) -> None:
         self._participants = participants
         self._permissions = permissions
         self._tell = tell
         self._show = show
+        self._chronicle = chronicle
         self._spotlight: tuple[str, ...] = ()
 
     def view(self) -> ModerationView:
@@ -63,6 +66,7 @@ class Moderation:
         for participant in tuple(self._participants.values()):
             if participant.id != caller.participant_id and may(caller.role, Action.MUTE_ALL, participant.rights.role):
                 self._mute(caller, participant, may_unmute=may_unmute)
+        self._chronicle.tell("meeting.muted_all", by=caller.participant_id, may_unmute=may_unmute)
         self._tell_all()
 
     def allow_unmute(self, caller: Caller, *, allowed: bool) -> None:
@@ -72,6 +76,7 @@ class Moderation:
         for participant in tuple(self._participants.values()):
             if may(caller.role, Action.MUTE_ALL, participant.rights.role):
                 self._allow_unmute(participant, allowed)
+        self._chronicle.tell("meeting.unmute_allowed", by=caller.participant_id, allowed=allowed)
         self._tell_all()
 
     def ask_to_unmute(self, caller: Caller, participant_id: str) -> None:
@@ -85,7 +90,7 @@ class Moderation:
         if participant.reception is not None:
             participant.notify(UnmuteAsked(caller.participant_id, self._name_of(caller)))
         elif Source.MICROPHONE in participant.sources.tracks:
-            self._set_muted(participant, muted=False)
+            self._set_muted(participant, muted=False, by=caller)
 
     # roles
 
@@ -130,7 +135,7 @@ class Moderation:
             raise RemoteError("bad_request", f"{len(chosen)} in the spotlight", f"at most {MAX_SPOTLIGHT}")
         for participant_id in chosen:
             self._find(participant_id)
-        self._light(chosen)
+        self._light(chosen, by=caller.participant_id)
 
     # who comes and goes
 
@@ -166,15 +171,15 @@ class Moderation:
 
     def _mute(self, caller: Caller, participant: Participant, *, may_unmute: bool) -> None:
         self._allow_unmute(participant, may_unmute)
-        if self._set_muted(participant, muted=True):
+        if self._set_muted(participant, muted=True, by=caller):
             participant.rights.muted_by_host = True
             participant.notify(Muted(Source.MICROPHONE.value, caller.participant_id, self._name_of(caller)))
 
     @staticmethod
-    def _set_muted(participant: Participant, *, muted: bool) -> bool:
+    def _set_muted(participant: Participant, *, muted: bool, by: Caller) -> bool:
         if Source.MICROPHONE not in participant.sources.tracks:
             return False
-        if not participant.sources.mute(Source.MICROPHONE, muted=muted):
+        if not participant.sources.mute(Source.MICROPHONE, muted=muted, by=by.participant_id):
             return False
         participant.meeting.updated(participant)
         participant.meeting.refresh(participant)
@@ -205,9 +210,10 @@ class Moderation:
         }[role]
         self._permissions.assign(participant, role, publish, by=caller.participant_id)
 
-    def _light(self, chosen: tuple[str, ...]) -> None:
+    def _light(self, chosen: tuple[str, ...], by: str | None = None) -> None:
         if chosen != self._spotlight:
             self._spotlight = chosen
+            self._chronicle.tell("meeting.spotlight_changed", by=by, participants=list(chosen))
             self._show(chosen)
             self._tell_all()
 

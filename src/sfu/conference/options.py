@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sfu.conference.happenings import EventOptions
 from sfu.conference.rights import Rules
 from sfu.conference.waiting import WaitingOptions
 from sfu.sdp.negotiate import CodecPolicy
@@ -39,6 +40,8 @@ class ConferenceOptions:
     waiting: WaitingOptions = field(default_factory=WaitingOptions)
     rules: Rules = field(default_factory=Rules)
     """Of meetings that are made without any of their own."""
+    events: EventOptions = field(default_factory=EventOptions)
+    """What others outside are told."""
     adaptive: bool = True
     """Each receiver's network is measured, and it gets the layers that it carries; else everybody gets the best."""
     start_bps: int = 300_000

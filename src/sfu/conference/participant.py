@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sfu.clock import Timer
 from sfu.conference.authority import Caller
@@ -70,6 +70,7 @@ class Participant(ABC):
             transport,
             on_produced=self._on_produced,
             on_track=partial(meeting.voices.track_changed, self.id),
+            chronicle=meeting.chronicle,
         )
         self._departure: Timer | None = None
         self._last_call: Timer | None = None
@@ -103,6 +104,11 @@ class Participant(ABC):
             self.sources.views(),
         )
 
+    def tell(self, kind: str, **data: Any) -> None:
+        """Those outside, that something happened to it."""
+        person = {"participant_id": self.id, "session_id": self.session_id}
+        self.meeting.chronicle.tell(kind, **person, name=self.name, identity=self.identity, **data)
+
     @property
     def reception(self) -> Reception | None:
         """What it receives; None for who only sends."""
@@ -119,7 +125,7 @@ class Participant(ABC):
     def withdraw(self, sources: Iterable[Source], reason: Withdrawal, *, by: str | None) -> None:
         """The server takes these away, as far as they are published: its client is told, and nobody sees them."""
         for source in sources:
-            if self.sources.unpublish(source):
+            if self.sources.unpublish(source, reason.value):
                 self.notify(Unpublished(source.value, reason.value, by))
                 self.meeting.updated(self)
                 self.meeting.refresh(self)

@@ -187,9 +187,12 @@ class Permissions:
         not any more is taken away. ``by``: the participant who wants that.
         """
         rights = participant.rights
-        rights.role, rights.publish = role, publish & rights.most
-        if rights.publish:
+        before, rights.role, rights.publish = rights.role, role, publish & rights.most
+        if role is not before:
+            participant.tell("participant.role_changed", role=role.value, before=before.value, by=by)
+        if rights.publish and rights.hand is not None:
             rights.hand = None
+            participant.tell("participant.hand_lowered")
         if role in {Role.HOST, Role.COHOST}:
             rights.may_unmute = True
         participant.permitted()
@@ -204,6 +207,7 @@ class Permissions:
         if raised:
             self._hands += 1
         participant.rights.hand = self._hands if raised else None
+        participant.tell("participant.hand_raised" if raised else "participant.hand_lowered")
         participant.meeting.updated(participant)
 
     def lower_hand(self, host: Participant, participant_id: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from sfu.conference.happenings import Chronicle
 from sfu.conference.track import NO_LIMITS, Content, Limits, Source, Track
 from sfu.conference.views import HintedSourceView, SourceView
 from sfu.errors import RemoteError
@@ -17,7 +18,8 @@ from sfu.sdp.negotiate import NegotiatedMedia
 
 class Sources:
     """Producers and tracks of one participant, by source. ``on_produced`` is told of each new producer, ``on_track`` of
-    what a source's track is now: another one, none, or the same with another producer or muted.
+    what a source's track is now: another one, none, or the same with another producer or muted; ``chronicle`` of what
+    those outside are told.
     """
 
     def __init__(
@@ -29,7 +31,10 @@ class Sources:
         *,
         on_produced: Callable[[Source, Producer], None],
         on_track: Callable[[Source, Track | None], None],
+        chronicle: Chronicle,
     ) -> None:
+        self._chronicle = chronicle
+        self._is_announced = False
         self._participant_id = participant_id
         self._name = name
         self._rank = rank
@@ -88,34 +93,71 @@ class Sources:
         if (track := self._tracks.get(source)) is not None:
             hint_changed = track.content is not content
             track.content = content
-            return self.mute(source, muted=muted) or hint_changed
+            return self.mute(source, muted=muted, by=self._participant_id) or hint_changed
         self._tracks[source] = Track(
             self._participant_id, source, muted, name=self._name, rank=self._rank, content=content, limits=limits
         )
+        self._tell_published(self._tracks[source])
         self._apply(source)
         return True
 
-    def unpublish(self, source: Source) -> bool:
-        """Shows a source no longer. True when it was shown."""
+    def unpublish(self, source: Source, reason: str = "unpublished") -> bool:
+        """Shows a source no longer. True when it was shown. ``reason``: for those outside."""
         shown = self._tracks.pop(source, None) is not None
+        if shown:
+            self._tell_ended(source, reason)
         self._apply(source)
         return shown
 
-    def mute(self, source: Source, *, muted: bool) -> bool:
-        """Mutes or unmutes. True when that changed anything. Raises ``RemoteError`` when it is not published."""
+    def mute(self, source: Source, *, muted: bool, by: str | None = None) -> bool:
+        """Mutes or unmutes. True when that changed anything. ``by``: the participant who does it. Raises
+        ``RemoteError`` when it is not published.
+        """
         track = self._tracks.get(source)
         if track is None:
             raise RemoteError("conflict", f"{source} is not published", "publish it first", status=409)
         changed = track.muted != muted
         track.muted = muted
+        if changed:
+            self._tell("track.muted" if muted else "track.unmuted", source, by=by)
         self._apply(source)
         return changed
 
     def close(self) -> None:
         """Nothing is published and nothing received any more. Idempotent."""
+        self.tell_ended()
         self._tracks.clear()
         for source in Source:
             self._drop(source)
+
+    def announce(self) -> None:
+        """Those outside know of the participant, and are told of its tracks from now on."""
+        self._is_announced = True
+        for track in self._tracks.values():
+            self._tell_published(track)
+
+    def _tell_published(self, track: Track) -> None:
+        self._tell("track.published", track.source, muted=track.muted)
+        if track.source is Source.SCREEN:
+            self._tell_of_screen("started")
+
+    def tell_ended(self) -> None:
+        """Those outside are told that all tracks ended."""
+        for source in self._tracks:
+            self._tell_ended(source, "closed")
+
+    def _tell_ended(self, source: Source, reason: str) -> None:
+        self._tell("track.ended", source, reason=reason)
+        if source is Source.SCREEN:
+            self._tell_of_screen("stopped", reason=reason)
+
+    def _tell(self, kind: str, source: Source, **data: bool | str | None) -> None:
+        if self._is_announced:
+            self._chronicle.tell(kind, participant_id=self._participant_id, source=source.value, **data)
+
+    def _tell_of_screen(self, what: str, **data: str) -> None:
+        if self._is_announced:
+            self._chronicle.tell(f"screen_share.{what}", participant_id=self._participant_id, **data)
 
     def _drop(self, source: Source) -> None:
         producer = self._producers.pop(source, None)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sfu.clock import Clock, Timer
 from sfu.conference.beat import Beat
 from sfu.conference.events import Admitted, Denied, DenyReason, WaitingListener, WaitingMoved, WaitingRoomChanged
+from sfu.conference.happenings import Chronicle
 from sfu.conference.names import digest, new_participant_id, new_token
 from sfu.conference.views import WaitingPage, WaitingView, timestamp
 from sfu.errors import RemoteError
@@ -123,12 +124,14 @@ class WaitingRoom:
         review: Callable[[], None],
         reason: Callable[[Waiting], WaitReason],
         tell: Callable[[WaitingRoomChanged], None],
+        chronicle: Chronicle,
     ) -> None:
         self._clock = clock
         self.options = options
         self._review = review
         self._reason = reason
         self._tell = tell
+        self._chronicle = chronicle
         self._waiting: dict[str, Waiting] = {}
         self._by_token: dict[bytes, Waiting] = {}
         self._numbers = 0
@@ -153,6 +156,7 @@ class WaitingRoom:
         waiting = Waiting(application, self._numbers, self._clock)
         self._waiting[waiting.id] = self._by_token[digest(waiting.token)] = waiting
         self._came[waiting.id] = None
+        self._chronicle.tell("participant.waiting", **_person(waiting), reason=self._reason(waiting).value)
         self._beat.due()
         if self._tick_timer is None:
             self._tick_timer = self._clock.call_later(TICK_S, self._tick)
@@ -180,6 +184,10 @@ class WaitingRoom:
         del self._waiting[waiting.id]
         del self._by_token[digest(waiting.token)]
         waiting.end(event)
+        if isinstance(event, Admitted):
+            self._chronicle.tell("participant.admitted", **_person(waiting), participant_id=event.attendee.id)
+        else:
+            self._chronicle.tell("participant.denied", **_person(waiting), reason=event.reason.value)
         if self._came.pop(waiting.id, "seen") == "seen":
             self._went[waiting.id] = None
         self._beat.due()
@@ -245,3 +253,8 @@ class WaitingRoom:
         self._tell(WaitingRoomChanged(views, went, len(self._waiting)))
         if self._came or self._went:
             self._beat.due()
+
+
+def _person(waiting: Waiting) -> dict[str, str]:
+    """For those outside."""
+    return {"waiting_id": waiting.id, "name": waiting.name, "identity": waiting.application.grants.identity or ""}

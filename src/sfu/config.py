@@ -155,6 +155,7 @@ class MeetingSection(Section):
     audience: bool = Field(False, description="who joins publishes nothing until a host permits it")
     chat: Literal["everyone", "hosts", "off"] = Field("everyone", description="who may write in the chat")
     direct_messages: bool = Field(True, description="whether one may write to one participant alone")
+    keep_chat: bool = Field(False, description="what is said is kept when the server is started again")
 
     @model_validator(mode="after")
     def _slots(self) -> MeetingSection:
@@ -178,6 +179,7 @@ class StoreSection(Section):
         le=1024**4,
         description="most that is kept on disk for a database that is away, bytes",
     )
+    chat_days: float = Field(30.0, gt=0, le=3650, description="how long what is said is kept, where it is kept")
 
 
 class LayersSection(Section):

@@ -7,7 +7,6 @@ is asked for is refused; then one may have to wait, for the hour, for a host, fo
 from __future__ import annotations
 
 import hmac
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from sfu.conference.meeting import Meeting
 
 LEADERS = frozenset({Role.HOST, Role.COHOST})
-MAX_BANNED = 10_000
-"""Who was removed first is forgotten first."""
 BATCH = 25
 """So many come in at a time, each making an offer and a transport; the next ones a tick later."""
 
@@ -69,7 +66,6 @@ class Admission:
     def __init__(self, meeting: Meeting, options: WaitingOptions) -> None:
         self._meeting = meeting
         self.is_locked = False
-        self._banned: OrderedDict[tuple[str, str | bytes], None] = OrderedDict()
         self._bucket = 0.0
         self._filled_at = meeting.clock.now()
         self.room = WaitingRoom(
@@ -98,6 +94,7 @@ class Admission:
             self._require_unlocked()
             application = self._vouched(application)
             if self._must_wait(application):
+                self._require_not_denied(application.grants)
                 return self._wait(application)
             called = sum(waiting.is_called for waiting in self.room)
             if called and not self._meeting.is_in(application.grants.identity):
@@ -133,7 +130,7 @@ class Admission:
 
     def require_welcome(self, grants: Grants) -> None:
         """Raises ``RemoteError`` ``removed`` for who was removed."""
-        if any(key in self._banned for key in _keys(grants)):
+        if self._meeting.standings.is_removed(grants):
             raise RemoteError("removed", "a host removed you from this meeting", status=403)
 
     # what hosts do. All raise ``RemoteError`` ``forbidden`` for who may not
@@ -143,6 +140,7 @@ class Admission:
         require(caller.role, Action.LOCK)
         if locked is not self.is_locked:
             self.is_locked = locked
+            self._meeting.ordered()
             self._meeting.tell(LockChanged(locked))
             self._meeting.chronicle.tell("meeting.locked" if locked else "meeting.unlocked", by=caller.participant_id)
             self.review()
@@ -170,9 +168,13 @@ class Admission:
         return count
 
     def deny(self, caller: Caller, waiting_id: str) -> None:
-        """Sends somebody away who waits, and may ask again. Raises ``RemoteError`` ``participant_not_found``."""
+        """Sends somebody away who waits; to ask again is no use for a while. Raises ``RemoteError``
+        ``participant_not_found``.
+        """
         require(caller.role, Action.DENY)
-        self.room.remove(self.room.find(waiting_id), Denied(DenyReason.DENIED))
+        waiting = self.room.find(waiting_id)
+        self._meeting.standings.deny(waiting.application.grants, self._meeting.clock.wall())
+        self.room.remove(waiting, Denied(DenyReason.DENIED))
 
     def remove(self, caller: Caller, participant_id: str) -> None:
         """Removes somebody for good: the same identity, the same token and the same browser do not come back. Raises
@@ -182,7 +184,7 @@ class Admission:
         if participant is None:
             raise RemoteError("participant_not_found", f"no participant {participant_id[:64]!r} is here", status=404)
         require(caller.role, Action.REMOVE, participant.rights.role)
-        self._ban(participant.grants)
+        self._meeting.standings.remove(participant.grants, self._meeting.clock.wall())
         participant.tell("participant.removed", by=caller.participant_id)
         self._meeting.remove(participant, LeaveReason.REMOVED)
 
@@ -229,6 +231,8 @@ class Admission:
                 self.room.remove(waiting, Denied(DenyReason.REFUSED, error.detail))
                 continue
             entered += 1
+            if waiting.is_called:
+                self._meeting.standings.admit(waiting.application.grants, self._meeting.clock.wall())
             self.room.remove(waiting, Admitted(attendee))
 
     def close(self, reason: DenyReason) -> None:
@@ -277,10 +281,15 @@ class Admission:
         return self.room.add(application)
 
     def _recognised(self, application: Application) -> Application:
-        """Who has the meeting is its host, unless its token says what else it is."""
+        """Who has the meeting is its host, unless its token says what else it is; else an identity is what a host made
+        of it, but whom a token makes host is host.
+        """
         grants, host = application.grants, self._meeting.record.host
         if host and grants.identity == host and grants.role is None:
             return replace(application, grants=replace(grants, role=Role.HOST))
+        made = self._meeting.standings.role(grants.identity)
+        if made is not None and grants.role is not Role.HOST:
+            return replace(application, grants=replace(grants, role=made))
         return application
 
     def _leads(self, application: Application) -> bool:
@@ -324,9 +333,9 @@ class Admission:
             return WaitReason.NOT_BEFORE
         if record.lobby and not self._has_leader():
             return WaitReason.HOST
-        if record.access is Access.WAITING_ROOM and application.grants.role is None:
-            return WaitReason.ADMISSION
-        return None
+        if record.access is not Access.WAITING_ROOM or application.grants.role is not None:
+            return None
+        return None if self._meeting.standings.is_admitted(application.grants) else WaitReason.ADMISSION
 
     def _has_leader(self) -> bool:
         return any(who.rights.role in LEADERS for who in self._meeting.participants.values())
@@ -343,6 +352,10 @@ class Admission:
                 self._bucket -= 1
                 waiting.is_called = True
 
+    def _require_not_denied(self, grants: Grants) -> None:
+        if self._meeting.standings.is_denied(grants, self._meeting.clock.wall()):
+            raise RemoteError("denied", "a host did not let you in", "ask again in some minutes", status=403)
+
     def _require_unlocked(self) -> None:
         if self.is_locked:
             raise RemoteError("locked", "a host locked the meeting", "ask a host to unlock it", status=403)
@@ -351,22 +364,3 @@ class Admission:
         for participant in tuple(self._meeting.participants.values()):
             if participant.rights.role in LEADERS:
                 participant.notify(event)
-
-    def _ban(self, grants: Grants) -> None:
-        for key in _keys(grants):
-            self._banned[key] = None
-            self._banned.move_to_end(key)
-        while len(self._banned) > MAX_BANNED:
-            self._banned.popitem(last=False)
-
-
-def _keys(grants: Grants) -> list[tuple[str, str | bytes]]:
-    """By which somebody is known again."""
-    keys: list[tuple[str, str | bytes]] = []
-    if grants.identity:
-        keys.append(("identity", grants.identity))
-    if grants.token_id:
-        keys.append(("token", grants.token_id))
-    if grants.browser:
-        keys.append(("browser", grants.browser))
-    return keys

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from sfu.clock import Clock
 from sfu.conference.authority import Action, Caller, Role, may, require
 from sfu.conference.beat import Beat
 from sfu.conference.bucket import Bucket
-from sfu.conference.chat_history import ChatHistory, ChatLog, HistoryKeeper, is_for
+from sfu.conference.chat_history import MEETING_BURST, MEETING_PER_S, ChatHistory, ChatLog, HistoryKeeper, is_for
 from sfu.conference.chat_views import (
     ChatDeletion,
     ChatEntry,
@@ -46,9 +46,6 @@ REMEMBERED_NONCES = 16
 LINES_PER_S, BURST = 1.0, 8.0
 """Of one participant: nobody types faster for long."""
 
-MEETING_PER_S, MEETING_BURST = 50.0, 100.0
-"""Of the whole meeting, whoever writes. A line counts as one, and one more for each kilobyte: it goes to everybody."""
-
 INTERVAL_S = 0.125
 """Between two messages to everybody: eight a second leave room for two others, and a line waits no longer than that."""
 
@@ -77,6 +74,7 @@ class Chat:
         keeper: HistoryKeeper | None = None,
         restored: ChatLog | None = None,
         chronicle: Chronicle | None = None,
+        on_settled: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._participants = participants
@@ -86,16 +84,18 @@ class Chat:
         self.mode = mode
         self.direct = direct
         self._agreed = mode, direct
-        log, entries = restored or (new_participant_id(), ())
-        self.log = log
-        self._history = ChatHistory(entries)
-        self._last_seq = self._told_seq = self._history.last_seq
+        self._on_settled = on_settled
+        restored = restored or ChatLog(new_participant_id(), ())
+        self.log = restored.name
+        self._history = ChatHistory(restored.entries)
+        self._last_seq = self._told_seq = max(self._history.last_seq, restored.last_seq)
         self._pending: list[tuple[ChatEntry, ChatLine]] = []
         """Entries that nobody has been told of, each with the line that it is about."""
         self._beat = Beat(clock, lambda: INTERVAL_S, self._leave)
         self._writers: dict[str, Bucket] = {}
         self._nonces: dict[str, OrderedDict[str, int]] = {}
         self._everybody = Bucket(clock, MEETING_PER_S, MEETING_BURST)
+        """A line counts as one, and one more for each kilobyte: it goes to everybody."""
         self._pages = Bucket(clock, PAGES_PER_S, MAX_PAGES)
 
     # writing
@@ -147,6 +147,17 @@ class Chat:
         require(caller.role, Action.CHAT_MODE)
         self._settle(self.mode if mode is None else mode, self.direct if direct is None else direct)
 
+    @property
+    def ordered(self) -> tuple[ChatMode | None, bool | None]:
+        """What hosts said that is not as agreed."""
+        mode, direct = self._agreed
+        return None if self.mode is mode else self.mode, None if self.direct is direct else self.direct
+
+    def restore(self, mode: ChatMode | None, direct: bool | None) -> None:
+        """What hosts said before, of a meeting that is opened again."""
+        self.mode = self.mode if mode is None else mode
+        self.direct = self.direct if direct is None else direct
+
     def agreed(self, mode: ChatMode, *, direct: bool) -> None:
         """The meeting's rules, which may be others than before; what a host said since holds while they are not."""
         if (mode, direct) != self._agreed:
@@ -157,11 +168,21 @@ class Chat:
         if (mode, direct) == (self.mode, self.direct):
             return
         self.mode, self.direct = mode, direct
+        self._on_settled()
         if self._chronicle is not None:
             self._chronicle.tell("chat.settings_changed", chat=mode.value, direct_messages=direct)
         event = ChatSettingsChanged(self.mode.value, self.direct)
         for participant in tuple(self._participants.values()):
             participant.notify(event)
+
+    def keep(self, keeper: HistoryKeeper | None) -> None:
+        """Has what is said kept from now on, with what is remembered; None: what was kept is forgotten."""
+        before, self._keeper = self._keeper, keeper
+        if before is None and keeper is not None:
+            for entry in self._history:
+                keeper.keep(self._meeting_id, self.log, entry)
+        elif before is not None and keeper is None:
+            before.forget(self._meeting_id)
 
     # reading
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sfu.conference.chat_views import ChatDeletion, ChatEntry, ChatLine, ChatPage, DirectLine
@@ -20,8 +20,26 @@ ENTRY_BYTES = 128
 """What an entry costs beside its text: names, numbers, time."""
 
 
-ChatLog = tuple[str, Sequence[ChatEntry]]
-"""The name of a meeting's log, and its last entries in their order."""
+MEETING_PER_S, MEETING_BURST = 50.0, 100.0
+"""Of a whole meeting, whoever writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatLog:
+    """What is known of a meeting's log: its name, and its last entries in their order."""
+
+    name: str
+    entries: Sequence[ChatEntry]
+    last_seq: int = 0
+    """No higher number has been given; 0: none than those of the entries."""
+
+
+def highest_seq(seq: int, since_s: float) -> int:
+    """The highest number that may have been given within so many seconds after ``seq``, by entries that the end of the
+    process lost: each line may have been deleted, and so may those before. Numbers go on behind it, for no number may
+    mean two entries.
+    """
+    return seq + int(2 * (MEETING_BURST + MEETING_PER_S * max(0.0, since_s))) + MAX_ENTRIES
 
 
 class HistoryKeeper(Protocol):
@@ -29,6 +47,9 @@ class HistoryKeeper(Protocol):
 
     def keep(self, meeting_id: str, log: str, entry: ChatEntry) -> None:
         """Keeps a new entry; forgets the text of a line that it deletes. Must not block or raise: a queue takes it."""
+
+    def forget(self, meeting_id: str) -> None:
+        """Forgets what it has of that meeting. Must not block or raise."""
 
     async def load(self, meeting_id: str) -> ChatLog | None:
         """What was kept, at least as many entries as a history holds; None: there are none."""
@@ -49,6 +70,9 @@ class ChatHistory:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def __iter__(self) -> Iterator[ChatEntry]:
+        return iter(tuple(self._entries))
 
     @property
     def bytes(self) -> int:

@@ -19,6 +19,7 @@ from sfu.conference.meeting import Meeting
 from sfu.conference.memory_store import MemoryStore, missing, outdated
 from sfu.conference.names import check_title, digest, is_made_id, new_token
 from sfu.conference.options import ConferenceOptions
+from sfu.conference.orders import NOTHING, Kept
 from sfu.conference.records import (
     MeetingFilter,
     MeetingRecord,
@@ -30,6 +31,7 @@ from sfu.conference.records import (
 from sfu.conference.returning import Seat, SeatKeeper
 from sfu.conference.rights import Rules
 from sfu.conference.store import MeetingStore
+from sfu.conference.stored import StoredHistory, StoredSeats
 from sfu.errors import RemoteError
 from sfu.layers import LayerPolicy, StandardPolicy
 from sfu.media.engine import Engine
@@ -71,9 +73,9 @@ class Conference:
     """The roots of everything the server knows about people. The store says which meetings exist; ``meetings`` are
     those that this process has at hand.
 
-    ``history`` keeps what is said for when a meeting is opened again; None: it is forgotten with the meeting.
-    ``seat_keepers`` keep who is in a meeting for when this server is lost; of one participant, what the first of them
-    has counts.
+    ``history`` keeps what is said in meetings whose rules want that; None: the store does. ``seat_keepers`` keep,
+    besides the store, who is in a meeting for when this server is lost; of one participant, what the first of them has
+    counts.
     ``choose_feeds`` decides who sees whom in every meeting; see ``layout``. ``layer_policy`` decides in which layers;
     see ``docs/allocation.md``.
     """
@@ -97,8 +99,8 @@ class Conference:
         self.clock = clock
         self.store = store if store is not None else MemoryStore()
         self._ledger = ledger if ledger is not None else ledger_of(self.store)
-        self._history = history
-        self._seat_keepers = tuple(seat_keepers)
+        self._history = history if history is not None else StoredHistory(self.store, self._ledger, clock)
+        self._seat_keepers = (*seat_keepers, StoredSeats(self.store, self._ledger, clock))
         self.hooks = hooks
         """Plugins that are asked before something happens."""
         self._choose_feeds = choose_feeds
@@ -196,10 +198,11 @@ class Conference:
         record = await self.record(meeting_id)
         if record.status is MeetingStatus.ENDED:
             raise RemoteError("meeting_not_found", "the meeting has ended", "ask for another", status=404)
-        said = await self._history.load(meeting_id) if self._history is not None else None
+        said = await self._history.load(meeting_id) if record.rules.keep_chat else None
+        kept = await self.store.recall(meeting_id)
         seats = [seat for keeper in self._seat_keepers for seat in await keeper.seats(meeting_id)]
         self._require_room()
-        return self._open(record, said, seats)
+        return self._open(record, said, kept, seats)
 
     async def meeting_or_new(self, meeting_id: str) -> Meeting:
         """The meeting of that id, made if there is none (development mode): who joins it first is its host."""
@@ -333,7 +336,13 @@ class Conference:
         for meeting in tuple(self._meetings.values()):
             meeting.end(reason)
 
-    def _open(self, record: MeetingRecord, said: ChatLog | None = None, seats: Sequence[Seat] = ()) -> Meeting:
+    def _open(
+        self,
+        record: MeetingRecord,
+        said: ChatLog | None = None,
+        kept: Kept = NOTHING,
+        seats: Sequence[Seat] = (),
+    ) -> Meeting:
         meeting = self._meetings.get(record.id)
         if meeting is None:
             meeting = Meeting(
@@ -348,6 +357,7 @@ class Conference:
                 history=self._history,
                 hooks=self.hooks,
                 said=said,
+                kept=kept,
                 on_end=self._on_end,
             )
             self._meetings[record.id] = meeting

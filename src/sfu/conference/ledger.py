@@ -12,9 +12,13 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Protocol
 
+from sfu.conference.chat_lines import KeptLine
 from sfu.conference.happenings import Happening
 from sfu.conference.memory_store import MemoryStore
+from sfu.conference.orders import Orders
 from sfu.conference.records import MeetingRecord, ParticipantRecord
+from sfu.conference.returning import Seat
+from sfu.conference.standings import Standing
 from sfu.conference.store import MeetingStore
 from sfu.errors import RemoteError
 
@@ -24,9 +28,10 @@ MAX_NOTED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A stay began."""
+    """A stay began. ``is_back``: it goes on from another one of the same participant, whose seat it has."""
 
     record: ParticipantRecord
+    is_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,60 @@ class Happened:
     happening: Happening
 
 
-Fact = Joined | Left | Ended | Added | Changed | Removed | Happened
+@dataclass(frozen=True, slots=True)
+class Became:
+    """Somebody has another role from now on."""
+
+    session_id: str
+    role: str
+    is_host: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seated:
+    """The seat of a stay is new, or another than before."""
+
+    meeting_id: str
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """Hosts have the meeting so."""
+
+    meeting_id: str
+    at: datetime
+    orders: Orders
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A host decided something about somebody."""
+
+    meeting_id: str
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An entry of the chat."""
+
+    meeting_id: str
+    line: KeptLine
+
+
+@dataclass(frozen=True, slots=True)
+class Hushed:
+    """What was said is to be forgotten."""
+
+    meeting_id: str
+    at: datetime
+
+
+KeptFact = Became | Seated | Ordered | Decided | Said | Hushed
+"""What is kept for when a meeting is opened again."""
+
+Fact = Joined | Left | Ended | Added | Changed | Removed | Happened | KeptFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +186,8 @@ async def bring(store: MeetingStore, fact: Fact) -> None:
             await store.remove(meeting_id)
         case Happened():
             pass  # a store without an outbox tells nobody
+        case _:
+            await store.keep(fact)
 
 
 def changes_of(record: MeetingRecord) -> dict[str, Any]:
@@ -158,8 +218,10 @@ class MemoryLedger:
                 self._store.note_end(meeting_id, at)
             case Happened(happening):
                 self._store.note_happened(happening)
-            case _:
+            case Added() | Changed() | Removed():
                 raise unavailable()
+            case _:
+                self._store.note_kept(fact)
 
     def defer(self, fact: Fact) -> None:
         """See ``Ledger``. This store is never away, so nothing is ever put off."""

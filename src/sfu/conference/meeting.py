@@ -29,11 +29,12 @@ from sfu.conference.grants import GUEST, Grants
 from sfu.conference.happenings import Chronicle
 from sfu.conference.hooks import NO_HOOKS, Hooks
 from sfu.conference.layout import ChooseFeeds
-from sfu.conference.ledger import Ended, Happened, Joined, Ledger, Left
+from sfu.conference.ledger import Became, Decided, Ended, Happened, Joined, Ledger, Left, Ordered
 from sfu.conference.moderation import Moderation
 from sfu.conference.names import check_name, digest
 from sfu.conference.negotiation import parse_sdp
 from sfu.conference.options import ConferenceOptions, Duplicates
+from sfu.conference.orders import NOTHING, Kept, Orders
 from sfu.conference.participant import Participant
 from sfu.conference.publisher import Publisher
 from sfu.conference.reactions import Reactions
@@ -42,6 +43,7 @@ from sfu.conference.returning import Returning, Seat, Seating, SeatKeeper
 from sfu.conference.rights import Permissions
 from sfu.conference.roster import Roster
 from sfu.conference.scene import Scene
+from sfu.conference.standings import Standing, Standings
 from sfu.conference.timeline import Timeline
 from sfu.conference.track import Limits, Source
 from sfu.conference.viewer import Viewer
@@ -75,6 +77,7 @@ class Meeting:
         history: HistoryKeeper | None = None,
         hooks: Hooks = NO_HOOKS,
         said: ChatLog | None = None,
+        kept: Kept = NOTHING,
     ) -> None:
         self.id = record.id
         self.record = record
@@ -101,10 +104,14 @@ class Meeting:
             mode=record.rules.chat,
             direct=record.rules.direct_messages,
             meeting_id=self.id,
-            keeper=history,
+            keeper=history if record.rules.keep_chat else None,
             restored=said,
             chronicle=self.chronicle,
+            on_settled=self.ordered,
         )
+        self._history = history
+        self.standings = Standings(kept.standings, self._note_standing)
+        """What hosts decided about people."""
         self.host_token: str | None = None
         """What makes who joins with it a host; known where the meeting was made."""
         self.join_token: str | None = None
@@ -126,6 +133,7 @@ class Meeting:
             tell=self.tell,
             show=self._arranger.spotlight,
             chronicle=self.chronicle,
+            on_order=self.ordered,
         )
         self.reactions = Reactions(clock, self._participants, self.tell)
         self._by_token: dict[bytes, Participant | Viewer] = {}
@@ -139,6 +147,9 @@ class Meeting:
         self._expiry: Timer | None = None
         self._is_over = False
         self._last_rank = 0
+        self._orders = Orders()
+        """What was noted last."""
+        self._restore(kept.orders)
         self._expire_later()
 
     # who is in it
@@ -251,7 +262,7 @@ class Meeting:
             video=video,
             former_id=seat.participant_id,
         )
-        self._enter(attendee)
+        self._enter(attendee, is_back=True)
         return attendee
 
     def join_with_offer(
@@ -370,6 +381,7 @@ class Meeting:
                 self.admission.revoke(link=before.join_digest)
             self.admission.review()
             self.chat.agreed(record.rules.chat, direct=record.rules.direct_messages)
+            self.chat.keep(self._history if record.rules.keep_chat else None)
 
     # called by those in it
 
@@ -378,6 +390,26 @@ class Meeting:
         if participant.id in self._participants:
             self.roster.updated(participant)
             self.seating.changed(participant)
+
+    def became(self, participant: Participant, *, is_lasting: bool) -> None:
+        """A participant has another role; ``is_lasting``: its identity, whenever it comes."""
+        if self._participants.get(participant.id) is participant:
+            role = participant.rights.role
+            self._ledger.note(Became(participant.session_id, role.value, role is Role.HOST))
+            if is_lasting and participant.identity:
+                self.standings.appoint(participant.identity, role, self.clock.wall())
+        self.updated(participant)
+
+    def ordered(self) -> None:
+        """Hosts have the meeting otherwise than before, perhaps."""
+        if self._is_over:
+            return
+        chat, direct = self.chat.ordered
+        may_unmute, spotlight = self.permissions.may_unmute, self.moderation.view().spotlight
+        orders = Orders(self.admission.is_locked, may_unmute, spotlight, chat, direct)
+        if orders != self._orders:
+            self._orders = orders
+            self._ledger.note(Ordered(self.id, self.clock.wall(), orders))
 
     def refresh(self, participant: Participant) -> None:
         """A participant's tracks changed: lays out anew for everybody, and tells whose slots changed."""
@@ -399,7 +431,7 @@ class Meeting:
         for participant in tuple(self._participants.values()):
             participant.notify(event)
 
-    def _enter(self, participant: Participant) -> None:
+    def _enter(self, participant: Participant, *, is_back: bool = False) -> None:
         self._participants[participant.id] = participant
         self._by_token[digest(participant.token)] = participant
         if participant.identity:
@@ -408,13 +440,23 @@ class Meeting:
         self._arranger.entered(participant)
         self.voices.counted()
         self.roster.joined(participant)
-        self._note_join(participant)
+        self._note_join(participant, is_back=is_back)
         participant.sources.announce()
-        self.seating.changed(participant)
+        self.seating.changed(participant, is_back=is_back)
         if participant.rights.role in LEADERS:
             self.admission.review()
 
-    def _note_join(self, participant: Participant) -> None:
+    def _restore(self, orders: Orders) -> None:
+        """As hosts had it when it was at hand last."""
+        self._orders = orders
+        self.admission.is_locked = orders.locked
+        self.chat.restore(orders.chat, orders.direct)
+        self.moderation.restore(orders)
+
+    def _note_standing(self, standing: Standing) -> None:
+        self._ledger.note(Decided(self.id, standing))
+
+    def _note_join(self, participant: Participant, *, is_back: bool) -> None:
         now, role = self.clock.wall(), participant.rights.role
         if self.record.started_at is None:
             self.record = replace(self.record, status=MeetingStatus.ACTIVE, started_at=now)
@@ -428,7 +470,7 @@ class Meeting:
             is_host=role is Role.HOST,
             joined_at=now,
         )
-        self._ledger.note(Joined(stay))
+        self._ledger.note(Joined(stay, is_back))
 
     def _note_end(self, reason: EndReason) -> None:
         """A server that stops ends stays, not meetings: they may be joined again."""
@@ -491,6 +533,8 @@ class Meeting:
 
     def _not_back(self, seats: Sequence[Seat]) -> None:
         self.moderation.lost(seats)
+        if not self._participants:
+            self.moderation.stop()
         self.admission.review()
 
     def _emptied(self) -> None:
@@ -502,7 +546,9 @@ class Meeting:
 
     def _quieten(self) -> None:
         """Nobody is there to be told anything."""
-        for part in (self.moderation, self.roster, self._arranger, self.voices, self.chat, self.reactions):
+        if not len(self.returning):
+            self.moderation.stop()
+        for part in (self.roster, self._arranger, self.voices, self.chat, self.reactions):
             part.stop()
 
     def _close_router(self) -> None:

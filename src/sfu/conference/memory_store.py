@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sfu.conference import happenings
 from sfu.conference.happenings import Happening
+from sfu.conference.memory_kept import MemoryKept
 from sfu.conference.memory_outbox import MemoryOutbox
+from sfu.conference.orders import Kept
 from sfu.conference.records import (
     Cursor,
     MeetingFilter,
@@ -20,7 +22,12 @@ from sfu.conference.records import (
     ParticipantRecord,
     RecordingRecord,
 )
+from sfu.conference.returning import STILL_SEATED, Seat
 from sfu.errors import RemoteError
+
+if TYPE_CHECKING:
+    from sfu.conference.chat_lines import KeptLine
+    from sfu.conference.ledger import KeptFact
 
 MAX_MEETINGS = 20_000
 """Records, a few hundred bytes each. Those that ended longest ago make room; then no more are taken."""
@@ -62,6 +69,7 @@ class MemoryStore:
         self._stays: dict[str, dict[str, None]] = {}
         """The sessions of each meeting."""
         self._recordings: dict[str, RecordingRecord] = {}
+        self._kept: dict[str, MemoryKept] = {}
 
     async def add(self, record: MeetingRecord, once: Once | None = None) -> bool:
         """See ``MeetingStore``. Raises ``RemoteError`` ``rate_limited`` when there are too many that have not ended."""
@@ -122,6 +130,8 @@ class MemoryStore:
         self._keep(replace(record, status=MeetingStatus.ENDED, ended_at=at, version=record.version + 1))
         for session in self._of(meeting_id):
             self.note_left(session.session_id, at, "ended")
+        if meeting_id in self._kept:
+            self._kept[meeting_id].seats.clear()
         self.note_happened(happenings.ended(meeting_id, at, reason))
 
     def note_happened(self, happening: Happening) -> None:
@@ -148,6 +158,7 @@ class MemoryStore:
         if record is None:
             return
         self._by_join.pop(record.join_digest, None)
+        self._kept.pop(meeting_id, None)
         for session_id in self._stays.pop(meeting_id, {}):
             del self._sessions[session_id]
         self._recordings = {key: one for key, one in self._recordings.items() if one.meeting_id != meeting_id}
@@ -180,6 +191,8 @@ class MemoryStore:
         session = self._sessions.get(session_id)
         if session is not None and session.left_at is None:
             self._sessions[session_id] = replace(session, left_at=at, reason=reason)
+            if reason not in STILL_SEATED and session.meeting_id in self._kept:
+                self._kept[session.meeting_id].leave(session_id)
             self.note_happened(happenings.left(session, at, reason))
 
     async def participants(
@@ -192,6 +205,49 @@ class MemoryStore:
         if after is not None:
             found = [one for one in found if _session_order(one) > (after.at, after.id)]
         return _page(found, limit, _session_order)
+
+    async def keep(self, fact: KeptFact) -> None:
+        """See ``MeetingStore``."""
+        self.note_kept(fact)
+
+    def note_kept(self, fact: KeptFact) -> None:
+        """``keep``, at once."""
+        from sfu.conference.ledger import Became, Decided, Hushed, Ordered, Said
+
+        if isinstance(fact, Became):
+            stay = self._sessions.get(fact.session_id)
+            if stay is not None:
+                self._sessions[fact.session_id] = replace(stay, role=fact.role, is_host=fact.is_host)
+            return
+        if fact.meeting_id not in self._records:
+            return
+        kept = self._kept.setdefault(fact.meeting_id, MemoryKept())
+        match fact:
+            case Ordered():
+                kept.orders = fact.orders
+            case Decided():
+                kept.decide(fact.standing)
+            case Said():
+                kept.say(fact.line)
+            case Hushed():
+                kept.lines.clear()
+            case _:
+                stay = self._sessions.get(fact.seat.session_id)
+                if stay is not None and stay.left_at is None:
+                    kept.seats[fact.seat.participant_id] = fact.seat
+
+    async def recall(self, meeting_id: str) -> Kept:
+        """See ``MeetingStore``."""
+        return self._kept.get(meeting_id, MemoryKept()).recall()
+
+    async def seats(self, meeting_id: str, now: datetime) -> Sequence[Seat]:
+        """See ``MeetingStore``. This store is never lost with its server and found again."""
+        del now
+        return tuple(self._kept.get(meeting_id, MemoryKept()).seats.values())
+
+    async def said(self, meeting_id: str) -> Sequence[KeptLine]:
+        """See ``MeetingStore``."""
+        return tuple(self._kept.get(meeting_id, MemoryKept()).lines)
 
     async def put_recording(self, record: RecordingRecord) -> None:
         """See ``MeetingStore``."""

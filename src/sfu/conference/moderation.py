@@ -19,6 +19,7 @@ from sfu.conference.views import ModerationView
 from sfu.errors import RemoteError
 
 if TYPE_CHECKING:
+    from sfu.conference.orders import Orders
     from sfu.conference.participant import Participant
     from sfu.conference.returning import Seat
 
@@ -27,7 +28,7 @@ MAX_SPOTLIGHT = 9
 
 class Moderation:
     """Of one meeting. ``participants`` is the meeting's own, in the order of joining; ``show`` puts participants in
-    front for everybody.
+    front for everybody; ``on_order`` hears of every change of what holds for everybody.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class Moderation:
         tell: Callable[[Event], None],
         show: Callable[[Sequence[str]], None],
         chronicle: Chronicle,
+        on_order: Callable[[], None],
     ) -> None:
         self._participants = participants
         self._permissions = permissions
         self._tell = tell
         self._show = show
         self._chronicle = chronicle
+        self._on_order = on_order
         self._spotlight: tuple[str, ...] = ()
 
     def view(self) -> ModerationView:
@@ -151,7 +154,7 @@ class Moderation:
         others = self._participants.values()
         heir = next((other for other in others if other.rights.role is Role.COHOST), None)
         if heir is not None and not any(other.rights.role is Role.HOST for other in others):
-            self._permissions.assign(heir, Role.HOST, EVERYTHING, by=None)
+            self._permissions.assign(heir, Role.HOST, EVERYTHING, by=None, is_lasting=False)
 
     def lost(self, seats: Sequence[Seat]) -> None:
         """Those who had these seats did not come back in time."""
@@ -166,6 +169,13 @@ class Moderation:
         if self._spotlight:
             self._spotlight = ()
             self._show(())
+        self._on_order()
+
+    def restore(self, orders: Orders) -> None:
+        """As hosts had a meeting that is opened again."""
+        self._permissions.may_unmute = orders.may_unmute
+        self._spotlight = orders.spotlight
+        self._show(orders.spotlight)
 
     # inner
 
@@ -219,6 +229,7 @@ class Moderation:
 
     def _tell_all(self) -> None:
         view = self.view()
+        self._on_order()
         self._tell(ModerationChanged(view.may_unmute, view.spotlight))
 
     def _name_of(self, caller: Caller) -> str | None:

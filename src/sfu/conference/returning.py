@@ -24,6 +24,8 @@ from sfu.conference.track import Source
 if TYPE_CHECKING:
     from sfu.conference.participant import Participant
 
+STILL_SEATED = frozenset({"server_stopping", "moved"})
+"""Reasons of a stay's end after which it may go on: the participant did not want it, nor anybody else."""
 GATHER_S = 0.1
 """What changes within this time is handed on together; a kill of the process costs as much."""
 
@@ -134,12 +136,17 @@ class Seating:
         self._changed: dict[str, None] = {}
         self._timer: Timer | None = None
 
-    def changed(self, participant: Participant) -> None:
-        """Something of it did, which may be of its seat."""
+    def changed(self, participant: Participant, *, is_back: bool = False) -> None:
+        """Something of it did, which may be of its seat. ``is_back``: it has a seat of before no longer but for this
+        one, so that is told at once.
+        """
         if not self._keepers or participant.reception is None:
             return
         self._changed[participant.id] = None
-        if self._timer is None:
+        if is_back:
+            self._stop_timer()
+            self._tell()
+        elif self._timer is None:
             self._timer = self._clock.call_later(GATHER_S, self._tell)
 
     def left(self, participant: Participant) -> None:
@@ -153,8 +160,13 @@ class Seating:
     def stop(self) -> None:
         """What has changed is told now, and no more. Idempotent."""
         if self._timer is not None:
-            self._timer.cancel()
+            self._stop_timer()
             self._tell()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _tell(self) -> None:
         self._timer = None

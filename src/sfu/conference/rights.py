@@ -47,6 +47,8 @@ class Rules:
     """Who may write, until a host says otherwise."""
     direct_messages: bool = True
     """Whether one may write to one participant alone, until a host says otherwise."""
+    keep_chat: bool = False
+    """Whether what is said is kept for who comes after a restart of the server, until the meeting is deleted."""
 
 
 @dataclass(slots=True)
@@ -182,9 +184,18 @@ class Permissions:
             raise RemoteError("conflict", f"{participant.name} is a co-host", "demote first", status=409)
         self.assign(participant, Role.PARTICIPANT if allowed else Role.AUDIENCE, allowed, by=host.id)
 
-    def assign(self, participant: Participant, role: Role, publish: frozenset[Source], *, by: str | None) -> None:
+    def assign(
+        self,
+        participant: Participant,
+        role: Role,
+        publish: frozenset[Source],
+        *,
+        by: str | None,
+        is_lasting: bool = True,
+    ) -> None:
         """This is its role from now on, and what it may publish as far as its token allows; what it publishes and may
-        not any more is taken away. ``by``: the participant who wants that.
+        not any more is taken away. ``by``: the participant who wants that. ``is_lasting``: so it is when its identity
+        comes again.
         """
         rights = participant.rights
         before, rights.role, rights.publish = rights.role, role, publish & rights.most
@@ -198,7 +209,7 @@ class Permissions:
         participant.permitted()
         taken = [source for source in participant.sources.tracks if source not in rights.publish]
         participant.withdraw(taken, Withdrawal.NOT_ALLOWED, by=by)
-        participant.meeting.updated(participant)
+        participant.meeting.became(participant, is_lasting=is_lasting)
 
     def raise_hand(self, participant: Participant, *, raised: bool) -> None:
         """Raises its own hand, last in order, or takes it down."""

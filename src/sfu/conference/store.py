@@ -5,11 +5,13 @@ Asynchronous, because a database is; the rest of the conference is not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from sfu.conference.chat_lines import KeptLine
 from sfu.conference.memory_store import MemoryStore
+from sfu.conference.orders import Kept
 from sfu.conference.records import (
     MeetingFilter,
     MeetingRecord,
@@ -18,6 +20,10 @@ from sfu.conference.records import (
     ParticipantRecord,
     RecordingRecord,
 )
+from sfu.conference.returning import Seat
+
+if TYPE_CHECKING:
+    from sfu.conference.ledger import KeptFact
 
 __all__ = [
     "MeetingFilter",
@@ -85,6 +91,22 @@ class MeetingStore(Protocol):
 
         Raises ``RemoteError`` ``bad_request`` for a wrong cursor.
         """
+
+    async def keep(self, fact: KeptFact) -> None:
+        """Keeps what a meeting that is opened again goes on with; idempotent. Nothing happens when the meeting, or the
+        stay, is not there. A seat goes with the end of its stay, unless its reason is one of ``STILL_SEATED``.
+        """
+
+    async def recall(self, meeting_id: str) -> Kept:
+        """How hosts had the meeting last, and what they decided about people."""
+
+    async def seats(self, meeting_id: str, now: datetime) -> Sequence[Seat]:
+        """Those that are reserved for who was in the meeting when this server was lost or stopped; of one participant
+        the latest first.
+        """
+
+    async def said(self, meeting_id: str) -> Sequence[KeptLine]:
+        """The last entries of the chat, as many as a history holds, in their order."""
 
     async def put_recording(self, record: RecordingRecord) -> None:
         """Keeps a recording's state, new or not; idempotent. Nothing happens when the meeting is not there."""

@@ -74,6 +74,7 @@ def conference_options(config: Config) -> ConferenceOptions:
             audience=meeting.audience,
             chat=ChatMode(meeting.chat),
             direct_messages=meeting.direct_messages,
+            keep_chat=meeting.keep_chat,
         ),
         adaptive=config.layers.adaptive,
         start_bps=config.layers.start_bps,

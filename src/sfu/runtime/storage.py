@@ -42,6 +42,7 @@ class Storage:
     store: MeetingStore
     writer: Writer | None = None
     sql: SqlStore | None = None
+    keep_said: timedelta = timedelta(days=30)
 
     def keep_tidy(self, conference: Conference) -> Callable[[], object]:
         """Ends, now and then, meetings that nobody will end; gives what stops it."""
@@ -53,7 +54,9 @@ class Storage:
             try:
                 await conference.end_idle()
                 if self.sql is not None:
-                    await self.sql.forget_requests(conference.clock.wall() - REMEMBER_REQUESTS)
+                    now = conference.clock.wall()
+                    await self.sql.forget_requests(now - REMEMBER_REQUESTS)
+                    await self.sql.forget_old(now - self.keep_said, now)
             except RemoteError as error:
                 log.warning("store_not_tidied", reason=error.detail)
             except Exception:
@@ -82,13 +85,14 @@ async def opened_storage(config: Config, *, dev: bool, clock: Clock) -> AsyncIte
             writer = Writer(store, Journal(folder / JOURNAL, config.store.journal_max_bytes))
             try:
                 await writer.start()
-                lost = await store.end_left_over(clock.wall())
+                now, window_s = clock.wall(), config.meeting.resume_window_s
+                lost = await store.end_left_over(now, now + timedelta(seconds=window_s))
             except RemoteError as error:
                 raise EngineError(f"the database {database} does not answer", "is it running?") from error
             if lost:
                 log.warning("stays_ended", count=lost, meaning="this server did not come to say goodbye last time")
             try:
-                yield Storage(store, writer, store)
+                yield Storage(store, writer, store, timedelta(days=config.store.chat_days))
             finally:
                 await writer.close()
         finally:

@@ -18,6 +18,7 @@ from sfu.conference.happenings import Happening
 from sfu.conference.ledger import Added, Changed, Ended, Fact, Happened, Joined, Left, Removed
 from sfu.conference.records import MeetingStatus, ParticipantRecord
 from sfu.store.database import insert_into
+from sfu.store.kept import write_kept
 from sfu.store.outbox import SqlOutbox
 from sfu.store.rows import meeting_of, meeting_values, stay_of, stay_values
 from sfu.store.tables import key_of, meetings, participants
@@ -39,6 +40,7 @@ class FactWriter:
             told.setdefault(fact, []).extend(await self._agree(connection, fact))
         told.update(await self._join(connection, [fact for fact in facts if isinstance(fact, Joined)]))
         told.update(await self._leave(connection, [fact for fact in facts if isinstance(fact, Left)]))
+        await write_kept(connection, facts)
         for fact in sorted({fact for fact in facts if isinstance(fact, Ended)}, key=lambda one: key_of(one.meeting_id)):
             told[fact] = await self.end(connection, fact)
         for fact in facts:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
-from sfu.conference.ledger import Added, Changed, Ended, Fact, Happened, Joined, Left, Removed
+from sfu.conference import ledger
+from sfu.conference.ledger import Fact
 from sfu.conference.plain import plain, read
 
-KINDS: dict[str, type[Fact]] = {
-    kind.__name__.lower(): kind for kind in (Joined, Left, Ended, Added, Changed, Removed, Happened)
-}
+KINDS: dict[str, type[Fact]] = {kind.__name__.lower(): kind for kind in get_args(ledger.Fact)}
 
 
 def to_json(fact: Fact) -> dict[str, Any]:

@@ -18,9 +18,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sfu.conference import happenings
+from sfu.conference.chat_lines import KeptLine
 from sfu.conference.happenings import Happening
-from sfu.conference.ledger import Ended, Fact, Joined, Left, Removed
+from sfu.conference.ledger import Ended, Fact, Joined, KeptFact, Left, Removed
 from sfu.conference.memory_store import NO_SHOW, missing, outdated
+from sfu.conference.orders import Kept
 from sfu.conference.records import (
     Cursor,
     MeetingFilter,
@@ -31,6 +33,8 @@ from sfu.conference.records import (
     ParticipantRecord,
     RecordingRecord,
 )
+from sfu.conference.returning import Seat
+from sfu.store import kept
 from sfu.store.database import Database, insert_into
 from sfu.store.fact_writer import FactWriter
 from sfu.store.outbox import SqlOutbox
@@ -192,9 +196,36 @@ class SqlStore:
         async with self.database.reading() as connection:
             await connection.execute(sa.select(1))
 
-    async def end_left_over(self, at: datetime) -> int:
-        """Ends the stays of an earlier life of this server, which did not come to write them down; how many."""
+    async def keep(self, fact: KeptFact) -> None:
+        """See ``MeetingStore``."""
+        await self.bring((fact,))
+
+    async def recall(self, meeting_id: str) -> Kept:
+        """See ``MeetingStore``."""
+        async with self.database.reading() as connection:
+            return await kept.recall(connection, meeting_id)
+
+    async def seats(self, meeting_id: str, now: datetime) -> Sequence[Seat]:
+        """See ``MeetingStore``."""
+        async with self.database.reading() as connection:
+            return await kept.seats_of(connection, meeting_id, now)
+
+    async def said(self, meeting_id: str) -> Sequence[KeptLine]:
+        """See ``MeetingStore``."""
+        async with self.database.reading() as connection:
+            return await kept.said(connection, meeting_id)
+
+    async def forget_old(self, said_before: datetime, now: datetime) -> None:
+        """What was said earlier, and seats that nobody came back to in time."""
+        async with self.database.writing() as connection:
+            await kept.forget_old(connection, said_before, now)
+
+    async def end_left_over(self, at: datetime, seats_until: datetime | None = None) -> int:
+        """Ends the stays of an earlier life of this server, which did not come to write them down; how many. Their
+        seats, and those of who was there when it stopped, are reserved until ``seats_until``.
+        """
         async with self._changing() as (connection, told):
+            await kept.reserve_seats(connection, self._node, seats_until or at)
             stays = await self._facts.open_stays(connection, participants.c.node == self._node)
             told.extend(happenings.left(stay, at, "server_lost") for stay in stays)
             result = await connection.execute(

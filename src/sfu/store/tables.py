@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from sfu.conference.names import is_made_id
 from sfu.conference.records import Access, MeetingStatus, RecordingPolicy, RecordingStatus
+from sfu.conference.standings import Decision
 
 NAMES = uuid5(NAMESPACE_URL, "urn:sfu:meeting-name")
 """Namespace of keys that are made from names (RFC 9562 section 5.5)."""
@@ -92,12 +93,14 @@ meetings = sa.Table(
     sa.Column("join_link_token", sa.LargeBinary(32), nullable=True, unique=True),
     sa.Column("join_link_expires_at", Instant, nullable=True),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("orders", sa.JSON(none_as_null=True), nullable=True),
+    sa.Column("orders_at", Instant, nullable=True),
     sa.Index(None, "starts_at", "id"),
     sa.Index(None, "status", "starts_at", "id"),
     sa.Index(None, "host", "starts_at", "id"),
 )
 """``starts_at`` and ``planned_end`` follow from other columns; they are there to be looked for. ``join_link_token``
-and ``host_digest`` are SHA-256 of the tokens.
+and ``host_digest`` are SHA-256 of the tokens. ``orders``: how hosts have it, which is no version of it.
 """
 
 participants = sa.Table(
@@ -114,6 +117,8 @@ participants = sa.Table(
     sa.Column("left_at", Instant, nullable=True),
     sa.Column("left_reason", sa.String(32), nullable=True),
     sa.Column("node", sa.String(64), nullable=False),
+    sa.Column("seat", sa.JSON(none_as_null=True), nullable=True),
+    sa.Column("seat_until", Instant, nullable=True),
     sa.Index(None, "meeting_id", "joined_at", "session_id"),
     sa.Index(
         "ix_participants_here",
@@ -121,8 +126,16 @@ participants = sa.Table(
         sqlite_where=sa.text("left_at IS NULL"),
         postgresql_where=sa.text("left_at IS NULL"),
     ),
+    sa.Index(
+        "ix_participants_seats",
+        "meeting_id",
+        sqlite_where=sa.text("seat IS NOT NULL"),
+        postgresql_where=sa.text("seat IS NOT NULL"),
+    ),
 )
-"""One row for each stay. ``node``: the server that the participant is connected to."""
+"""One row for each stay. ``node``: the server that the participant is connected to. ``seat``: with what it may come
+back, while it is there, and until ``seat_until`` when its server was lost.
+"""
 
 recordings = sa.Table(
     "recordings",
@@ -149,3 +162,32 @@ requests = sa.Table(
     sa.Index(None, "meeting_id"),
 )
 """Requests with an ``Idempotency-Key`` that made a meeting."""
+
+standings = sa.Table(
+    "standings",
+    metadata,
+    sa.Column("meeting_id", sa.Uuid, sa.ForeignKey("meetings.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("who", sa.LargeBinary(32), nullable=False),
+    sa.Column("decision", word_of(Decision, "decision"), nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.PrimaryKeyConstraint("meeting_id", "who"),
+)
+"""What hosts decided about somebody. ``who``: SHA-256 of an identity, a token's id or a browser."""
+
+chat = sa.Table(
+    "chat",
+    metadata,
+    sa.Column("meeting_id", sa.Uuid, sa.ForeignKey("meetings.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("log", sa.String(64), nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("participant_id", sa.String(64), nullable=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("text", sa.Text, nullable=True),
+    sa.Column("to_id", sa.String(64), nullable=True),
+    sa.Column("to_name", sa.String(64), nullable=True),
+    sa.Column("deletes", sa.BigInteger, nullable=True),
+    sa.PrimaryKeyConstraint("meeting_id", "seq"),
+    sa.Index(None, "at"),
+)
+"""What is said in meetings whose rules keep it. ``text`` null: it was deleted, or deletes ``deletes`` itself."""

@@ -9,11 +9,14 @@ import pytest
 from tests.support.attendee import Client
 from tests.support.clock import VirtualClock
 
-from sfu.conference import Conference, Meeting
+from sfu.conference import Attendee, Conference, Meeting
+from sfu.conference.admission import Application
 from sfu.conference.authority import Role
-from sfu.conference.chat import BURST, INTERVAL_S, MAX_BYTES, MAX_CHARS, MEETING_BURST, MEETING_PER_S
+from sfu.conference.chat import BURST, INTERVAL_S, MAX_BYTES, MAX_CHARS
+from sfu.conference.chat_history import MEETING_BURST, MEETING_PER_S, ChatLog
 from sfu.conference.chat_views import ChatDeletion, ChatEntry, ChatMode
 from sfu.conference.events import ChatSettingsChanged, ChatTold
+from sfu.conference.ledger import Hushed, Said
 from sfu.conference.memory_store import MemoryStore
 from sfu.conference.rights import Rules
 from sfu.errors import RemoteError
@@ -283,7 +286,7 @@ def test_a_host_deletes_a_line_and_its_text_is_gone_for_who_comes_later(meeting:
     assert (caught.value.code, caught.value.status) == ("message_not_found", 404)
 
 
-class Kept:
+class Diary:
     """A keeper as a database would be one: what it was given, by meeting."""
 
     def __init__(self) -> None:
@@ -292,24 +295,79 @@ class Kept:
     def keep(self, meeting_id: str, log: str, entry: ChatEntry) -> None:
         self.logs.setdefault(meeting_id, (log, []))[1].append(entry)
 
-    async def load(self, meeting_id: str) -> tuple[str, list[ChatEntry]] | None:
-        return self.logs.get(meeting_id)
+    def forget(self, meeting_id: str) -> None:
+        self.logs.pop(meeting_id, None)
+
+    async def load(self, meeting_id: str) -> ChatLog | None:
+        found = self.logs.get(meeting_id)
+        return None if found is None else ChatLog(*found)
 
 
 def test_a_meeting_that_is_opened_again_goes_on_with_what_a_keeper_kept(engine: Engine, clock: VirtualClock) -> None:
-    kept, store = Kept(), MemoryStore()
-    first = Conference(engine, clock, store=store, history=kept)
-    meeting = asyncio.run(first.create_meeting("Stand-up"))
+    diary, store = Diary(), MemoryStore()
+    first = Conference(engine, clock, store=store, history=diary)
+    meeting = asyncio.run(first.create_meeting("Stand-up", rules=Rules(keep_chat=True)))
     ann = Client(meeting, "Ann")
     say(ann, "one")
     bad = say(ann, "two")
     meeting.chat.delete(ann.attendee.caller, bad)
     clock.advance(1)
-    again = asyncio.run(Conference(engine, clock, store=store, history=kept).meeting(meeting.id))
+    again = asyncio.run(Conference(engine, clock, store=store, history=diary).meeting(meeting.id))
     bob = Client(again, "Bob")
     assert (bob.welcome.chat.log, bob.welcome.chat.seq) == (ann.welcome.chat.log, 3)
     assert [line.text for line in again.chat.page(bob.attendee, None, 9).entries] == ["one", None]
     assert say(bob, "three") == 4
+
+
+def test_what_was_told_and_lost_gives_its_numbers_to_nobody_else(engine: Engine, clock: VirtualClock) -> None:
+    """The end of the process took lines with it that everybody had been told of."""
+    store = MemoryStore()
+    meeting = asyncio.run(Conference(engine, clock, store=store).create_meeting(rules=Rules(keep_chat=True)))
+    ann, bob = Client(meeting, "Ann"), Client(meeting, "Bob")
+    say(ann, "kept")
+    [kept] = asyncio.run(store.said(meeting.id))
+    lost = [say(client, "lost") for _ in range(50) for client in (ann, bob) if clock.advance(1) is None]
+    store.note_kept(Hushed(meeting.id, clock.wall()))
+    store.note_kept(Said(meeting.id, kept))
+    again = asyncio.run(Conference(engine, clock, store=store).meeting(meeting.id))
+    cid = Client(again, "Cid")
+    assert cid.welcome.chat.log == ann.welcome.chat.log
+    assert [line.text for line in again.chat.page(cid.attendee, None, 9).entries] == ["kept"]
+    assert say(cid, "new") > max(lost)
+    dan = Client(again, "Dan")
+    again.chat.replay(dan.attendee, again.chat.log, max(lost))
+    clock.advance(1)
+    assert [entry.text for event in dan.heard(ChatTold) for entry in event.entries] == ["new"]
+
+
+def test_what_is_said_directly_is_kept_for_those_two(engine: Engine, clock: VirtualClock) -> None:
+    store = MemoryStore()
+    meeting = asyncio.run(Conference(engine, clock, store=store).create_meeting(rules=Rules(keep_chat=True)))
+    ann, bob, cid = (Client(meeting, name) for name in ("Ann", "Bob", "Cid"))
+    say(ann, "for Bob", to=bob.id)
+    clock.advance(1)
+    again = asyncio.run(Conference(engine, clock, store=store).meeting(meeting.id))
+    for client, expected in ((ann, ["for Bob"]), (bob, ["for Bob"]), (cid, [])):
+        back = again.admission.apply(Application(client.attendee.name, former_token=client.attendee.token))
+        assert isinstance(back, Attendee)
+        assert [line.text for line in again.chat.page(back, None, 9).entries] == expected
+
+
+def test_what_is_said_is_kept_where_the_rules_say_so_and_while_they_do(engine: Engine, clock: VirtualClock) -> None:
+    store = MemoryStore()
+    conference = Conference(engine, clock, store=store)
+    meeting = asyncio.run(conference.create_meeting())
+    ann = Client(meeting, "Ann")
+    say(ann, "one")
+    assert asyncio.run(store.said(meeting.id)) == ()
+    asyncio.run(conference.update(meeting.id, None, {"rules": Rules(keep_chat=True)}))
+    say(ann, "two")
+    assert [line.text for line in asyncio.run(store.said(meeting.id))] == ["one", "two"]
+    asyncio.run(conference.update(meeting.id, None, {"rules": Rules()}))
+    say(ann, "three")
+    assert asyncio.run(store.said(meeting.id)) == ()
+    clock.advance(1)
+    assert len(meeting.chat.page(ann.attendee, None, 9).entries) == 3, "those who are there remember"
 
 
 def test_an_empty_meeting_remembers_what_was_said_and_starts_no_timers(meeting: Meeting, clock: VirtualClock) -> None:

@@ -18,9 +18,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 from tests.unit.store.records import at, meeting, stay, uuid
 
-from sfu.conference.ledger import Ended, Fact, Joined, Left, bring
+from sfu.conference.chat_lines import KeptLine
+from sfu.conference.chat_views import ChatMode
+from sfu.conference.ledger import Became, Decided, Ended, Fact, Hushed, Joined, Left, Ordered, Said, bring
 from sfu.conference.memory_store import MemoryStore
+from sfu.conference.orders import Orders
 from sfu.conference.records import MeetingFilter, MeetingStatus
+from sfu.conference.standings import Decision, Standing
 from sfu.errors import RemoteError
 from sfu.store.database import Database
 from sfu.store.sql_store import SqlStore
@@ -101,6 +105,37 @@ class Stores(RuleBasedStateMachine):
     @rule(session_id=consumes(stays))
     def leave(self, session_id: str) -> None:
         self.note(Left(session_id, at(self.minute), "left"))
+
+    @rule(meeting_id=meetings, member=st.integers(0, 2), decision=st.none() | st.sampled_from(Decision))
+    def decide(self, meeting_id: str, member: int, decision: Decision | None) -> None:
+        self.minute += 1
+        self.note(Decided(meeting_id, Standing(member.to_bytes(32, "big"), decision, at(self.minute))))
+
+    @rule(meeting_id=meetings, locked=st.booleans())
+    def order(self, meeting_id: str, locked: bool) -> None:
+        self.note(Ordered(meeting_id, at(self.minute), Orders(locked, spotlight=("a", "b"), chat=ChatMode.OFF)))
+
+    @rule(meeting_id=meetings, deletes=st.none() | st.integers(1, 9))
+    def say(self, meeting_id: str, deletes: int | None) -> None:
+        self.minute, self.numbers = self.minute + 1, self.numbers + 1
+        text = "Größe" if deletes is None else None
+        line = KeptLine("log", self.numbers, at(self.minute), "ann", "Ann", text, deletes=deletes)
+        self.note(Said(meeting_id, line))
+
+    @rule(meeting_id=meetings)
+    def hush(self, meeting_id: str) -> None:
+        self.note(Hushed(meeting_id, at(self.minute)))
+        self.minute += 1
+
+    @rule(session_id=stays, leads=st.booleans())
+    def become(self, session_id: str, leads: bool) -> None:
+        self.note(Became(session_id, "host" if leads else "audience", leads))
+
+    @rule(meeting_id=meetings)
+    def recall(self, meeting_id: str) -> None:
+        self.settle()
+        self.both(lambda store: store.recall(meeting_id))
+        self.both(lambda store: store.said(meeting_id))
 
     @rule(meeting_id=meetings)
     def end(self, meeting_id: str) -> None:

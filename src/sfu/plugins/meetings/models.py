@@ -29,6 +29,7 @@ class MeetingOptions(Body):
 
     chat: ChatMode | None = Field(None, description="who may write, until a host says otherwise")
     direct_messages: bool | None = Field(None, description="whether one may write to one participant alone")
+    keep_chat: bool | None = Field(None, description="what is said is kept when the server is started again")
 
     def over(self, rules: Rules) -> Rules:
         """These rules, but for what is given."""

@@ -13,7 +13,7 @@ import pytest
 P = ParamSpec("P")
 T = TypeVar("T")
 
-REPEATED_TEST_TIMEOUT_S = 120
+REPEATED_TEST_TIMEOUT_S = 600
 
 repeated: list[str] = []
 """What was out of bounds the first time."""

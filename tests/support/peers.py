@@ -22,7 +22,7 @@ from aiortc.rtp import RtpPacket
 from aiortc.sdp import candidate_from_sdp
 from av import AudioFrame, VideoFrame
 from tests.support.pattern import psnr_db, read_counter
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -126,9 +126,9 @@ class Peer:
             ]
             assert transport._srtp_profiles, openssl_name
 
-    async def connected(self, within_s: float = 15.0) -> None:
+    async def connected(self) -> None:
         """Returns when media can flow."""
-        await until(lambda: self.pc.connectionState, "connected", within_s=within_s, good=lambda s: s == "connected")
+        await until(lambda: self.pc.connectionState, "connected", good=lambda state: state == "connected")
 
     def video(self) -> Seen:
         """The first received video."""
@@ -295,7 +295,7 @@ class Participant(Peer):
         self._replies[self._next_id] = reply
         message = {"type": name, "id": self._next_id, **fields}
         await self._socket.send(json.dumps(message) if self._subprotocol.endswith("json") else msgpack.packb(message))
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             answered = await reply
         if answered["type"] == "error":
             raise SignalingError(answered)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+REQUEST_TIMEOUT_S = 40.0
+PORTS = range(12_000, 32_768)
+"""Below those that Linux gives to sockets that do not care which (ip(7), ip_local_port_range)."""
 
 
 @dataclass
@@ -40,6 +44,10 @@ class RunningServer:
     @property
     def ws_url(self) -> str:
         return f"ws://{self.host}:{self.port}"
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.returncode is None
 
     def log(self) -> str:
         """Everything that it has written so far."""
@@ -79,11 +87,13 @@ class RunningServer:
 
 
 def free_port(kind: socket.SocketKind, host: str = "127.0.0.1") -> int:
-    """A port that nothing has at the moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nothing has at the moment, and that nothing is given by chance before the server takes it."""
+    for _ in range(1_000):
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        with socket.socket(socket.AF_INET, kind) as probe, suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise AssertionError(f"no port is free in {PORTS}")
 
 
 @asynccontextmanager
@@ -108,12 +118,12 @@ async def running_server(
         process = await asyncio.create_subprocess_exec(
             *command, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL, env={**os.environ, **(env or {})}
         )
-    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=20.0) as http:
+    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=REQUEST_TIMEOUT_S) as http:
         server = RunningServer(host, port, media_port, process, log_path, http)
         try:
             await _wait_until_ready(server)
             yield server
-            assert server.was_stopped or process.returncode is None, f"the server ended by itself\n{server.log()}"
+            assert server.was_stopped or server.is_running, f"the server ended by itself\n{server.log()}"
         finally:
             status = await server.stop()
             print(f"--- log of the server, exit status {status} ---\n{server.log()}")  # pytest shows it on failure
@@ -123,7 +133,7 @@ async def running_server(
 async def _wait_until_ready(server: RunningServer) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:
-        assert server.process.returncode is None, f"the server did not start\n{server.log()}"
+        assert server.is_running, f"the server did not start\n{server.log()}"
         try:
             response: Any = await server.http.get("/readyz")
             if response.status_code == httpx.codes.OK:

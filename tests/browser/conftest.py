@@ -1,16 +1,23 @@
-"""A real server, a real Chromium with fake devices, and people who meet in it."""
+"""A real server, a real Chromium with fake devices, and people who meet in it.
+
+Server and browser take seconds to start, so tests share them: each has a meeting of its own and pages in contexts of
+their own, as strangers who share nothing. All run on one event loop, as the browser's connection belongs to one.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Playwright, async_playwright, expect
 from tests.browser.person import Person
-from tests.support.server import RunningServer
+from tests.support.server import RunningServer, running_server
+from tests.support.waiting import PATIENCE_S
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = (
@@ -26,8 +33,12 @@ ARGUMENTS = (
 VIEWPORT = {"width": 800, "height": 520}
 """Small: pages are composed in software here, and four of them share two cores with their codecs."""
 PROBE = Path(__file__).with_name("probe.js")
+TIMEOUT_S = 600
+"""Of a test, measurements that are made twice and waits on a busy machine included."""
 
 NewPerson = Callable[..., Awaitable[Person]]
+
+expect.set_options(timeout=1000 * PATIENCE_S)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,7 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent not in item.path.parents:
             continue
         item.add_marker(pytest.mark.browser)
-        item.add_marker(pytest.mark.timeout(240))
+        item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+        item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
         if CHROMIUM is None:
             item.add_marker(pytest.mark.skip(reason="no Chromium on this machine: apt-get install chromium"))
 
@@ -56,28 +68,88 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"measured: {line}")
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium as a person has it, but for its devices."""
+class SharedBrowser:
+    """Chromium as a person has it, but for its devices. One that crashed is replaced for the next test."""
+
+    def __init__(self, playwright: Playwright) -> None:
+        self._playwright = playwright
+        self._browser: Browser | None = None
+
+    async def running(self) -> Browser:
+        if self._browser is None or not self._browser.is_connected():
+            launch = self._playwright.chromium.launch
+            self._browser = await launch(executable_path=CHROMIUM, args=list(ARGUMENTS), timeout=1000 * PATIENCE_S)
+        return self._browser
+
+    async def close(self) -> None:
+        if self._browser is not None:
+            await self._browser.close()
+
+
+class SharedServer:
+    """In development mode, in a process of its own. One that a test brought down is replaced for the next test."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+        self._started = AsyncExitStack()
+        self._server: RunningServer | None = None
+
+    async def running(self) -> RunningServer:
+        if self._server is None or not self._server.is_running:
+            server = running_server(self._folders.mktemp("server"))
+            self._server = await self._started.enter_async_context(server)
+        return self._server
+
+    async def close(self) -> None:
+        """Wants an exit status of 0."""
+        await self._started.aclose()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_browser() -> AsyncIterator[SharedBrowser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        yield browser
-        await browser.close()
+        shared = SharedBrowser(playwright)
+        yield shared
+        await shared.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SharedServer]:
+    shared = SharedServer(tmp_path_factory)
+    yield shared
+    await shared.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(shared_browser: SharedBrowser) -> Browser:
+    """The browser, running."""
+    return await shared_browser.running()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def server(shared_server: SharedServer) -> AsyncIterator[RunningServer]:
+    """A server that others have used and will use. Who wants to stop it, or another one, starts one."""
+    server = await shared_server.running()
+    begun = len(server.log())
+    yield server
+    print(f"--- the server's log of this test ---\n{server.log()[begun:]}")  # pytest shows it on failure
+    assert server.is_running, "the server ended by itself"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def meeting_link(server: RunningServer) -> str:
     """The link of a new meeting."""
     return f"{server.url}/m/{await server.create_meeting()}"
 
 
-@pytest.fixture
-async def new_person(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[NewPerson]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def new_person(browser: Browser) -> AsyncIterator[NewPerson]:
     """Makes people: ``await new_person("Ada", quality="360")``. On a failure their consoles are printed."""
     people: list[Person] = []
 
     async def make(name: str, *, quality: str = "360", script: str = "", density: float = 1.0) -> Person:
         context = await browser.new_context(viewport=VIEWPORT, device_scale_factor=density)
+        context.set_default_timeout(1000 * PATIENCE_S)
         await context.grant_permissions(["camera", "microphone", "clipboard-read", "clipboard-write"])
         await context.add_init_script(path=PROBE)
         preferences = json.dumps({"quality": quality})

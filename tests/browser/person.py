@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from playwright.async_api import Page
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
-FPS_WINDOW_MS = 2_000.0
+FPS_WINDOW_MS = 1_000.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Person:
         await self.page.goto(link)
         await self.page.get_by_label("Your name").fill(self.name)
 
-    async def join(self, *, within_s: float = 15.0) -> None:
+    async def join(self, *, within_s: float = PATIENCE_S) -> None:
         """Presses "Join" and waits until the page says that it is connected."""
         await self.page.get_by_role("button", name="Join", exact=True).click()
         await self.connected(within_s=within_s)
@@ -53,14 +53,14 @@ class Person:
         await self.page.locator(".preview.has-video").wait_for()
         await self.join()
 
-    async def connected(self, *, within_s: float = 15.0) -> None:
+    async def connected(self, *, within_s: float = PATIENCE_S) -> None:
         """Waits until the connection badge says so."""
         await until(self.badge, f"{self.name} is connected", good=lambda state: state == "connected", within_s=within_s)
 
     async def badge(self) -> str | None:
         """The connection state that the page shows; None outside of a meeting."""
-        badge = self.page.locator(".badge")
-        return await badge.get_attribute("data-state") if await badge.count() else None
+        state: str | None = await self.page.evaluate("document.querySelector('.badge')?.dataset.state ?? null")
+        return state
 
     async def press(self, control: str) -> None:
         """Presses one of the round buttons: microphone, camera, screen, settings, leave, copy-link."""
@@ -77,11 +77,29 @@ class Person:
         await asyncio.sleep(FPS_WINDOW_MS / 1000)
         return [_tile(before.get(now["key"]), now) for now in await self.page.evaluate("__probe.tiles()")]
 
+    async def announced(self, text: str) -> None:
+        """Waits until a screen reader was told so, after what was waited for last."""
+        await self._came("said", text)
+
+    async def told(self, text: str) -> None:
+        """Waits until a toast said so, after what was waited for last."""
+        await self._came("toasts", text)
+
+    async def sees_floating(self, text: str) -> None:
+        """Waits until a reaction with this text floated over the stage, after what was waited for last."""
+        await self._came("floats", text)
+
+    async def _came(self, where: str, text: str) -> None:
+        async def came() -> bool | list[str]:
+            return await self.page.evaluate("([where, text]) => __probe.came(where, text)", [where, text])
+
+        await until(came, f"{text!r} among what {self.name} is told ({where})", good=lambda found: found is True)
+
     async def labels(self) -> list[str]:
         """What the tiles say, one sentence each."""
         return [tile["label"] for tile in await self.page.evaluate("__probe.tiles()")]
 
-    async def sees(self, *others: Person, fps: float = 10.0, within_s: float = 30.0) -> list[Tile]:
+    async def sees(self, *others: Person, fps: float = 10.0, within_s: float = 60.0) -> list[Tile]:
         """Waits until every other one's camera is decoded at that rate, and nobody else has a picture."""
         names = {other.name for other in others}
 
@@ -100,7 +118,7 @@ class Person:
         """The sum of a counter over all entries of that type."""
         return sum(entry.get(field, 0) for entry in await self.stats(kind))
 
-    async def hears(self, voices: int, *, within_s: float = 30.0) -> None:
+    async def hears(self, voices: int, *, within_s: float = 60.0) -> None:
         """Waits until that many audio slots carry sound that is not silence."""
 
         async def energies() -> dict[str, float]:

@@ -1,12 +1,18 @@
 // Runs in every page before the page's own scripts: remembers peer connections and sockets, so that tests can
 // read what the browser itself reports. Changes nothing of what the page does, but for the server's address where a
-// test has put a bad network in between (`__relay`: {from, to}, as they stand in candidates).
+// test has put a bad network in between (`__relay`: {from, to}, as they stand in candidates). What comes and goes on the
+// page by itself, as toasts do, is kept, so that a test that looks late has not missed it.
 (() => {
   const connections = [];
   const sockets = [];
   const requests = [];
   const speakers = [];
-  const probe = { connections, sockets, requests, speakers, participantId: null, clickedAt: null, firstFrameAt: null };
+  const said = [];
+  const toasts = [];
+  const floats = [];
+  const probe = {
+    connections, sockets, requests, speakers, said, toasts, floats, participantId: null, clickedAt: null, firstFrameAt: null,
+  };
   globalThis.__probe = probe;
 
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
@@ -38,6 +44,27 @@
     if (message.type === "welcome") probe.participantId = message.participant_id;
     if (message.type === "speakers") speakers.push({ at: probe.now(), ...message });
   }
+
+  // What screen readers were told, what toasts said, and what floated up, in order.
+  new MutationObserver((changes) => {
+    for (const { target, addedNodes } of changes) {
+      const { id, className } = target.nodeType === Node.ELEMENT_NODE ? target : target.parentElement ?? {};
+      if (id === "live" && target.textContent) said.push(target.textContent);
+      const shown = [...addedNodes].filter((node) => node.checkVisibility?.()).map(({ textContent }) => textContent);
+      if (id === "toasts") toasts.push(...shown);
+      if (className === "floats") floats.push(...shown);
+    }
+  }).observe(document, { subtree: true, childList: true, characterData: true });
+
+  // Whether such a text came, of what came after the one that was found last; if not, what came.
+  const found = { said: 0, toasts: 0, floats: 0 };
+  probe.came = (where, text) => {
+    const later = probe[where].slice(found[where]);
+    const index = later.findIndex((one) => one.includes(text));
+    if (index < 0) return later;
+    found[where] += index + 1;
+    return true;
+  };
 
   // A clock that all pages of a machine share, ms.
   probe.now = () => performance.timeOrigin + performance.now();

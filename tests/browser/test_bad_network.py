@@ -19,7 +19,7 @@ OBSERVED_FRAMES = 300
 LONGEST_FREEZE_MS = 1_000
 LOST_SOUND = 60
 """Packets, at 10 % loss some 12 s."""
-REMOTE_UFRAG = "/a=ice-ufrag:(\\S+)/.exec(__probe.connection().remoteDescription.sdp)[1]"
+REMOTE_UFRAG = "/a=ice-ufrag:(\\S+)/.exec(__probe.connection()?.remoteDescription?.sdp)?.[1] ?? null"
 
 
 async def meet(new_person: NewPerson, server: RunningServer, network: Relay) -> tuple[Person, Person]:
@@ -55,7 +55,7 @@ async def watch(ada: Person, bo: Person, report: Callable[[str], None]) -> None:
         now = {ada: await ada.remote_tile(bo), bo: await bo.remote_tile(ada)}
         return min(now[person].frames - tiles[person].frames for person in now)
 
-    await until(frames, "enough frames", good=lambda count: count >= OBSERVED_FRAMES, within_s=60)
+    await until(frames, "enough frames", good=lambda count: count >= OBSERVED_FRAMES, within_s=90)
     gaps = {person.name: await person.page.evaluate("__probe.gapNow()") for person in tiles}
     resent = {
         "to Ada": await ada.total("inbound-rtp", "retransmittedPacketsReceived"),
@@ -75,11 +75,15 @@ async def test_a_network_that_goes_dark_comes_back_by_an_ice_restart(
         credentials = await ada.page.evaluate(REMOTE_UFRAG)
 
         network.loss = 1.0
-        await until(ada.badge, "the loss is shown", good=lambda state: state == "reconnecting", within_s=30)
-        await until(lambda: ada.page.evaluate(REMOTE_UFRAG), "new credentials", good=lambda ufrag: ufrag != credentials)
+        await until(ada.badge, "the loss is shown", good=lambda state: state == "reconnecting")
+        await until(
+            lambda: ada.page.evaluate(REMOTE_UFRAG),
+            "new credentials",
+            good=lambda ufrag: ufrag not in {None, credentials},
+        )
         network.loss = 0.0
 
-        await ada.connected(within_s=30)
+        await ada.connected()
         await asyncio.gather(ada.sees(bo), bo.sees(ada))
         assert await ada.page.evaluate("__probe.connections.length") == 1
 
@@ -90,7 +94,7 @@ async def test_a_network_that_stays_dark_leads_to_a_new_join(new_person: NewPers
 
         network.loss = 1.0
         await until(
-            lambda: ada.page.evaluate("__probe.connections.length"), "a new join", good=lambda n: n > 1, within_s=60
+            lambda: ada.page.evaluate("__probe.connections.length"), "a new join", good=lambda n: n > 1, within_s=90
         )
         network.loss = 0.0
 
@@ -105,7 +109,7 @@ async def test_media_follows_to_a_new_address(new_person: NewPerson, server: Run
         await network.move()
 
         await asyncio.gather(ada.sees(bo), bo.sees(ada))
-        assert await ada.badge() == "connected"
+        await ada.connected()
         assert await ada.page.evaluate("__probe.connections.length") == 1
 
 
@@ -116,13 +120,10 @@ async def test_sound_that_is_lost_comes_with_the_next_packet(
         ada, _ = await meet(new_person, server, network)
 
         async def sound() -> dict[str, float]:
-            (entry,) = [
-                entry
-                for entry in await ada.stats("inbound-rtp")
-                if entry["kind"] == "audio" and entry["packetsReceived"] > 0
-            ]
-            return entry
+            heard = [entry for entry in await ada.stats("inbound-rtp") if entry["kind"] == "audio"]
+            return max(heard, key=lambda entry: entry["packetsReceived"])
 
+        await ada.hears(1)
         network.down.loss = 2 * LOSS
         # What came twice without need is thrown away, which tells that it comes twice: after Ada's report of loss.
         calm = await sound()
@@ -130,7 +131,7 @@ async def test_sound_that_is_lost_comes_with_the_next_packet(
             sound,
             "frames that come twice",
             good=lambda now: now["packetsDiscarded"] - calm["packetsDiscarded"] >= 50,
-            within_s=60,
+            within_s=90,
         )
 
         async def is_repaired() -> None:

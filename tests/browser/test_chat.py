@@ -37,11 +37,6 @@ async def reads(person: Person, *expected: str) -> None:
     await until(lambda: texts(person), f"{person.name} reads it", good=lambda found: found == list(expected))
 
 
-async def told(person: Person, text: str) -> None:
-    """Waits until somebody is told so."""
-    await person.page.locator("#toasts").get_by_text(text).wait_for()
-
-
 async def size(person: Person, window: dict[str, int]) -> None:
     await person.page.set_viewport_size({"width": window["width"], "height": window["height"]})
 
@@ -74,7 +69,7 @@ async def test_two_talk_one_comes_late_and_what_a_host_deletes_is_gone_for_all(
     await says(ada, "Good morning! The agenda: https://example.org/agenda(v2).")
     unread = bo.page.get_by_role("button", name="Chat, 1 unread")
     await unread.wait_for()
-    await until(bo.page.locator("#live").inner_text, "it is read out", good=lambda said: "Ada: Good morning" in said)
+    await bo.announced("Ada: Good morning")
     await unread.click()
     first = "Good morning! The agenda: https://example.org/agenda(v2)."
     await reads(bo, first)
@@ -105,9 +100,10 @@ async def test_two_talk_one_comes_late_and_what_a_host_deletes_is_gone_for_all(
     await show(ada, "chat-desktop")
     await size(cleo, PHONE)
     await show(cleo, "chat-phone")
-    box = await chat(cleo).bounding_box()
-    assert box is not None
-    assert (box["x"], box["width"]) == (0, PHONE["width"])
+    fills = (0, PHONE["width"])
+    await until(
+        chat(cleo).bounding_box, "the chat fills a phone", good=lambda box: box and (box["x"], box["width"]) == fills
+    )
 
     bad = lines(ada).filter(has_text="evil.example")
     await bad.hover()
@@ -163,7 +159,7 @@ async def test_a_host_mutes_asks_to_unmute_and_mutes_all(new_person: NewPerson, 
     await show(ada, "host-menu-desktop")
     await ada.page.keyboard.press("Escape")
     await menu(ada, "Bo", "Mute")
-    await told(bo, "Ada muted you")
+    await bo.told("Ada muted you")
     await bo.page.get_by_role("button", name="Unmute").wait_for()
     row = ada.page.get_by_role("listitem", name=re.compile("^Bo, muted"))
     await row.first.wait_for()
@@ -181,12 +177,12 @@ async def test_a_host_mutes_asks_to_unmute_and_mutes_all(new_person: NewPerson, 
     await dialog.get_by_label("People may unmute themselves").uncheck()
     await show(ada, "mute-all-desktop")
     await dialog.get_by_role("button", name="Mute all").click()
-    await told(bo, "Raise your hand to speak")
+    await bo.told("Raise your hand to speak")
     await bo.press("microphone")
-    await told(bo, "The host has muted you")
+    await bo.told("The host has muted you")
     await expect(bo.page.get_by_role("button", name="Unmute")).to_be_visible()
     await ada.page.get_by_role("button", name="Let them unmute").click()
-    await told(bo, "You may unmute yourself again")
+    await bo.told("You may unmute yourself again")
     await bo.press("microphone")
     await ada.hears(1)
 
@@ -199,9 +195,9 @@ async def test_the_spotlight_is_large_for_all_who_pinned_nobody_and_a_co_host_ma
     await bo.open_and_join(link)
     await cleo.open_and_join(link)
     await menu(ada, "Bo", "Make co-host")
-    await told(bo, "You are a co-host now")
+    await bo.told("You are a co-host now")
     await menu(bo, "Cleo", "Spotlight for everyone")
-    await told(cleo, "You are in the spotlight")
+    await cleo.told("You are in the spotlight")
     for person in (ada, bo):
         large = person.page.locator(".tile.large .tile-name")
         await until(large.all_inner_texts, "Cleo is large", good=lambda names: names == ["Cleo"])
@@ -224,10 +220,10 @@ async def test_a_reaction_floats_for_everybody_and_is_told_once(new_person: NewP
     await ada.page.get_by_role("menu", name="Reactions").wait_for()
     await ada.page.keyboard.press("ArrowRight")
     await ada.page.keyboard.press("Enter")
-    await bo.page.locator(".float", has_text="👏").wait_for()
+    await bo.sees_floating("👏")
     await show(bo, "reaction-phone")
-    await until(bo.page.locator("#live").inner_text, "it is read out", good=lambda said: said == "Ada: 👏")
-    await bo.page.locator(".float").wait_for(state="detached")
+    await bo.announced("Ada: 👏")
+    await expect(bo.page.locator(".float")).to_have_count(0)
     await bo.press("react")
     await show(bo, "react-menu-phone")
     await bo.page.get_by_role("menuitem", name="Raise hand").click()

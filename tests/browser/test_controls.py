@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from tests.browser.conftest import NewPerson
 from tests.browser.person import Person
+from tests.support.noise import steady
 from tests.support.server import running_server
 from tests.support.waiting import until
 
@@ -13,6 +15,9 @@ WITHOUT_DEVICES = """
 navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("none", "NotFoundError"); };
 navigator.mediaDevices.enumerateDevices = async () => [];
 """
+
+AT_ONCE_S = 5.0
+"""Far below the 30 s after which somebody is gone of whom nothing is heard."""
 
 
 async def label_of(viewer: Person, name: str) -> str:
@@ -26,6 +31,13 @@ async def sees_label(viewer: Person, name: str, *words: str) -> None:
         f"{viewer.name} sees that {name} is {words}",
         good=lambda label: all(word in label for word in words),
     )
+
+
+async def is_alone(person: Person) -> float:
+    """Waits until a person sees nobody else; how many seconds that took."""
+    began = time.monotonic()
+    await until(person.labels, f"only {person.name} is left", good=lambda labels: len(labels) == 1)
+    return time.monotonic() - began
 
 
 async def pair(new_person: NewPerson, link: str) -> tuple[Person, Person]:
@@ -60,7 +72,7 @@ async def test_a_camera_that_is_off_is_closed_and_comes_back(new_person: NewPers
     await ada.press("camera")
     await sees_label(bo, "Ada", "camera off")
     sending = "__probe.connection().getSenders().some((sender) => sender.track?.kind === 'video')"
-    assert not await ada.page.evaluate(sending)
+    await until(lambda: ada.page.evaluate(sending), "nothing is sent", good=lambda is_sending: not is_sending)
 
     await ada.press("camera")
     await sees_label(bo, "Ada", "camera on")
@@ -79,10 +91,11 @@ async def test_a_shared_screen_is_large_and_complete_for_the_others(new_person: 
 
     await until(frames, "Bo decodes the screen", good=lambda count: count > 0)
     camera = bo.page.locator(".tile:not(.self)[data-source=camera]")
-    screen_box, camera_box = await screen.bounding_box(), await camera.bounding_box()
-    assert screen_box is not None
-    assert camera_box is not None
-    assert screen_box["width"] > 2 * camera_box["width"]
+
+    async def widths() -> list[float]:
+        return [box["width"] if (box := await tile.bounding_box()) else 0.0 for tile in (screen, camera)]
+
+    await until(widths, "the screen is large", good=lambda now: now[0] > 2 * now[1] > 0)
     assert await screen.locator("video").evaluate("video => getComputedStyle(video).objectFit") == "contain"
 
     await ada.press("screen")
@@ -92,22 +105,31 @@ async def test_a_shared_screen_is_large_and_complete_for_the_others(new_person: 
 async def test_who_leaves_is_gone_for_the_others_at_once(new_person: NewPerson, meeting_link: str) -> None:
     ada, bo = await pair(new_person, meeting_link)
 
-    await ada.press("leave")
+    async def leaves_and_comes_back() -> None:
+        await ada.press("leave")
+        gone_s = await is_alone(bo)
+        await ada.page.get_by_role("heading", name="You left the meeting").wait_for()
+        await ada.page.get_by_role("button", name="Join again").click()
+        await ada.page.locator(".preview.has-video").wait_for()
+        await ada.join()
+        await bo.sees(ada)
+        assert gone_s < AT_ONCE_S
 
-    await ada.page.get_by_role("heading", name="You left the meeting").wait_for()
-    await until(bo.labels, "only Bo is left", good=lambda labels: len(labels) == 1, within_s=5)
-    await ada.page.get_by_role("button", name="Join again").click()
-    await ada.page.locator(".preview.has-video").wait_for()
-    await ada.join()
-    await bo.sees(ada)
+    await steady(leaves_and_comes_back, "who leaves is gone")
 
 
 async def test_who_closes_the_page_is_gone_for_the_others_at_once(new_person: NewPerson, meeting_link: str) -> None:
-    ada, bo = await pair(new_person, meeting_link)
+    bo = await new_person("Bo")
+    await bo.open_and_join(meeting_link)
 
-    await ada.page.close(run_before_unload=True)
+    async def comes_and_closes_the_page() -> None:
+        ada = await new_person("Ada")
+        await ada.open_and_join(meeting_link)
+        await bo.sees(ada)
+        await ada.page.close(run_before_unload=True)
+        assert await is_alone(bo) < AT_ONCE_S
 
-    await until(bo.labels, "only Bo is left", good=lambda labels: len(labels) == 1, within_s=5)
+    await steady(comes_and_closes_the_page, "who closes the page is gone")
 
 
 async def test_one_can_join_without_camera_and_microphone(new_person: NewPerson, meeting_link: str) -> None:
@@ -128,6 +150,7 @@ async def test_the_link_can_be_copied_and_followed(new_person: NewPerson, meetin
 
     await ada.page.locator(".topbar [data-control=copy-link]").click()
 
+    await ada.told("Link copied")
     assert await ada.page.evaluate("navigator.clipboard.readText()") == meeting_link
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from tests.browser.conftest import NewPerson
 from tests.browser.person import Person
+from tests.support.noise import steady
 from tests.support.waiting import until
 
 DTLS_1_3 = "FEFC"
@@ -58,7 +59,7 @@ async def test_four_people_see_and_hear_each_other(new_person: NewPerson, meetin
         await person.open_and_join(meeting_link)
 
     others = {person: [other for other in people if other is not person] for person in people}
-    await asyncio.gather(*(person.sees(*others[person], within_s=60) for person in people))
+    await asyncio.gather(*(person.sees(*others[person], within_s=90) for person in people))
     await asyncio.gather(*(person.hears(3) for person in people))
 
 
@@ -83,25 +84,29 @@ async def test_everyone_is_shown_under_their_own_name(new_person: NewPerson, mee
 async def test_the_first_picture_comes_soon_after_the_click(
     new_person: NewPerson, meeting_link: str, report: Callable[[str], None]
 ) -> None:
-    ada, bo = await new_person("Ada"), await new_person("Bo")
+    ada = await new_person("Ada")
     await ada.open_and_join(meeting_link)
-    await ada.hears(0)
-    await bo.open_and_join(meeting_link)
 
-    elapsed_ms = await until(
-        lambda: bo.page.evaluate("__probe.firstFrameAt && __probe.firstFrameAt - __probe.clickedAt"), "a first frame"
-    )
+    async def somebody_comes() -> None:
+        bo = await new_person("Bo")
+        await bo.open_and_join(meeting_link)
+        elapsed_ms = await until(
+            lambda: bo.page.evaluate("__probe.firstFrameAt && __probe.firstFrameAt - __probe.clickedAt"),
+            "a first frame",
+        )
+        report(f"join click to first decoded remote frame: {elapsed_ms:.0f} ms")
+        assert elapsed_ms < FIRST_FRAME_LIMIT_MS
 
-    report(f"join click to first decoded remote frame: {elapsed_ms:.0f} ms")
-    assert elapsed_ms < FIRST_FRAME_LIMIT_MS
+    await steady(somebody_comes, "the first picture after the click")
 
 
 async def test_media_is_protected_with_keys_from_dtls_1_3(new_person: NewPerson, meeting_link: str) -> None:
     ada = await new_person("Ada")
     await ada.open_and_join(meeting_link)
 
-    reported = await until(lambda: ada.stats("transport"), "the handshake", good=lambda seen: "tlsVersion" in seen[0])
-    [transport] = reported
+    [transport] = await until(
+        lambda: ada.stats("transport"), "the handshake", good=lambda seen: seen and "srtpCipher" in seen[0]
+    )
 
     assert transport["tlsVersion"] == DTLS_1_3
     assert transport["dtlsCipher"].startswith("TLS_AES_")
@@ -119,12 +124,12 @@ async def test_a_camera_goes_out_in_three_sizes(new_person: NewPerson, meeting_l
         sent = await ada.stats("outbound-rtp")
         return {entry["rid"]: entry.get("frameHeight", 0) for entry in sent if entry.get("rid") and entry["bytesSent"]}
 
-    await until(heights, "three encodings", good=lambda seen: seen == {"q": 180, "h": 360, "f": 720}, within_s=60)
+    await until(heights, "three encodings", good=lambda seen: seen == {"q": 180, "h": 360, "f": 720}, within_s=90)
 
     async def received() -> int:
         return max(tile.height for tile in await bo.tiles())
 
-    await until(received, "the largest arrives", good=lambda height: height == 720, within_s=30)
+    await until(received, "the largest arrives", good=lambda height: height == 720, within_s=90)
 
 
 async def test_a_small_camera_still_goes_out_in_full_size(new_person: NewPerson, meeting_link: str) -> None:
@@ -135,5 +140,5 @@ async def test_a_small_camera_still_goes_out_in_full_size(new_person: NewPerson,
     async def received(person: Person) -> int:
         return max(tile.height for tile in await person.tiles())
 
-    await until(lambda: received(bo), "Bo gets 640x360", good=lambda height: height == 360, within_s=30)
-    await until(lambda: received(ada), "Ada gets 320x180", good=lambda height: height == 180, within_s=30)
+    await until(lambda: received(bo), "Bo gets 640x360", good=lambda height: height == 360, within_s=90)
+    await until(lambda: received(ada), "Ada gets 320x180", good=lambda height: height == 180, within_s=90)

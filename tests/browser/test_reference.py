@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 from tests.support.server import RunningServer
-
-pytestmark = pytest.mark.browser
 
 
 async def test_the_api_is_shown_and_searched_with_files_of_this_server_alone(
@@ -23,7 +20,7 @@ async def test_the_api_is_shown_and_searched_with_files_of_this_server_alone(
     await page.get_by_label("Search").fill("join-token")
 
     await page.locator("summary:visible").get_by_text("/meetings/{meeting_id}/join-token").wait_for()
-    assert await page.locator("summary:visible").count() == 1
+    await expect(page.locator("summary:visible")).to_have_count(1)
     assert errors == []
     assert all(url.startswith((server.url, "data:")) for url in asked), asked
     await page.close()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
-from tests.browser.conftest import NewPerson
-from tests.browser.person import Person
-from tests.support.server import RunningServer
+import pytest_asyncio
+from playwright.async_api import Page
+from tests.browser.conftest import SharedBrowser, SharedServer
 
 COMPOSE = """async ({ cameras, faces, received, ...options }) => {
   const { compose } = await import("/web/app/scene.js");
@@ -28,24 +28,26 @@ COMPOSE = """async ({ cameras, faces, received, ...options }) => {
 }"""
 
 
-@pytest.fixture
-async def page(new_person: NewPerson, server: RunningServer) -> Person:
-    """A page of the server, whose modules can be imported."""
-    ada = await new_person("Ada")
-    await ada.page.goto(server.url)
-    return ada
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def page(shared_browser: SharedBrowser, shared_server: SharedServer) -> AsyncIterator[Page]:
+    """A page of the server, whose modules can be imported: one for all, as nothing here leaves anything in it."""
+    browser, server = await shared_browser.running(), await shared_server.running()
+    page = await browser.new_page()
+    await page.goto(server.url)
+    yield page
+    await page.close()
 
 
 def names(letter: str, count: int) -> list[str]:
     return [f"{letter}{index}" for index in range(count)]
 
 
-async def compose(page: Person, cameras: list[str], faces: list[str], received: list[str], **options: Any) -> Any:
+async def compose(page: Page, cameras: list[str], faces: list[str], received: list[str], **options: Any) -> Any:
     """The scene of people with and without a camera, of whom some are received."""
-    return await page.page.evaluate(COMPOSE, {"cameras": cameras, "faces": faces, "received": received, **options})
+    return await page.evaluate(COMPOSE, {"cameras": cameras, "faces": faces, "received": received, **options})
 
 
-async def test_those_with_a_picture_come_first_and_oneself_last(page: Person) -> None:
+async def test_those_with_a_picture_come_first_and_oneself_last(page: Page) -> None:
     scene = await compose(page, ["c0", "c1"], ["f0"], ["c0"])
     assert scene["large"] == []
     # The second picture is on its way: its place is there already.
@@ -53,7 +55,7 @@ async def test_those_with_a_picture_come_first_and_oneself_last(page: Person) ->
     assert (scene["page"], scene["pages"]) == (0, 1)
 
 
-async def test_everybody_is_on_exactly_one_page(page: Person) -> None:
+async def test_everybody_is_on_exactly_one_page(page: Page) -> None:
     for camera_count, face_count in ((0, 0), (0, 30), (5, 3), (8, 0), (8, 1), (9, 0), (20, 0), (20, 11), (24, 40)):
         cameras, faces = names("c", camera_count), names("f", face_count)
         seen: list[str] = []
@@ -71,12 +73,12 @@ async def test_everybody_is_on_exactly_one_page(page: Person) -> None:
         assert sorted(seen) == sorted([*cameras, *faces]), (camera_count, face_count)
 
 
-async def test_a_page_that_is_gone_is_the_last_one(page: Person) -> None:
+async def test_a_page_that_is_gone_is_the_last_one(page: Page) -> None:
     scene = await compose(page, names("c", 20), [], names("c", 4), choices={"page": 7})
     assert (scene["page"], scene["pages"], scene["cameraPage"]) == (2, 3, 2)
 
 
-async def test_as_many_videos_are_asked_for_as_there_are_places(page: Person) -> None:
+async def test_as_many_videos_are_asked_for_as_there_are_places(page: Page) -> None:
     assert (await compose(page, names("c", 20), [], names("c", 8)))["videos"] == 8
     speaker = await compose(page, names("c", 20), [], names("c", 4), main="c2", choices={"mode": "speaker"})
     # Three beside oneself, the large one, and two that are ready.
@@ -85,12 +87,12 @@ async def test_as_many_videos_are_asked_for_as_there_are_places(page: Person) ->
     assert (shared["large"], shared["small"], shared["videos"]) == (["c5/screen"], ["c0", "c1", "c2", "self"], 4)
 
 
-async def test_pages_are_no_larger_than_what_may_be_received(page: Person) -> None:
+async def test_pages_are_no_larger_than_what_may_be_received(page: Page) -> None:
     scene = await compose(page, names("c", 20), [], names("c", 5), most=5)
     assert (scene["videos"], scene["pages"], len(scene["small"])) == (5, 4, 6)
 
 
-async def test_screens_and_pins_are_large_on_every_page_and_in_every_view(page: Person) -> None:
+async def test_screens_and_pins_are_large_on_every_page_and_in_every_view(page: Page) -> None:
     for mode in ("gallery", "speaker"):
         scene = await compose(
             page,
@@ -115,13 +117,13 @@ async def test_screens_and_pins_are_large_on_every_page_and_in_every_view(page: 
         assert chosen["large"] == ["c1/screen"]
 
 
-async def test_who_stays_keeps_the_place_and_who_comes_takes_one_that_is_free(page: Person) -> None:
+async def test_who_stays_keeps_the_place_and_who_comes_takes_one_that_is_free(page: Page) -> None:
     before = (await compose(page, ["c0", "c1", "c2"], ["f0", "f1"], ["c0", "c1", "c2"]))["standing"]
     scene = await compose(page, ["c0", "c2", "c9"], ["f1", "f7"], ["c0", "c9", "c2"], before=before)
     assert scene["small"] == ["c0", "c9", "c2", "f7", "f1", "self"]
 
 
-async def test_the_speaker_view_swaps_two_tiles_when_another_one_speaks(page: Person) -> None:
+async def test_the_speaker_view_swaps_two_tiles_when_another_one_speaks(page: Page) -> None:
     cameras = names("c", 4)
     first = await compose(page, cameras, [], cameras, main="c0", choices={"mode": "speaker"})
     assert (first["large"], first["small"]) == (["c0"], ["c1", "c2", "c3", "self"])
@@ -129,13 +131,13 @@ async def test_the_speaker_view_swaps_two_tiles_when_another_one_speaks(page: Pe
     assert (second["large"], second["small"]) == (["c2"], ["c1", "c0", "c3", "self"])
 
 
-async def test_the_speaker_view_shows_those_who_spoke_last(page: Person) -> None:
+async def test_the_speaker_view_shows_those_who_spoke_last(page: Page) -> None:
     cameras = names("c", 6)
     scene = await compose(page, cameras, [], cameras, main="c5", recent=["c5", "c4", "c0"], choices={"mode": "speaker"})
     assert (scene["large"], scene["small"]) == (["c5"], ["c0", "c1", "c4", "self"])
 
 
-async def test_of_a_thousand_people_most_are_counted(page: Person) -> None:
+async def test_of_a_thousand_people_most_are_counted(page: Page) -> None:
     scene = await compose(page, names("c", 3), names("f", 97), names("c", 3), unknown=900, choices={"page": 99})
     assert scene["more"] == 900
     assert scene["small"][-2:] == ["more", "self"]
@@ -148,7 +150,7 @@ MAIN_SPEAKER = """async (steps) => {
 }"""
 
 
-async def test_the_large_tile_follows_the_speaker_at_once_and_never_flickers(page: Person) -> None:
+async def test_the_large_tile_follows_the_speaker_at_once_and_never_flickers(page: Page) -> None:
     steps = [
         (0, None, True),
         (100, "ada", True),  # the first one at once
@@ -160,7 +162,7 @@ async def test_the_large_tile_follows_the_speaker_at_once_and_never_flickers(pag
         (9_000, "dara", False),
         (9_700, "dara", False),  # it does not come
     ]
-    assert await page.page.evaluate(MAIN_SPEAKER, steps) == [
+    assert await page.evaluate(MAIN_SPEAKER, steps) == [
         [None, None],
         [None, "ada"],
         [500, "ada"],
@@ -180,10 +182,10 @@ GRADES = """async (steps) => {
 }"""
 
 
-async def test_a_connection_is_called_worse_at_once_and_better_when_it_lasts(page: Person) -> None:
+async def test_a_connection_is_called_worse_at_once_and_better_when_it_lasts(page: Page) -> None:
     steps = [{}, {"loss": 0.03}, {"held": 1}, {}, {"soft": 1}, {}, {}]
     grades = ["good", "fair", "poor", "poor", "fair", "fair", "good"]
-    assert await page.page.evaluate(GRADES, steps) == grades
+    assert await page.evaluate(GRADES, steps) == grades
 
 
 MATCHES = """async (pairs) => {
@@ -192,10 +194,10 @@ MATCHES = """async (pairs) => {
 }"""
 
 
-async def test_a_search_finds_beginnings_of_words_without_case_and_accents(page: Person) -> None:
+async def test_a_search_finds_beginnings_of_words_without_case_and_accents(page: Page) -> None:
     found = [("Cléo Dubois", "cleo"), ("Cléo Dubois", "DUB"), ("Ada King Lovelace", "king lo"), ("Ørsted", "ø")]
     missed = [("Cléo Dubois", "leo"), ("Ada", "adam"), ("Ada King", "king ada")]
-    assert await page.page.evaluate(MATCHES, [*found, *missed]) == [list(pair) for pair in found]
+    assert await page.evaluate(MATCHES, [*found, *missed]) == [list(pair) for pair in found]
 
 
 GATHER = """async () => {
@@ -216,5 +218,5 @@ GATHER = """async () => {
 }"""
 
 
-async def test_many_who_come_are_told_of_in_one_sentence_and_of_a_crowd_nothing(page: Person) -> None:
-    assert await page.page.evaluate(GATHER) == ["Ada joined", "12 people joined"]
+async def test_many_who_come_are_told_of_in_one_sentence_and_of_a_crowd_nothing(page: Page) -> None:
+    assert await page.evaluate(GATHER) == ["Ada joined", "12 people joined"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import Locator, expect
 from tests.browser.conftest import NewPerson
 from tests.browser.person import Person
@@ -15,7 +15,7 @@ from tests.support.server import RunningServer, running_server
 SLOWLY = "[admission]\nadmit_per_s = 0.5\n"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def slow_server(tmp_path: Path) -> AsyncIterator[RunningServer]:
     """A server whose waiting rooms let in one person every two seconds."""
     async with running_server(tmp_path, config=SLOWLY) as server:
@@ -72,7 +72,7 @@ async def test_one_waits_and_comes_in_with_the_hosts_word(new_person: NewPerson,
 
     banner = host.page.locator(".door-banner")
     await expect(banner).to_contain_text("2 people are waiting")
-    await expect(host.page.locator("#live")).to_have_text("2 people are waiting")
+    await host.announced("2 people are waiting")
     await banner.get_by_role("button", name="View").click()
     await expect(waiting(host)).to_have_count(2)
     await show(host, "door-desktop")

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 from tests.browser.conftest import NewPerson
 from tests.browser.crowd import join_crowd
 from tests.browser.person import Person
@@ -72,7 +73,7 @@ async def shown(viewer: Person, speaker_id: str, since: float) -> dict[str, Any]
 async def follows(viewer: Person, speaker: str, speaker_id: str, since: float) -> dict[str, Any]:
     """Waits until that page shows the speaker large; when it was told, and when it showed them."""
     what = f"{viewer.name} sees {speaker} large"
-    seen = await until(lambda: shown(viewer, speaker_id, since), what, within_s=20)
+    seen = await until(lambda: shown(viewer, speaker_id, since), what)
     assert seen is not None
     return seen
 
@@ -92,7 +93,7 @@ async def test_every_page_shows_large_who_of_six_people_speaks(
             lambda person=person: person.page.locator(".tile:not(.self).has-video").count(),
             f"{person.name} sees the others, as many as fit",
             good=lambda count: count >= 3,
-            within_s=60,
+            within_s=90,
         )
         await person.page.evaluate("__probe.followMain()")
     ids = [await person.page.evaluate("__probe.participantId") for person in people]
@@ -139,13 +140,13 @@ async def test_who_speaks_unseen_is_named_and_one_click_shows_them(
     await ada.press("microphone")  # it beeps
 
     chip = ada.page.get_by_role("button", name=re.compile("is speaking"))
-    assert await chip.count() == 0
+    await expect(chip).to_have_count(0)
     await crowd.page.evaluate("crowd[4].voice.gain.value = 0.8")
     await ada.page.get_by_role("button", name="Radia is speaking. Show").wait_for()
     await show(ada, "speaks-unseen-desktop")
     await chip.click()
     await ada.page.locator(".tile.large.dominant").get_by_text("Radia").wait_for()
-    await chip.wait_for(state="detached" if await chip.count() == 0 else "hidden")
+    await chip.wait_for(state="hidden")
     await crowd.page.evaluate("crowd[4].voice.gain.value = 0; crowd[0].voice.gain.value = 0.8")
     await ada.page.locator(".tile.dominant").get_by_text("Grace").wait_for()
     await show(ada, "speaks-seen-desktop")

@@ -141,7 +141,7 @@ async def test_media_and_consent_outlive_python_that_is_blocked_for_five_seconds
         await stack.enter_async_context(publisher)
         viewer, _ = await play(server.http, "stalled", ("video",), rewrite=relay.rewrite)
         await stack.enter_async_context(viewer)
-        await until(lambda: viewer.seen and len(viewer.video().counters), "frames", good=lambda n: n > 30, within_s=20)
+        await until(lambda: viewer.seen and len(viewer.video().counters), "frames", good=lambda n: n > 30)
         seen = viewer.video()
 
         async def stall() -> None:

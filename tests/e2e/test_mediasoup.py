@@ -17,7 +17,7 @@ absence = mediasoup.is_installed()
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(absence is not None, reason=f"mediasoup: {absence}")]
 
 SUBSCRIBERS = 3
-TIMEOUT_S = 20.0
+TIMEOUT_S = 40.0
 
 
 async def until(is_so: Callable[[], bool]) -> None:

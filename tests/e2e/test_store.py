@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.support.postgres import Postgres
 from tests.support.server import RunningServer, free_port, running_server
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.e2e
 
@@ -37,7 +38,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not (found := await condition()):
             await asyncio.sleep(0.05)
         return found
@@ -73,7 +74,8 @@ async def test_meetings_and_who_was_in_them_outlive_a_restart_and_a_kill(
         await join(server, made["id"], "Cid")
 
         async def is_written() -> bool:
-            return (await server.metrics())['sfu_store_facts_total{what="written"}'] >= 1
+            metrics = await server.metrics()
+            return metrics['sfu_store_facts_total{what="written"}'] >= 1 and metrics["sfu_store_waiting"] == 0
 
         await until(is_written)
         await server.kill()

@@ -18,7 +18,7 @@ from aioice import stun
 from sfu import _native
 from sfu._native import Shard
 
-DEADLINE_S = 5.0
+DEADLINE_S = 30.0
 LOOPBACK = ("127.0.0.1", 0)
 
 

@@ -24,7 +24,7 @@ from sfu.runtime.priority import NICENESS
 
 pytestmark = pytest.mark.e2e
 
-WAIT_S = 15.0
+WAIT_S = 45.0
 
 STUCK_PLUGIN = """
 import asyncio
@@ -111,7 +111,7 @@ async def serving_from_shell(
     command = f"{before} exec {by} {sys.executable} -m sfu serve --dev --port {port} --media-port {media_port} {after}"
     process = await asyncio.create_subprocess_shell(command)
     try:
-        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=6)) as http:
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=8)) as http:
             assert (await http.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
         yield process
     finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from tests.support.postgres import Postgres
+from tests.support.waiting import PATIENCE_S
 from tests.unit.store.records import NOON, at, meeting, stay, uuid
 
 from sfu.conference.ledger import Added, Changed, Ended, Fact, Joined, Left, Removed, bring, unavailable
@@ -55,8 +56,14 @@ async def writing(store: object, folder: Path, max_bytes: int = 10_000_000) -> A
         await writer.close()
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long a request waits for the store is not what is tested here."""
+    monkeypatch.setattr(writer_module, "SETTLE_S", PATIENCE_S)
+
+
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.01)
 

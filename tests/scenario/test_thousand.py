@@ -11,6 +11,7 @@ import pytest
 from tests.support.answers import answer_to
 from tests.support.clock import VirtualClock
 from tests.support.floor import speak
+from tests.support.noise import repeatable
 from tests.support.pace import Pace
 from tests.support.sim import sim_engine
 
@@ -89,7 +90,6 @@ def busiest_second(messages: list[tuple[float, str, int]]) -> list[tuple[float, 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_nobody_hears_more_than_ten_messages_a_second_while_a_thousand_join(crowd: Crowd) -> None:
     worst = max((busiest_second(messages) for messages in crowd.messages), key=len)
     print(f"at most {len(worst)} in a second: {dict(Counter(name for _, name, _ in worst))}")
@@ -108,6 +108,7 @@ def test_a_join_costs_everybody_the_same_few_bytes_however_many_are_there(crowd:
     assert first <= 400
 
 
+@repeatable
 @pytest.mark.slow
 def test_layouts_of_a_thousand_cost_a_tenth_of_a_core_while_people_talk_in_turns(crowd: Crowd) -> None:
     crowd.clock.advance(3)

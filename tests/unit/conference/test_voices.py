@@ -12,6 +12,7 @@ import pytest
 from tests.support.attendee import Client
 from tests.support.clock import VirtualClock
 from tests.support.media import World
+from tests.support.noise import repeatable
 from tests.support.pace import Pace
 from tests.support.sim import settle
 
@@ -210,6 +211,7 @@ async def test_who_comes_is_welcomed_with_who_speaks_and_who_is_behind_the_slots
     assert [(slot.mid, slot.participant_id) for slot in gone.slots] == [("4", None)]
 
 
+@repeatable
 def test_a_thousand_microphones_cost_little_of_one_core() -> None:
     """Room noise in all of them; five take turns, the stage changes twice a second, and everybody is told."""
     people, seconds, share = 1_000, 4, 0.1

@@ -6,6 +6,7 @@ import random
 
 import pytest
 from tests.support.layers import random_demands
+from tests.support.noise import repeatable
 from tests.support.pace import Pace
 
 from sfu.layers import StandardPolicy, Subscriber
@@ -17,6 +18,7 @@ SECONDS = 5
 SHARE = 0.05
 
 
+@repeatable
 @pytest.mark.parametrize("swing", [0.1, 0.5])
 def test_a_thousand_subscribers_with_changing_estimates_cost_little_of_one_core(swing: float) -> None:
     seed = 20
@@ -45,6 +47,7 @@ def test_a_thousand_subscribers_with_changing_estimates_cost_little_of_one_core(
     assert spent / SECONDS <= SHARE, f"{spent / SECONDS:.1%} of a core"
 
 
+@repeatable
 def test_new_ladders_for_a_thousand_subscribers_do_not_hold_up_the_loop_for_long() -> None:
     """All at once is the worst; the conference spreads it over a second."""
     rng = random.Random(21)

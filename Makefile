@@ -31,7 +31,7 @@ log     := $(VENV)/setup.log
 # Shows what a set-up step printed only when it failed.
 quietly  = { $(1); } > $(log) 2>&1 || { cat $(log); exit 1; }
 
-.PHONY: help serve build test test-rust test-python explore bench bench-micro bench-peers guard lint fmt lock clean all
+.PHONY: help serve build test test-rust test-python lint-rust lint-python explore bench bench-micro bench-peers guard lint fmt lock clean all
 
 help: ## Lists these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -67,9 +67,13 @@ bench-peers: $(native) $(bench_deps) ## Measures this server beside others that 
 guard: ## Compares the instructions of a forwarded packet with bench/instructions.toml
 	scripts/instruction-guard
 
-lint: $(native) $(lint_deps) ## Checks style, types, import directions and the native interface
+lint: lint-rust lint-python ## Checks style, types, import directions and the native interface (-j2: at the same time)
+
+lint-rust: $(created)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- --deny warnings
+
+lint-python: $(native) $(lint_deps)
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
@@ -122,7 +126,8 @@ $(bench_deps): $(installed)
 	@$(call quietly,$(maturin) --extras bench)
 	@touch $@
 
-$(lint_deps): $(installed)
+# With -j: one step at a time works on the environment.
+$(lint_deps): $(installed) | $(native)
 	@echo "installing what the linters need"
 	@$(call quietly,$(maturin) --extras lint)
 	@touch $@

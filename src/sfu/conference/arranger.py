@@ -5,14 +5,16 @@ somebody else takes the floor, and for so many receivers in a turn of the event 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from sfu.clock import Clock, Timer
 from sfu.conference.allocation import Allocator
 from sfu.conference.attendee import Attendee
 from sfu.conference.beat import Beat, Pace
-from sfu.conference.layout import ChooseFeeds
+from sfu.conference.gate import Gate, Key
+from sfu.conference.layout import ChooseFeeds, Feeds
 from sfu.conference.participant import Participant
 from sfu.conference.scene import Scene
 from sfu.conference.track import Source, Track
@@ -55,7 +57,12 @@ class Arranger:
         *,
         participants: Mapping[str, Participant],
         viewers: Mapping[str, Viewer],
+        gate: Gate,
     ) -> None:
+        self._gate = gate
+        if gate.is_active:
+            gate.shows = self
+            voices.on_places = self._hear_anew
         self.scene = Scene()
         self._clock = clock
         self._pace = pace
@@ -92,7 +99,10 @@ class Arranger:
         """Its tracks did: everybody may see somebody else."""
         if participant.id not in self._tracks:
             return
-        feeds = self._tracks[participant.id] = participant.sources.feeds()
+        feeds = participant.sources.feeds()
+        if self._gate.is_active:
+            feeds = [track for track in feeds if self._gate.clears(participant.id, track.source)]
+        self._tracks[participant.id] = feeds
         videos = [track for track in feeds if track.kind is Kind.VIDEO]
         seen = tuple((track, track.producer, track.muted, track.content) for track in videos)
         before, self._seen[participant.id] = self._seen.get(participant.id, ()), seen
@@ -125,6 +135,59 @@ class Arranger:
         self._waiting.clear()
         self._enqueued.clear()
         self._warm.clear()
+
+    # what plugins decide: see ``Shows``
+
+    def heard_otherwise(self, subscribers: Iterable[str]) -> None:
+        """At once, so that nobody is heard who must not be."""
+        for subscriber in subscribers:
+            attendee = self._participants.get(subscriber)
+            if isinstance(attendee, Attendee) and not self._gate.is_new(subscriber):
+                if self._hears:
+                    self._arrange([attendee])
+                else:
+                    attendee.hear(self._heard(attendee))
+
+    def cleared(self, keys: Iterable[Key]) -> None:
+        """They come on the stage and into layouts."""
+        publishers: dict[str, Participant] = {}
+        for publisher, source in keys:
+            participant = self._participants.get(publisher)
+            if participant is not None:
+                publishers[publisher] = participant
+                self._voices.track_changed(publisher, source, participant.sources.tracks.get(source))
+        for participant in publishers.values():
+            self.changed(participant)
+
+    def welcomed(self, subscribers: Iterable[str]) -> None:
+        """They are shown what there is."""
+        viewers = {viewer.id: viewer for viewer in self._viewers.values()}
+        for subscriber in subscribers:
+            receiver = self._participants.get(subscriber) or viewers.get(subscriber)
+            if isinstance(receiver, Attendee | Viewer):
+                self.arrange(receiver)
+
+    def seen_otherwise(self) -> None:
+        """Everybody is looked at."""
+        self._beat.now()
+
+    def _hear_anew(self) -> None:
+        """Who must not hear everybody does not follow the stage by itself."""
+        self.heard_otherwise(tuple(self._gate.restricted))
+
+    def _heard(self, attendee: Attendee) -> tuple[Track, ...] | None:
+        deafened = self._gate.deafened(attendee.id)
+        return self._voices.heard_but(attendee.id, deafened) if deafened else None
+
+    def _kept(self, attendee: Attendee, feeds: Feeds) -> Feeds:
+        """Without what it must not get, whatever the policy chose."""
+        gate, audio = self._gate, feeds.audio
+        if gate.is_new(attendee.id):
+            return replace(feeds, audio=(), video=())
+        if attendee.id not in gate.restricted:
+            return feeds
+        audio = self._heard(attendee) if audio is None else tuple(gate.shown(attendee.id, audio))
+        return replace(feeds, audio=audio, video=tuple(gate.shown(attendee.id, feeds.video)))
 
     # inner
 
@@ -178,11 +241,13 @@ class Arranger:
         attendees = [one for one in receivers if self._participants.get(one.id) is one and isinstance(one, Attendee)]
         feeds = self._choose_feeds(self.scene, [attendee.receiver for attendee in attendees])
         self._hears = self._hears or any(chosen.audio is not None for chosen in feeds)
+        if self._gate.is_active:
+            feeds = [self._kept(attendee, chosen) for attendee, chosen in zip(attendees, feeds, strict=True)]
         for attendee, chosen in zip(attendees, feeds, strict=True):
             attendee.show_feeds(chosen, self.scene)
         for viewer in receivers:
             if isinstance(viewer, Viewer) and self._viewers.get(viewer.token) is viewer:
-                viewer.follow(self.scene.tracks)
+                viewer.follow(self._gate.shown(viewer.id, self.scene.tracks))
 
     def _tell_counts(self) -> None:
         for participant in tuple(self._participants.values()):

@@ -36,7 +36,7 @@ from sfu.conference.reception import Reception, Tile
 from sfu.conference.rights import Rights
 from sfu.conference.scene import Scene
 from sfu.conference.slot import Slot, SlotTable, first_video_slots
-from sfu.conference.track import NO_LIMITS, Content, Limits, Source
+from sfu.conference.track import NO_LIMITS, Content, Limits, Source, Track
 from sfu.conference.views import EncodingsView, MeetingTitle, OfferView, PermissionsView, Welcome
 from sfu.errors import RemoteError
 from sfu.media.producer import Producer
@@ -118,7 +118,9 @@ class Attendee(Participant):
     def receiver(self) -> Receiver:
         """What the layout is asked to fill."""
         video = min(self._wanted_video, self.slots.count_open(Kind.VIDEO))
-        return Receiver(self.id, self.slots.count_open(Kind.AUDIO), video, self._view)
+        return Receiver(
+            self.id, self.slots.count_open(Kind.AUDIO), video, self._view, self.meeting.gate.denied(self.id)
+        )
 
     @property
     def reception(self) -> Reception:
@@ -289,9 +291,15 @@ class Attendee(Participant):
                 self.tell_slots()  # who speaks is to be seen now
         self._page = feeds.page, feeds.pages
 
+    def hear(self, audio: tuple[Track, ...] | None) -> None:
+        """These feed its audio slots from now on; None: whoever speaks."""
+        if self.slots.assign_audio(audio):
+            self._slots_beat.due()
+
     def tell_view(self, scene: Scene) -> None:
         """Tells the client how many videos there are, and which page it sees, if it does not know."""
-        view = ViewChanged(scene.remote_videos(self.id), *self._page)
+        hidden = sum(scene.find(*key) is not None for key in self.meeting.gate.denied(self.id))
+        view = ViewChanged(scene.remote_videos(self.id) - hidden, *self._page)
         if view != self._told_view:
             self._told_view = view
             self.notify(view)

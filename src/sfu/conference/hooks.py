@@ -190,7 +190,7 @@ class Hooks(Protocol):
         """
 
     async def denied_pairs(self, asked: SubscribeAsked) -> frozenset[Pair]:
-        """Those that must not be. Never raises: who can not say denies all, where that is to deny."""
+        """Those that must not be. Raises ``RemoteError`` ``hook_failed``, as ``ask`` does."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Does it in the background, on the control plane's thread."""

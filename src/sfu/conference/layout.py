@@ -48,6 +48,8 @@ class Receiver:
     audio_slots: int
     video_slots: int
     view: View = FIRST_PAGE
+    denied: frozenset[tuple[str, Source]] = frozenset()
+    """Whose sources it must not get; ``Arranger`` sees to that, whatever the policy says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +79,27 @@ def choose_feeds(scene: Scene, receivers: Sequence[Receiver]) -> list[Feeds]:
     for receiver in receivers:
         own = receiver.participant_id if scene.videos(receiver.participant_id) else None
         key = receiver.view, receiver.video_slots
-        video = _video(scene, *key, own) if own is not None or key not in alike else alike[key]
-        if own is None:
+        is_alike = own is None and not receiver.denied
+        video = alike.get(key) if is_alike else None
+        if video is None:
+            video = _video(scene, *key, own, receiver.denied)
+        if is_alike:
             alike[key] = video
         feeds.append(video)
     return feeds
 
 
-def _video(scene: Scene, view: View, slots: int, own: str | None) -> Feeds:
+def _video(scene: Scene, view: View, slots: int, own: str | None, denied: frozenset[tuple[str, Source]]) -> Feeds:
     pins = view.pins or ((who, Source.CAMERA) for who in scene.spotlight)
     pinned = (scene.find(*pin) for pin in pins)
     wanted = dict.fromkeys(track for track in (*scene.screens, *pinned) if track is not None)
-    fixed = tuple(islice((track for track in wanted if track.participant_id != own), slots))
+    open_ones = (track for track in wanted if (track.participant_id, track.source) not in denied)
+    fixed = tuple(islice((track for track in open_ones if track.participant_id != own), slots))
     size = slots - len(fixed)
     if not size:
         return Feeds(video=fixed)
     order = scene.speakers() if view.mode is Mode.SPEAKER else scene.gallery(size)
-    cameras = _without(order, fixed, own)
+    cameras = _without(order, fixed, own, denied)
     if view.mode is Mode.SPEAKER:
         return Feeds(video=(*fixed, *cameras[:size]))
     pages = max(1, -(-len(cameras) // size))
@@ -101,10 +107,13 @@ def _video(scene: Scene, view: View, slots: int, own: str | None) -> Feeds:
     return Feeds(video=(*fixed, *cameras[page * size : (page + 1) * size]), page=page, pages=pages)
 
 
-def _without(cameras: Sequence[Track], fixed: Sequence[Track], own: str | None) -> Sequence[Track]:
-    if own is None and not fixed:
+def _without(
+    cameras: Sequence[Track], fixed: Sequence[Track], own: str | None, denied: frozenset[tuple[str, Source]]
+) -> Sequence[Track]:
+    if own is None and not fixed and not denied:
         return cameras
-    return [track for track in cameras if track.participant_id != own and track not in fixed]
+    left = (track for track in cameras if (track.participant_id, track.source) not in denied) if denied else cameras
+    return [track for track in left if track.participant_id != own and track not in fixed]
 
 
 def choose_followed(tracks: Sequence[Track], followed: str | None) -> str | None:

@@ -12,6 +12,7 @@ from sfu.clock import Clock, Timer
 from sfu.conference.admission import LEADERS, Admission
 from sfu.conference.allocation import Allocator
 from sfu.conference.arranger import Arranger
+from sfu.conference.asking import person_of
 from sfu.conference.attendee import Attendee
 from sfu.conference.authority import Role
 from sfu.conference.beat import Pace
@@ -25,9 +26,10 @@ from sfu.conference.events import (
     MeetingEnded,
     Removed,
 )
+from sfu.conference.gate import Gate
 from sfu.conference.grants import GUEST, Grants
 from sfu.conference.happenings import Chronicle
-from sfu.conference.hooks import NO_HOOKS, Hooks
+from sfu.conference.hooks import NO_HOOKS, Hooks, Person
 from sfu.conference.layout import ChooseFeeds
 from sfu.conference.ledger import Became, Decided, Ended, Happened, Joined, Ledger, Left, Ordered
 from sfu.conference.moderation import Moderation
@@ -94,7 +96,10 @@ class Meeting:
         self.chronicle = Chronicle(self.id, clock, options.events, lambda happening: ledger.note(Happened(happening)))
         """What happens in it, for those outside who are told."""
         self._participants: dict[str, Participant] = {}
-        self.voices = Voices(clock, options.audio_slots, participants=self._participants, tell=self.tell)
+        self.gate = Gate(clock, hooks, record=lambda: self.record, person=self._person)
+        self.voices = Voices(
+            clock, options.audio_slots, participants=self._participants, tell=self.tell, gate=self.gate
+        )
         self._pace = Pace(clock, self._participants)
         self.roster = Roster(clock, self._pace, self._participants, self.tell)
         self.permissions = Permissions(record.rules, record.host_digest, self._participants)
@@ -126,6 +131,7 @@ class Meeting:
             self.voices,
             participants=self._participants,
             viewers=self._viewers,
+            gate=self.gate,
         )
         self.moderation = Moderation(
             self._participants,
@@ -307,6 +313,7 @@ class Meeting:
             self._emptied()
             raise
         self._viewers[viewer.token] = viewer
+        self.gate.entered(viewer.id)
         self._by_token[digest(viewer.token)] = viewer
         self._arranger.arrange(viewer)
         return viewer
@@ -330,6 +337,7 @@ class Meeting:
             self.roster.left(participant.id, reason)
         for viewer in [viewer for viewer in self._viewers.values() if viewer.target == participant.id]:
             self.remove_viewer(viewer)
+        self.gate.left(participant.id)
         self._arranger.left(participant.id)
         self.voices.counted()
         self.chat.left(participant.id)
@@ -344,6 +352,7 @@ class Meeting:
         if self._viewers.pop(viewer.token, None) is None:
             return
         del self._by_token[digest(viewer.token)]
+        self.gate.left(viewer.id)
         viewer.close()
         self._emptied()
 
@@ -367,6 +376,7 @@ class Meeting:
         for member in everybody.values():
             member.close()
         self._quieten()
+        self.gate.stop()
         self.returning.stop()
         self._close_router()
         self._on_end(self)
@@ -419,6 +429,10 @@ class Meeting:
         """An attendee's slots changed, or what it wants to see: lays out anew for this one."""
         self._arranger.arrange(attendee)
 
+    def reconsider(self, participant_id: str) -> None:
+        """Plugins are asked once more who may receive what somebody publishes, and what it may receive."""
+        self.gate.reconsider(participant_id)
+
     def next_rank(self) -> int:
         """For who comes now: higher than anybody's."""
         self._last_rank += 1
@@ -437,6 +451,8 @@ class Meeting:
         if participant.identity:
             self._by_identity[participant.identity] = participant
         self._pace.came()
+        if isinstance(participant, Attendee):
+            self.gate.entered(participant.id)
         self._arranger.entered(participant)
         self.voices.counted()
         self.roster.joined(participant)
@@ -541,8 +557,16 @@ class Meeting:
         if not self._participants:
             self._quieten()
         if not self._participants and not self._viewers and not self._is_over:
+            self.gate.stop()
             self._close_router()
             self._expire_later()
+
+    def _person(self, member_id: str) -> Person | None:
+        participant = self._participants.get(member_id)
+        if participant is not None:
+            return person_of(participant)
+        viewer = next((viewer for viewer in self._viewers.values() if viewer.id == member_id), None)
+        return None if viewer is None else Person(viewer.id, viewer.grants.identity or "", "", None)
 
     def _quieten(self) -> None:
         """Nobody is there to be told anything."""

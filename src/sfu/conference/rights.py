@@ -210,6 +210,8 @@ class Permissions:
         taken = [source for source in participant.sources.tracks if source not in rights.publish]
         participant.withdraw(taken, Withdrawal.NOT_ALLOWED, by=by)
         participant.meeting.became(participant, is_lasting=is_lasting)
+        if role is not before:
+            participant.meeting.reconsider(participant.id)
 
     def raise_hand(self, participant: Participant, *, raised: bool) -> None:
         """Raises its own hand, last in order, or takes it down."""

@@ -20,6 +20,8 @@ from sfu.sdp.negotiate import EgressSection, NegotiatedMedia
 SLOT_STEP = 4
 """So many video slots come at a time where a client asks for more as people come (src/sfu/web/sdk/slots.js)."""
 
+_UNKNOWN = object()
+
 Ear = Callable[[int], Track | None]
 """What is heard at a position of the stage."""
 
@@ -193,6 +195,11 @@ def _most_encodings(track: Track | None) -> int | None:
     return None if track is None else track.limits.max_encodings
 
 
+def _heard(audio: tuple[Track, ...] | None) -> object:
+    """Equal values, equal work."""
+    return None if audio is None else tuple((track, track.producer, track.muted) for track in audio)
+
+
 class SlotTable:
     """All slots of one transport. ``on_change`` is called when the data plane reports a change of a slot's state,
     ``on_feeds`` when other tracks feed the slots, or the same in another state.
@@ -212,6 +219,7 @@ class SlotTable:
         self._following: set[str] = set()
         """Those whose changes are gathered by ``Voices``."""
         self._fed: tuple[object, ...] = ()
+        self._heard: object = _UNKNOWN
 
     def allocate(self, kind: Kind, mid: str, *, stream_id: str) -> EgressSection:
         """An m-line with SSRCs of its own; ``add`` makes a slot of it."""
@@ -258,7 +266,7 @@ class SlotTable:
 
     def negotiated(self, media: Iterable[NegotiatedMedia]) -> None:
         """Opens the slots that the client takes and closes those that it refuses."""
-        self._fed = ()
+        self._fed, self._heard = (), _UNKNOWN
         self._opened.clear()
         for line in media:
             slot = self.find(line.mid)
@@ -276,12 +284,20 @@ class SlotTable:
         fed = (feeds.audio, feeds.video, *states)
         if fed == self._fed:
             return False
-        self._fed = fed
-        if feeds.audio is None:
-            self._follow()
-        else:
-            self._assign(Kind.AUDIO, feeds.audio)
+        self._fed, self._heard = fed, _heard(feeds.audio)
+        self._assign_audio(feeds.audio)
         self._assign(Kind.VIDEO, feeds.video)
+        if self.on_feeds is not None:
+            self.on_feeds()
+        return True
+
+    def assign_audio(self, audio: tuple[Track, ...] | None) -> bool:
+        """As ``assign``; videos stay as they are."""
+        heard = _heard(audio)
+        if heard == self._heard:
+            return False
+        self._fed, self._heard = (), heard
+        self._assign_audio(audio)
         if self.on_feeds is not None:
             self.on_feeds()
         return True
@@ -315,7 +331,7 @@ class SlotTable:
 
     def close(self) -> None:
         """Nothing feeds any of them any more. Idempotent."""
-        self._fed = ()
+        self._fed, self._heard = (), _UNKNOWN
         self._opened.clear()
         for slot in self._slots:
             slot.close()
@@ -326,6 +342,12 @@ class SlotTable:
             opened = [slot for slot in self._slots if slot.kind is kind and slot.consumer is not None]
             self._opened[kind] = opened
         return opened
+
+    def _assign_audio(self, audio: tuple[Track, ...] | None) -> None:
+        if audio is None:
+            self._follow()
+        else:
+            self._assign(Kind.AUDIO, audio)
 
     def _follow(self) -> None:
         for position, slot in enumerate(slot for slot in self._slots if slot.kind is Kind.AUDIO):

@@ -6,13 +6,14 @@ who really has something to say (``sfu.speaker``), confirms it, and tells people
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from struct import iter_unpack
 from typing import TYPE_CHECKING
 
 from sfu.clock import Clock
 from sfu.conference.beat import Beat
 from sfu.conference.events import SlotsChanged, SpeakersChanged
+from sfu.conference.gate import Gate
 from sfu.conference.track import Source, Track
 from sfu.conference.views import SpeakersView
 from sfu.ids import ProducerId
@@ -48,8 +49,12 @@ class Voices:
         *,
         participants: Mapping[str, Participant],
         tell: Callable[[SpeakersChanged], None],
+        gate: Gate,
     ) -> None:
         self.on_dominant: Callable[[], None] | None = None
+        self.on_places: Callable[[], None] | None = None
+        """Others stand on the stage than before."""
+        self._gate = gate
         self._slots = slots
         self._participants = participants
         self._tell = tell
@@ -106,6 +111,12 @@ class Voices:
         is_first = self._own.get(participant_id) == position
         return reserve if is_first and reserve is not None and reserve.participant_id != participant_id else None
 
+    def heard_but(self, participant_id: str, denied: Collection[tuple[str, Source]]) -> tuple[Track, ...]:
+        """For who must not hear some, and so can not follow the stage: who stands there besides them and himself."""
+        others = (track for track in self._places if track is not None and track.participant_id != participant_id)
+        heard = dict.fromkeys(track for track in others if (track.participant_id, track.source) not in denied)
+        return tuple(heard)[: self._slots]
+
     # what happens
 
     def use(self, router: Router) -> None:
@@ -128,7 +139,8 @@ class Voices:
         if source.kind is not Kind.AUDIO:
             return
         key = participant_id, source
-        producer = track.producer if track is not None else None
+        is_open = track is not None and self._gate.clears(participant_id, source)
+        producer = track.producer if track is not None and is_open else None
         before = self._staged.pop(key, None)
         if before is not None and before is not producer:
             before.unstage()
@@ -164,6 +176,8 @@ class Voices:
             if track is not None:
                 self._own.setdefault(track.participant_id, place)
         self._slots_beat.due()
+        if self.on_places is not None:
+            self.on_places()
 
     def _on_levels(self, levels: bytes) -> None:
         heard: dict[str, bytes] = {}

@@ -94,11 +94,9 @@ class HookRunner:
                 asked = await self._ask_one(hook, listener, asked, partial(_understood, asked))
             except Denied as denied:
                 raise RemoteError("refused", str(denied)[:MAX_REASON_CHARS], status=403) from None
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a plugin's
                 self._failed(hook, listener, error)
-                if hook not in self._options.fails_open:
-                    detail = "whether this is allowed could not be found out"
-                    raise RemoteError("hook_failed", detail, "try again in a few seconds", status=503) from error
+                self._require_open(hook, error)
         return asked
 
     async def denied_pairs(self, asked: SubscribeAsked) -> frozenset[Pair]:
@@ -112,8 +110,7 @@ class HookRunner:
                 denied |= await self._ask_one(hook, listener, left, partial(_denied, left))
             except Exception as error:  # noqa: BLE001 - a plugin's
                 self._failed(hook, listener, error)
-                if hook not in self._options.fails_open:
-                    return frozenset(asked.pairs)
+                self._require_open(hook, error)
         return denied
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -221,6 +218,11 @@ class HookRunner:
             self._threads.release()
             raise
         return await answer
+
+    def _require_open(self, hook: Hook, error: Exception) -> None:
+        if hook not in self._options.fails_open:
+            detail = "whether this is allowed could not be found out"
+            raise RemoteError("hook_failed", detail, "try again in a few seconds", status=503) from error
 
     def _failed(self, hook: Hook, listener: _Listener, error: Exception) -> None:
         allows = hook in self._options.fails_open

@@ -13,6 +13,7 @@ from tests.support.clock import EPOCH, VirtualClock
 from tests.support.sim import SimPort
 
 from sfu.conference import Conference, ConferenceOptions
+from sfu.conference.hooks import NO_HOOKS, Hooks
 from sfu.dtls.certificate import Certificate
 from sfu.media.engine import Engine, EngineOptions
 from sfu.media.shard import Address
@@ -41,7 +42,12 @@ class Link:
 class Network:
     """``run`` lets virtual time pass. ``python_stalled`` stops the control plane while the shard goes on."""
 
-    def __init__(self, seed: int, options: ConferenceOptions | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        options: ConferenceOptions | None = None,
+        hooks: Callable[[VirtualClock], Hooks] = lambda _: NO_HOOKS,
+    ) -> None:
         self.seed = seed
         self.rng = random.Random(seed)
         self.clock = VirtualClock()
@@ -49,7 +55,7 @@ class Network:
         self.certificate = Certificate.generate(EPOCH)
         engine_options = EngineOptions(certificate=self.certificate, seed=seed)
         self.engine = Engine(engine_options, shard_factory=self._shard)
-        self.conference = Conference(self.engine, self.clock, options)
+        self.conference = Conference(self.engine, self.clock, options, hooks=hooks(self.clock))
         self.python_stalled = False
         self.lost = 0
         self._hosts: dict[Address, tuple[Link, Callable[[bytes], None]]] = {}

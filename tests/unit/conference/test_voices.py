@@ -18,6 +18,8 @@ from tests.support.sim import settle
 
 from sfu.conference import Conference, ConferenceOptions, Source
 from sfu.conference.events import SlotsChanged, SpeakersChanged
+from sfu.conference.gate import Gate
+from sfu.conference.hooks import NO_HOOKS
 from sfu.conference.slot import SlotTable
 from sfu.conference.track import Track
 from sfu.conference.voices import Voices
@@ -56,7 +58,9 @@ class Hall:
         self.clock = VirtualClock()
         self.router = self.world.engine.create_router()
         self.people: dict[str, Person] = {}
-        self.voices = Voices(self.clock, SLOTS, participants=cast("Mapping[str, Any]", self.people), tell=self._tell)
+        gate = Gate(self.clock, NO_HOOKS, record=lambda: cast("Any", None), person=lambda _: None)
+        there = cast("Mapping[str, Any]", self.people)
+        self.voices = Voices(self.clock, SLOTS, participants=there, tell=self._tell, gate=gate)
         self.voices.use(self.router)
         for number in range(people):
             person = Person(self.voices, self.router, number)

@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sfu.conference.admission import Application
-from sfu.conference.authority import Role
+from sfu.conference.authority import Actor, Role
 from sfu.conference.grants import Grants
-from sfu.conference.hooks import Hook, Hooks, JoinAsked, Person, PublishAsked, Way
+from sfu.conference.hooks import Hook, Hooks, JoinAsked, Person, PublishAsked, RecordAsked, Way
 from sfu.conference.names import check_name
 from sfu.conference.negotiation import parse_sdp
 from sfu.conference.participant import Participant
 from sfu.conference.publisher import offered_sources
+from sfu.conference.records import MeetingRecord
 from sfu.conference.track import Limits, Source
 from sfu.errors import RemoteError
 
@@ -55,6 +56,11 @@ async def ask_to_publish(hooks: Hooks, meeting: Meeting, person: Person, source:
     """Within which limits it may. Raises ``RemoteError``: ``refused``, ``hook_failed``."""
     answer = await hooks.ask(Hook.BEFORE_PUBLISH, PublishAsked(meeting.record, person, source))
     return Limits(answer.max_encodings, answer.max_height)
+
+
+async def ask_to_record(hooks: Hooks, meeting: MeetingRecord, role: Actor, identity: str) -> None:
+    """Raises ``RemoteError``: ``refused``, ``hook_failed``."""
+    await hooks.ask(Hook.BEFORE_RECORD, RecordAsked(meeting, role, identity))
 
 
 async def ask_to_stream(

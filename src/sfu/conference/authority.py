@@ -59,6 +59,8 @@ class Action(StrEnum):
     """Who is there now."""
     SEE_HISTORY = "see_history"
     """Who was there, when, and why they left."""
+    RECORD = "record"
+    """To have recordings begin and end, and to see them. Also whose token has the grant."""
     MUTE_ALL = "mute_all"
     CHAT_MODE = "chat_mode"
     SPOTLIGHT = "spotlight"
@@ -98,6 +100,7 @@ MAY: dict[Action, frozenset[Actor]] = {
     Action.LOCK: _LEADERS,
     Action.SEE_PEOPLE: _INSIDERS | _OPERATORS,
     Action.SEE_HISTORY: _OPERATORS,
+    Action.RECORD: _OPERATORS,
     Action.MUTE_ALL: _LEADERS,
     Action.CHAT_MODE: _LEADERS,
     Action.SPOTLIGHT: _LEADERS,

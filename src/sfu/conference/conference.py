@@ -27,6 +27,7 @@ from sfu.conference.records import (
     Once,
     Page,
     ParticipantRecord,
+    RecordingRecord,
 )
 from sfu.conference.returning import Seat, SeatKeeper
 from sfu.conference.rights import Rules
@@ -320,6 +321,11 @@ class Conference:
         await self.record(meeting_id)
         await self._settle()
         return await self.store.participants(meeting_id, cursor, limit, current=current)
+
+    async def recordings(self, meeting_id: str) -> tuple[RecordingRecord, ...]:
+        """Those of a meeting, the oldest first."""
+        await self._settle()
+        return await self.store.recordings(meeting_id)
 
     async def end_idle(self) -> None:
         """Ends meetings that nobody is in any more and that are at nobody's hand: what a crash left behind, and plans

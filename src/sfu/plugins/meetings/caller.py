@@ -65,7 +65,7 @@ class Caller:
         ``forbidden``.
         """
         actor = self.actor(action, record, meeting)
-        if may(actor, action, target):
+        if may(actor, action, target) or (action is Action.RECORD and self._may_record(actor, meeting)):
             return actor
         if self.key is not None and not self.key.allows(action):
             scopes = ", ".join(scope.value for scope in self.key.scopes)
@@ -74,6 +74,20 @@ class Caller:
             raise RemoteError("unauthorized", self._missing(), self._hint(action), status=401)
         require(actor, action, target)
         return actor
+
+    @property
+    def identity(self) -> str:
+        """Who it is, for who gave it a token; "": not known."""
+        return (self.grants.identity or "") if self.grants is not None else ""
+
+    def _may_record(self, actor: Actor, meeting: Meeting | None) -> bool:
+        """Who has the grant, by its access token or by the participant's token that it was given for one."""
+        if actor is Outsider.STRANGER:
+            return False
+        if self.grants is not None:
+            return self.grants.record
+        holder = meeting.participant_of(self.bearer) if meeting is not None and self.bearer else None
+        return holder is not None and holder.grants.record
 
     def _role_by_secret(self, record: MeetingRecord, meeting: Meeting | None) -> Actor:
         if not self.bearer:

@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support import redis as redis_support
 from tests.support.examples import load_profile
 from tests.support.noise import repeated
 from tests.support.postgres import Postgres, is_installed, private_postgres
+from tests.support.redis import PrivateRedis, private_redis
 from tests.support.server import RunningServer, running_server
 
 load_profile()
@@ -38,6 +40,16 @@ def postgres() -> Iterator[Postgres]:
         pytest.skip("PostgreSQL is not installed")
     with private_postgres() as postgres:
         yield postgres
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[PrivateRedis]:
+    """Running; who kills it starts it again."""
+    if not redis_support.is_installed():
+        assert "SFU_REQUIRE_REDIS" not in os.environ, "Redis is not installed"
+        pytest.skip("Redis is not installed")
+    with private_redis() as redis:
+        yield redis
 
 
 @pytest.hookimpl(wrapper=True)

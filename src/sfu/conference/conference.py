@@ -12,6 +12,7 @@ from sfu.conference.allocation import Allocator
 from sfu.conference.chat_history import ChatLog, HistoryKeeper
 from sfu.conference.draft import MeetingDraft, check_record, join_expiry
 from sfu.conference.events import EndReason
+from sfu.conference.homes import Alone, Homes
 from sfu.conference.hooks import NO_HOOKS, Hooks
 from sfu.conference.layout import ChooseFeeds, choose_feeds
 from sfu.conference.ledger import Added, Changed, Ledger, Removed, ledger_of, unavailable
@@ -72,7 +73,7 @@ class NewMeeting:
 
 class Conference:
     """The roots of everything the server knows about people. The store says which meetings exist; ``meetings`` are
-    those that this process has at hand.
+    those that this process has at hand. ``homes`` is asked before, where several processes share meetings.
 
     ``history`` keeps what is said in meetings whose rules want that; None: the store does. ``seat_keepers`` keep,
     besides the store, who is in a meeting for when this server is lost; of one participant, what the first of them has
@@ -92,6 +93,7 @@ class Conference:
         history: HistoryKeeper | None = None,
         seat_keepers: Sequence[SeatKeeper] = (),
         hooks: Hooks = NO_HOOKS,
+        homes: Homes | None = None,
         choose_feeds: ChooseFeeds = choose_feeds,
         layer_policy: LayerPolicy | None = None,
     ) -> None:
@@ -104,6 +106,7 @@ class Conference:
         self._seat_keepers = (*seat_keepers, StoredSeats(self.store, self._ledger, clock))
         self.hooks = hooks
         """Plugins that are asked before something happens."""
+        self._homes: Homes = homes or Alone()
         self._choose_feeds = choose_feeds
         self.allocator = Allocator(
             clock,
@@ -142,7 +145,9 @@ class Conference:
 
         Raises ``RemoteError`` as ``plan``.
         """
-        return self.open(await self.plan(MeetingDraft(title, id, rules)))
+        planned = await self.plan(MeetingDraft(title, id, rules))
+        await self._homes.take(planned.record.id)
+        return self.open(planned)
 
     async def plan(self, draft: MeetingDraft, tokens: Tokens | None = None, once: Once | None = None) -> NewMeeting:
         """Writes a meeting down, for now or for later; ``open`` has it at hand. ``tokens``: not made here.
@@ -184,8 +189,18 @@ class Conference:
         self._over.discard(record.id)
         return await self.store.add(record, once)
 
+    async def open_here(self, planned: NewMeeting) -> None:
+        """Has it at hand, so that who joins it first waits for no store; unless other servers can not be told now,
+        when whoever joins it first has it brought. Raises ``RemoteError`` ``rate_limited``.
+        """
+        try:
+            await self._homes.take(planned.record.id)
+        except RemoteError:
+            return
+        self.open(planned)
+
     def open(self, planned: NewMeeting) -> Meeting:
-        """Has it at hand, so that who joins it first waits for no store. Raises ``RemoteError`` ``rate_limited``."""
+        """Has it at hand, where this process is its home. Raises ``RemoteError`` ``rate_limited``."""
         self._require_room()
         meeting = self._open(planned.record)
         meeting.host_token, meeting.join_token = planned.tokens.host, planned.tokens.join
@@ -196,6 +211,15 @@ class Conference:
         meeting = self._meetings.get(meeting_id)
         if meeting is not None:
             return meeting
+        await self._homes.take(meeting_id)
+        try:
+            return await self._bring(meeting_id)
+        finally:
+            if meeting_id not in self._meetings:
+                self._homes.let_go(meeting_id, is_over=False)
+
+    async def _bring(self, meeting_id: str) -> Meeting:
+        """From the store to hand. Raises as ``meeting``."""
         record = await self.record(meeting_id)
         if record.status is MeetingStatus.ENDED:
             raise RemoteError("meeting_not_found", "the meeting has ended", "ask for another", status=404)
@@ -222,7 +246,12 @@ class Conference:
         return meeting
 
     def revoke(self, *, identity: str | None = None, token_id: str | None = None) -> int:
-        """Who came by that token or as that identity leaves every meeting at hand; how many those were."""
+        """Who came by that token or as that identity leaves every meeting; how many were in one at hand."""
+        self._homes.revoked(identity=identity, token_id=token_id)
+        return self.remove_revoked(identity=identity, token_id=token_id)
+
+    def remove_revoked(self, *, identity: str | None = None, token_id: str | None = None) -> int:
+        """As ``revoke``, when another process was told."""
         meetings = tuple(self._meetings.values())
         return sum(meeting.admission.revoke(identity=identity, token_id=token_id) for meeting in meetings)
 
@@ -334,7 +363,8 @@ class Conference:
         now = self.clock.wall()
         await self._settle()
         idle_since = now - timedelta(seconds=self.options.empty_meeting_s)
-        await self.store.end_idle(now, idle_since, keep=self._meetings.keys())
+        elsewhere = await self._homes.elsewhere()
+        await self.store.end_idle(now, idle_since, keep=elsewhere | self._meetings.keys())
 
     def close(self, reason: EndReason = EndReason.SERVER_STOPPING) -> None:
         """Ends every meeting; nobody comes in any more. Idempotent."""
@@ -365,6 +395,7 @@ class Conference:
                 said=said,
                 kept=kept,
                 on_end=self._on_end,
+                on_change=self._homes.changed,
             )
             self._meetings[record.id] = meeting
             meeting.returning.expect(seats)
@@ -372,6 +403,7 @@ class Conference:
 
     def _on_end(self, meeting: Meeting) -> None:
         del self._meetings[meeting.id]
+        self._homes.let_go(meeting.id, is_over=meeting.record.status is MeetingStatus.ENDED)
         if meeting.record.status is MeetingStatus.ENDED:
             self._over.add(meeting.id)
 

@@ -51,6 +51,8 @@ class EndReason(StrEnum):
     SERVER_STOPPING = "server_stopping"
     LET_GO = "let_go"
     """Not over: nobody is there, and it is brought back when somebody comes."""
+    MOVED = "moved"
+    """Not over: it goes on at another server, where those who are in it come back to."""
 
 
 class DenyReason(StrEnum):

@@ -76,11 +76,13 @@ class Meeting:
         ledger: Ledger,
         on_end: Callable[[Meeting], None],
         seat_keepers: Sequence[SeatKeeper] = (),
+        on_change: Callable[[str, str], None] | None = None,
         history: HistoryKeeper | None = None,
         hooks: Hooks = NO_HOOKS,
         said: ChatLog | None = None,
         kept: Kept = NOTHING,
     ) -> None:
+        """``on_change`` is told of each change of a participant, by the ids of both."""
         self.id = record.id
         self.record = record
         """As it was written down last; ``Conference.update`` puts a newer one here."""
@@ -95,6 +97,7 @@ class Meeting:
         self._on_end = on_end
         self.chronicle = Chronicle(self.id, clock, options.events, lambda happening: ledger.note(Happened(happening)))
         """What happens in it, for those outside who are told."""
+        self._on_change = on_change or (lambda _meeting_id, _participant_id: None)
         self._participants: dict[str, Participant] = {}
         self.gate = Gate(clock, hooks, record=lambda: self.record, person=self._person)
         self.voices = Voices(
@@ -335,6 +338,7 @@ class Meeting:
         self._ledger.note(Left(participant.session_id, self.clock.wall(), reason))
         if not is_back:
             self.roster.left(participant.id, reason)
+        self._on_change(self.id, participant.id)
         for viewer in [viewer for viewer in self._viewers.values() if viewer.target == participant.id]:
             self.remove_viewer(viewer)
         self.gate.left(participant.id)
@@ -400,6 +404,7 @@ class Meeting:
         if participant.id in self._participants:
             self.roster.updated(participant)
             self.seating.changed(participant)
+            self._on_change(self.id, participant.id)
 
     def became(self, participant: Participant, *, is_lasting: bool) -> None:
         """A participant has another role; ``is_lasting``: its identity, whenever it comes."""
@@ -456,6 +461,7 @@ class Meeting:
         self._arranger.entered(participant)
         self.voices.counted()
         self.roster.joined(participant)
+        self._on_change(self.id, participant.id)
         self._note_join(participant, is_back=is_back)
         participant.sources.announce()
         self.seating.changed(participant, is_back=is_back)

@@ -120,7 +120,7 @@ def _add_making(router: APIRouter, desk: Desk, who: Any) -> None:
             scope = caller.key.name if caller.key is not None else ""
             made, is_new = await OnceKey.parse(idempotency_key, scope, body.digest()).make(conference, draft)
         if is_new and made.record.status is MeetingStatus.ACTIVE:
-            conference.open(made)
+            await conference.open_here(made)
         if not is_new:
             response.headers["Idempotent-Replayed"] = "true"
         response.headers["ETag"] = _etag(made.record)

@@ -27,6 +27,7 @@ HELLO_TIMEOUT_S = 5.0
 CLOSE_NORMAL = 1000
 CLOSE_GOING_AWAY = 1001
 CLOSE_INTERNAL = 1011
+CLOSE_RESTART = 1012
 CLOSE_MALFORMED = 4400
 CLOSE_UNAUTHORIZED = 4401
 CLOSE_REMOVED = 4403
@@ -119,6 +120,9 @@ class SignalingSession:
 
     def handle_event(self, event: Event) -> None:
         """The ``Listener`` of this session."""
+        if isinstance(event, MeetingEnded) and event.reason is EndReason.MOVED:
+            self._close(CLOSE_RESTART, "the meeting goes on at another server")
+            return
         if type(event) in NOTIFICATIONS:
             self.outbox.put(self._encoder.encode(event, self._wire))
         match event:

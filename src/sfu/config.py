@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from pydantic_settings.exceptions import SettingsError
 
 from sfu.config_access import AdmissionSection, AuthSection
+from sfu.config_cluster import RedisSection
 from sfu.config_hooks import HooksSection
 from sfu.config_report import ACCEPTED_ADDRESS, ACCEPTED_ICE_URL, ConfigErrors, Sources, problems_of
 from sfu.config_section import Section
@@ -256,6 +257,7 @@ class Config(BaseSettings):
     codecs: CodecsSection = CodecsSection()
     meeting: MeetingSection = MeetingSection()
     store: StoreSection = StoreSection()
+    redis: RedisSection = RedisSection()
     layers: LayersSection = LayersSection()
     auth: AuthSection = AuthSection()
     admission: AdmissionSection = AdmissionSection()

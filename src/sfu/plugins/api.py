@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from sfu.conference import Conference
+    from sfu.conference.homes import ClusterStats
     from sfu.conference.ledger import LedgerStats
     from sfu.ice.servers import IceServer
     from sfu.media.engine import EngineStats
@@ -126,6 +127,9 @@ class RuntimeView(Protocol):
 
     def ledger_stats(self) -> LedgerStats | None:
         """How what meetings note gets to the database; None: there is none."""
+
+    def cluster_stats(self) -> ClusterStats | None:
+        """How this process gets on with others of its deployment; None: it is alone."""
 
     def certificate_fingerprint(self) -> Fingerprint:
         """That of the DTLS certificate in use."""

@@ -13,6 +13,8 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
+from starlette.types import ASGIApp
+
 import sfu
 from sfu.access import Access
 from sfu.conference import Conference, EndReason
@@ -31,6 +33,7 @@ from sfu.runtime.hooks import HookRunner
 from sfu.runtime.http import HttpServer, listen_tcp
 from sfu.runtime.log import logger
 from sfu.runtime.priority import put_media_first
+from sfu.runtime.several import cluster_of, heed_revocations
 from sfu.runtime.storage import opened_storage
 from sfu.runtime.view import Runtime
 
@@ -76,6 +79,7 @@ class Server:
             runtime.writer = storage.writer
             hooks = HookRunner(plugins, clock, compose.hook_options(config))
             opened.push_async_callback(hooks.close)
+            cluster = runtime.cluster = cluster_of(config, clock)
             conference = Conference(
                 engine,
                 clock,
@@ -83,8 +87,14 @@ class Server:
                 store=storage.store,
                 ledger=storage.writer,
                 hooks=hooks,
+                homes=cluster,
+                seat_keepers=() if cluster is None else (cluster,),
                 layer_policy=layer_policy,
             )
+            if cluster is not None:
+                heed_revocations(cluster, conference, access)
+                opened.push_async_callback(cluster.close)
+                await cluster.start(conference)
             opened.callback(conference.close)
             opened.callback(storage.keep_tidy(conference))
             contexts = self._set_up(plugins, conference, clock, runtime, access)
@@ -138,7 +148,10 @@ class Server:
         for context in contexts:
             for hook in context.start_hooks:
                 await hook()
-        http = HttpServer(make_app(contexts, sfu.__version__), on_started=lambda: self._listening(runtime.engine))
+        app: ASGIApp = make_app(contexts, sfu.__version__)
+        if runtime.cluster is not None:
+            app = runtime.cluster.around(app)
+        http = HttpServer(app, on_started=lambda: self._listening(runtime.engine))
         serving = asyncio.create_task(http.serve(sockets=[listener]), name="http")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -148,7 +161,9 @@ class Server:
             raise EngineError("the HTTP server ended by itself", "see the log")
         log.info("stopping", grace_period_s=self._config.server.grace_period_s)
         runtime.is_stopping = True
-        closing = asyncio.create_task(_wind_down(http, serving, contexts, conference), name="wind down")
+        goes_on = runtime.cluster is not None and runtime.cluster.redis.is_up
+        reason = EndReason.MOVED if goes_on else EndReason.SERVER_STOPPING
+        closing = asyncio.create_task(_wind_down(http, serving, contexts, conference, reason), name="wind down")
         return await self._within_grace_period(closing, serving)
 
     def _listening(self, engine: Engine) -> None:
@@ -180,10 +195,14 @@ def _media_failed(error: EngineError) -> None:
 
 
 async def _wind_down(
-    http: HttpServer, serving: asyncio.Task[None], contexts: Sequence[PluginContext], conference: Conference
+    http: HttpServer,
+    serving: asyncio.Task[None],
+    contexts: Sequence[PluginContext],
+    conference: Conference,
+    reason: EndReason,
 ) -> None:
     http.stop_accepting()
-    conference.close(EndReason.SERVER_STOPPING)
+    conference.close(reason)
     for context in reversed(contexts):
         for hook in reversed(context.stop_hooks):
             try:

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from sfu.conference import Conference
 from sfu.conference.allocation import ReceptionStats
+from sfu.conference.homes import ClusterStats
 from sfu.conference.hooks import Hooks
 from sfu.conference.ledger import LedgerStats
 from sfu.conference.tally import Tally
@@ -50,6 +51,9 @@ class EngineCollector(Collector):
         ledger = self._runtime.ledger_stats()
         if ledger is not None:
             yield from _store(ledger)
+        cluster = self._runtime.cluster_stats()
+        if cluster is not None:
+            yield from _cluster(cluster)
         yield GaugeMetricFamily(
             "sfu_event_loop_lag_seconds",
             "How late the control plane's event loop was at worst in the last 15 s",
@@ -98,6 +102,32 @@ def _store(stats: LedgerStats) -> Iterator[Metric]:
     ):
         facts.add_metric([what], value)
     yield facts
+
+
+def _cluster(stats: ClusterStats) -> Iterator[Metric]:
+    yield GaugeMetricFamily("sfu_redis_up", "1 while Redis answers", value=1 if stats.is_up else 0)
+    yield GaugeMetricFamily("sfu_homes", "Meetings whose home is this process", value=stats.homes)
+    sockets = GaugeMetricFamily("sfu_cluster_sockets", "Signaling sockets by way of two processes", labels=["side"])
+    sockets.add_metric(["carried"], stats.carried_sockets)
+    sockets.add_metric(["hosted"], stats.hosted_sockets)
+    yield sockets
+    streams = CounterMetricFamily(
+        "sfu_cluster_streams",
+        "Requests and sockets carried to other processes, and hosted for them",
+        labels=["side", "kind"],
+    )
+    for side, counts in (("carried", stats.carried), ("hosted", stats.hosted)):
+        for kind, value in counts.items():
+            streams.add_metric([side, kind], value)
+    yield streams
+    link = CounterMetricFamily("sfu_cluster_bytes", "Of batches to and from other processes", labels=["direction"])
+    link.add_metric(["sent"], stats.bytes_out)
+    link.add_metric(["received"], stats.bytes_in)
+    yield link
+    events = CounterMetricFamily("sfu_cluster_events", "What happened between processes, by kind", labels=["what"])
+    for what, value in stats.events.items():
+        events.add_metric([what], value)
+    yield events
 
 
 def _traffic(stats: EngineStats) -> Iterator[Metric]:

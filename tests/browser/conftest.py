@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Playwright, async_playwright, expect
+from playwright.async_api import Browser, async_playwright, expect
 from tests.browser.person import Person
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import PATIENCE_S
@@ -43,9 +43,9 @@ expect.set_options(timeout=1000 * PATIENCE_S)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here drives a browser; without one it says so, in one line."""
-    for item in items:
-        if Path(__file__).parent not in item.path.parents:
-            continue
+    ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    _last.extend(ours[-1:])
+    for item in ours:
         item.add_marker(pytest.mark.browser)
         item.add_marker(pytest.mark.timeout(TIMEOUT_S))
         item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
@@ -53,6 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no Chromium on this machine: apt-get install chromium"))
 
 
+_last: list[pytest.Item] = []
+"""The last test of this folder."""
 _measured: list[str] = []
 
 
@@ -71,19 +73,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 class SharedBrowser:
     """Chromium as a person has it, but for its devices. One that crashed is replaced for the next test."""
 
-    def __init__(self, playwright: Playwright) -> None:
-        self._playwright = playwright
+    def __init__(self) -> None:
+        self._started = AsyncExitStack()
         self._browser: Browser | None = None
 
     async def running(self) -> Browser:
         if self._browser is None or not self._browser.is_connected():
-            launch = self._playwright.chromium.launch
-            self._browser = await launch(executable_path=CHROMIUM, args=list(ARGUMENTS), timeout=1000 * PATIENCE_S)
+            playwright = await self._started.enter_async_context(async_playwright())
+            self._browser = await playwright.chromium.launch(
+                executable_path=CHROMIUM, args=list(ARGUMENTS), timeout=1000 * PATIENCE_S
+            )
+            self._started.push_async_callback(self._browser.close)
         return self._browser
 
     async def close(self) -> None:
-        if self._browser is not None:
-            await self._browser.close()
+        await self._started.aclose()
 
 
 class SharedServer:
@@ -107,10 +111,9 @@ class SharedServer:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared_browser() -> AsyncIterator[SharedBrowser]:
-    async with async_playwright() as playwright:
-        shared = SharedBrowser(playwright)
-        yield shared
-        await shared.close()
+    shared = SharedBrowser()
+    yield shared
+    await shared.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -118,6 +121,17 @@ async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
     shared = SharedServer(tmp_path_factory)
     yield shared
     await shared.close()
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def nothing_stays(
+    request: pytest.FixtureRequest, shared_browser: SharedBrowser, shared_server: SharedServer
+) -> AsyncIterator[None]:
+    """After the last test here, neither runs beside those that follow."""
+    yield
+    if request.node in _last:
+        await shared_browser.close()
+        await shared_server.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

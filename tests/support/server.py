@@ -8,14 +8,13 @@ import secrets
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
+from tests.support.waiting import until
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -131,14 +130,15 @@ async def running_server(
 
 
 async def _wait_until_ready(server: RunningServer) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while True:
+    async def is_ready() -> bool:
         assert server.is_running, f"the server did not start\n{server.log()}"
         try:
-            response: Any = await server.http.get("/readyz")
-            if response.status_code == httpx.codes.OK:
-                return
+            return (await server.http.get("/readyz")).status_code == httpx.codes.OK
         except httpx.TransportError:
-            pass
-        assert time.monotonic() < deadline, f"the server was not ready within {START_TIMEOUT_S} s\n{server.log()}"
-        await asyncio.sleep(0.05)
+            return False
+
+    try:
+        await until(is_ready, "the server is ready", within_s=START_TIMEOUT_S)
+    except AssertionError:
+        print(server.log())
+        raise

@@ -398,7 +398,7 @@ class Conference:
                 on_change=self._homes.changed,
             )
             self._meetings[record.id] = meeting
-            meeting.returning.expect(seats)
+            meeting.expect(seats)
         return meeting
 
     def _on_end(self, meeting: Meeting) -> None:

@@ -274,6 +274,14 @@ class Meeting:
         self._enter(attendee, is_back=True)
         return attendee
 
+    def expect(self, seats: Sequence[Seat]) -> None:
+        """Of a meeting that was opened just now: who was in it before may come back. Where nobody may, what was said
+        for those who were there holds no longer.
+        """
+        self.returning.expect(seats)
+        if not seats:
+            self.moderation.stop()
+
     def join_with_offer(
         self,
         name: str,

@@ -57,6 +57,30 @@ async def past(server: RunningServer, meeting_id: str) -> list[Any]:
     return found
 
 
+async def test_a_meeting_goes_on_after_a_restart_as_its_host_had_it(storage: dict[str, str], tmp_path: Path) -> None:
+    async with running_server(tmp_path, env=storage) as server:
+        made = (await server.http.post("/meetings", json={"options": {"keep_chat": True}})).json()
+        path = f"/meetings/{made['id']}"
+        body = {"name": "Ann", "host_token": made["host_token"]}
+        ann = (await server.http.post(f"{path}/join", json=body)).json()
+        bob = (await server.http.post(f"{path}/join", json={"name": "Bob", "browser": "bob's"})).json()
+        host = {"Authorization": f"Bearer {made['host_token']}"}
+        for action, asked in (("remove", {"participant_id": bob["participant_id"]}), ("lock", {})):
+            answer = await server.http.post(f"{path}/{action}", json=asked, headers=host)
+            assert answer.status_code == 204, answer.text
+    async with running_server(tmp_path, env=storage) as server:
+        for body, code in (
+            ({"name": "Bob", "browser": "bob's", "former_token": bob["token"]}, "removed"),
+            ({"name": "Cid"}, "locked"),
+        ):
+            assert (await server.http.post(f"{path}/join", json=body)).json()["code"] == code
+        again = await server.http.post(f"{path}/join", json={"name": "Ann", "former_token": ann["token"]})
+        assert again.json()["participant_id"] == ann["participant_id"]
+        assert again.json()["token"] != ann["token"]
+        [here] = (await server.http.get(f"{path}/participants")).json()["participants"]
+        assert here["role"] == "host"
+
+
 async def test_meetings_and_who_was_in_them_outlive_a_restart_and_a_kill(
     storage: dict[str, str], tmp_path: Path
 ) -> None:

@@ -37,7 +37,7 @@ export class Door extends EventTarget {
     return this.#request("admit_all");
   }
 
-  /** Sends somebody away, who may ask again. */
+  /** Sends somebody away; to ask again is no use for some minutes. */
   deny(waitingId) {
     return this.#request("deny", { waiting_id: waitingId });
   }

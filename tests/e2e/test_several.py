@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 from tests.support.pattern import PatternTrack, ToneTrack
-from tests.support.peers import join
+from tests.support.peers import Participant, join
 from tests.support.postgres import Postgres
 from tests.support.redis import PrivateRedis
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 pytestmark = pytest.mark.e2e
 
@@ -30,6 +34,13 @@ class Deployment:
         self._stack = stack
         self._folder = folder
         self._env = env
+
+    @property
+    def prefix(self) -> str:
+        return self._env["SFU_REDIS__PREFIX"]
+
+    def redis(self) -> Redis:
+        return Redis.from_url(self._env["SFU_REDIS__URL"])
 
     async def start(self, name: str) -> RunningServer:
         folder = self._folder / name
@@ -56,16 +67,130 @@ async def deployment(redis: PrivateRedis, postgres: Postgres, tmp_path: Path) ->
         yield Deployment(stack, tmp_path, env)
 
 
-async def test_people_who_came_by_different_servers_see_each_other(deployment: Deployment) -> None:
+async def test_people_who_came_by_different_servers_are_in_one_meeting(deployment: Deployment) -> None:
     one, other = await deployment.pair()
-    meeting = await one.create_meeting("Weekly")
-    ann = await join(one.http, meeting, "Ann", ToneTrack(440), PatternTrack(first=0))
-    bob = await join(other.http, meeting, "Bob", PatternTrack(first=10_000))
+    made = (await one.http.post("/meetings", json={"title": "Weekly"})).json()
+    path, host = f"/meetings/{made['id']}", {"Authorization": f"Bearer {made['host_token']}"}
+    ann = await join(one.http, made["id"], "Ann", ToneTrack(440), PatternTrack(first=0))
+    bob = await join(other.http, made["id"], "Bob", PatternTrack(first=10_000), subprotocol="sfu.v1.msgpack")
     async with ann, bob:
         assert bob.joined["signaling_url"].startswith(other.ws_url)
-        seen = await until(lambda: bob.shown(ann.id, "camera"), "Ann's camera at Bob's")
-        assert seen is not None
-        await until(lambda: len(seen.counters), "frames", good=lambda n: n >= 20)
-        await until(lambda: ann.shown(bob.id, "camera"), "Bob's camera at Ann's")
-        found = (await other.http.get(f"/meetings/{meeting}")).json()
+        await frames(bob, ann)
+        await frames(ann, bob)
+        found = (await other.http.get(path)).json()
         assert (found["title"], found["participants"]) == ("Weekly", 2)
+        for number in range(3):
+            await (ann, bob)[number % 2].request("chat", text=f"line {number}")
+        for peer in (ann, bob):
+            await until(lambda p=peer: texts(p), "the chat", good=lambda said: said == ["line 0", "line 1", "line 2"])
+        muted = await other.http.post(f"{path}/mute-all", json={}, headers=host)
+        assert muted.status_code == 204, muted.text
+        await until(lambda: [m for m in ann.notifications if m["type"] == "muted"], "that Ann is muted")
+        assert (await other.http.post(f"{path}/lock", json={"locked": True}, headers=host)).status_code == 204
+        refused = await one.http.post(f"{path}/join", json={"name": "Cid"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "locked")
+        assert (await other.metrics())['sfu_cluster_sockets{side="carried"}'] == 1
+        assert (await other.http.post(f"{path}/end", headers=host)).status_code == 204
+        assert await until(lambda: bob.close_code, "a closed socket", good=lambda code: code is not None) == 1000
+
+
+async def test_media_goes_on_while_redis_and_the_server_that_carries_are_killed(
+    deployment: Deployment, redis: PrivateRedis
+) -> None:
+    one, other = await deployment.pair()
+    meeting = await one.create_meeting()
+    ann = await join(one.http, meeting, "Ann", PatternTrack(first=0))
+    bob = await join(other.http, meeting, "Bob", PatternTrack(first=10_000))
+    async with ann, bob:
+        for viewer, sender in ((ann, bob), (bob, ann)):
+            await frames(viewer, sender)
+        await bob.request("raise_hand", raised=True)
+        redis.kill()
+        try:
+            assert await until(lambda: bob.close_code, "a closed socket", good=lambda code: code is not None) == 1012
+            await ann.request("mute", source="camera", muted=False)
+            assert (await one.http.get(f"/meetings/{meeting}")).json()["participants"] == 2
+            assert (await other.http.get(f"/meetings/{meeting}")).status_code == 503
+            assert "Redis" in (await other.http.get("/readyz")).json()["reasons"][0]
+            await frames(bob, ann)
+        finally:
+            redis.start()
+        await come_back(bob)
+        assert bob.welcome["resumed"]
+        await other.kill()
+        await until(lambda: bob.close_code, "a broken socket", good=lambda code: code is not None)
+        await frames(bob, ann)
+        await frames(ann, bob)
+        bob.joined["signaling_url"] = bob.joined["signaling_url"].replace(other.ws_url, one.ws_url)
+        await come_back(bob)
+        hands = {entry["name"]: entry["hand"] for entry in bob.welcome["participants"]}
+        assert hands == {"Ann": None, "Bob": 1}
+        assert bob.pc.connectionState == "connected"
+
+
+async def test_a_meeting_whose_home_is_killed_goes_on_at_another_with_everybody_who_was_in_it(
+    deployment: Deployment,
+) -> None:
+    one, other = await deployment.pair()
+    made = (await one.http.post("/meetings", json={})).json()
+    ann = await join(one.http, made["id"], "Ann", PatternTrack(first=0), asks={"host_token": made["host_token"]})
+    bob = await join(other.http, made["id"], "Bob", PatternTrack(first=10_000))
+    async with ann, bob:
+        await frames(bob, ann)
+        await bob.request("raise_hand", raised=True)
+        await until(lambda: [entry for entry in ann.told("updated") if entry["hand"]], "Bob's hand at Ann's")
+        await is_seen(deployment, made["id"], bob.id)
+        await one.kill()
+        assert await until(lambda: bob.close_code, "a closed socket", good=lambda code: code is not None) == 1012
+        asked = await other.http.get(f"/meetings/{made['id']}")
+        assert (asked.status_code, asked.json()["title"]) == (200, "")
+        again = [
+            await join(other.http, made["id"], who, track, asks={"former_token": before.joined["token"]})
+            for who, track, before in (("X", PatternTrack(first=0), ann), ("Y", PatternTrack(first=10_000), bob))
+        ]
+        async with again[0], again[1]:
+            assert [who.id for who in again] == [ann.id, bob.id]
+            assert again[0].welcome["permissions"]["role"] == "host"
+            await frames(again[1], again[0])
+            await frames(again[0], again[1])
+            there = (await other.http.get(f"/meetings/{made['id']}/participants")).json()["participants"]
+            told = {entry["id"]: (entry["name"], entry["role"], entry["hand"]) for entry in there}
+            assert told == {ann.id: ("Ann", "host", None), bob.id: ("Bob", "participant", 1)}
+            assert (await other.metrics())['sfu_cluster_events_total{what="taken_over"}'] == 1
+
+
+async def frames(viewer: Participant, sender: Participant, more: int = 15) -> None:
+    """Waits until so many more of the sender's pictures have come."""
+    seen = await until(lambda: viewer.shown(sender.id, "camera"), "the camera in a slot")
+    assert seen is not None
+    before = len(seen.counters)
+    await until(lambda: len(seen.counters), "frames", good=lambda count: count >= before + more)
+
+
+def texts(peer: Participant) -> list[str]:
+    told = (message["entries"] for message in peer.notifications if message["type"] == "chat")
+    return [entry["text"] for entries in told for entry in entries]
+
+
+async def come_back(peer: Participant) -> None:
+    """As every client does: again and again, until the socket is there."""
+
+    async def said_hello() -> bool:
+        try:
+            await peer.connect_socket()
+        except (OSError, InvalidHandshake, ConnectionClosed):
+            return False
+        return True
+
+    await until(said_hello, "a socket")
+
+
+async def is_seen(deployment: Deployment, meeting: str, participant_id: str) -> None:
+    """That others can see a raised hand: a kill costs what was not written yet."""
+    async with deployment.redis() as redis:
+
+        async def told() -> Any:
+            text = await redis.hget(f"{deployment.prefix}meeting:{meeting}:participants", participant_id)
+            return json.loads(text or "{}").get("hand")
+
+        await until(told, "the hand in Redis")

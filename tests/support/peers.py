@@ -346,9 +346,12 @@ async def join(
     publishes: bool = True,
     codecs: list[str] | None = None,
     reads_pattern: bool = True,
+    asks: Mapping[str, Any] | None = None,
 ) -> Participant:
-    """A participant who has joined, answered, and published ``tracks`` as microphone and camera."""
-    response = await http.post(f"/meetings/{meeting}/join", json={"name": name})
+    """A participant who has joined, answered, and published ``tracks`` as microphone and camera. ``asks``: fields of
+    the join request besides the name.
+    """
+    response = await http.post(f"/meetings/{meeting}/join", json={"name": name, **(asks or {})})
     assert response.status_code == 200, response.text
     participant = Participant(response.json(), subprotocol, rewrite)
     participant.codecs = codecs

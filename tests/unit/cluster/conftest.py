@@ -16,8 +16,8 @@ from sfu.cluster.cluster import Cluster
 from sfu.cluster.leases import Patience
 from sfu.runtime.clock import LoopClock
 
-QUICK = Patience(lease_s=0.6, grace_s=0.4, dead_s=0.2, claim_every_s=0.02, claim_for_s=1.0)
-"""As short as a busy machine bears."""
+QUICK = Patience(lease_s=2.0, grace_s=0.4, dead_s=0.2, claim_every_s=0.02, claim_for_s=4.0)
+"""As short as a busy machine bears, on which this process may stand still for a second."""
 
 Start = Callable[..., Any]
 

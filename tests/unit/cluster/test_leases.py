@@ -85,7 +85,7 @@ async def test_whoever_finds_its_lease_old_looks_before_it_says_that_a_meeting_i
 
 
 async def test_a_redis_that_lost_everything_hears_first_what_there_is(start: Start, redis: PrivateRedis) -> None:
-    one, other = await start(patience=replace(QUICK, grace_s=1.5, claim_for_s=6.0)), await start()
+    one, other = await start(patience=replace(QUICK, grace_s=4.0, claim_for_s=10.0)), await start()
     await one.leases.open("m")
     redis.kill()
     try:

@@ -140,7 +140,7 @@ class Stay(BaseModel):
     participant_id: str
     identity: str | None = Field(description="null: a guest")
     name: str
-    role: str = Field(description="when the stay began")
+    role: str = Field(description="as of now, or of when it left")
     is_host: bool
     joined_at: str
     left_at: str | None

@@ -2,7 +2,8 @@
 import { createMeeting } from "../sdk/sfu.js";
 import { h, show } from "./dom.js";
 import { icon } from "./icons.js";
-import { hostTokens, joinTokens } from "./store.js";
+import { Plans } from "./plans.js";
+import { apiKey, hostTokens, joinTokens } from "./store.js";
 import { toast } from "./toasts.js";
 
 /** @returns {string|null} the meeting's id in a link or code that a person pasted */
@@ -34,7 +35,7 @@ function open(id) {
 async function start(button) {
   button.disabled = true;
   try {
-    const { id, host_token: token, join_url: link } = await createMeeting();
+    const { id, host_token: token, join_url: link } = await createMeeting({ apiKey: apiKey.get() });
     hostTokens.keep(id, token);
     joinTokens.keep(id, tokenIn(link));
     open(id);
@@ -91,7 +92,7 @@ export function home() {
       startButton,
       h("div.divider", {}, h("span", {}, "or join one")),
       joinForm()),
-    picture());
+    picture(), new Plans().element);
   show(view);
 }
 

@@ -4,6 +4,7 @@ const STAY_KEY = "sfu.inMeeting";
 const HOST_KEY = "sfu.host.";
 const JOIN_KEY = "sfu.join.";
 const BROWSER_KEY = "sfu.browser";
+const KEY_KEY = "sfu.apiKey";
 
 const DEFAULTS = {
   name: "",
@@ -68,6 +69,19 @@ export const joinTokens = {
   },
   keep(id, token) {
     if (token) session((storage) => storage.setItem(JOIN_KEY + id, token));
+  },
+};
+
+/** The key of who plans meetings here, for as long as this tab is open. */
+export const apiKey = {
+  get() {
+    return session((storage) => storage.getItem(KEY_KEY)) ?? undefined;
+  },
+  keep(key) {
+    session((storage) => storage.setItem(KEY_KEY, key));
+  },
+  forget() {
+    session((storage) => storage.removeItem(KEY_KEY));
   },
 };
 

@@ -14,9 +14,23 @@ export class Api {
     if (!this.server.pathname.endsWith("/")) this.server.pathname += "/";
   }
 
-  /** @returns {Promise<{id: string, title: string, join_url: string, created_at: string, host_token: string}>} */
-  createMeeting({ title, options } = {}) {
-    return this.#call("POST", "meetings", { body: { title: title || undefined, options } });
+  /**
+   * @param {object} [plan] what docs/api.md says of `POST /meetings`
+   * @param {string} [key] an API key, where the server asks for one
+   * @returns {Promise<{id: string, title: string, join_url: string, created_at: string, host_token: string}>}
+   */
+  createMeeting({ title, ...plan } = {}, key) {
+    return this.#call("POST", "meetings", { body: { title: title || undefined, ...plan }, token: key });
+  }
+
+  /**
+   * @param {{status?: string, cursor?: string|null, limit?: number}} [wanted]
+   * @param {string} [key] as of `createMeeting`
+   * @returns {Promise<{meetings: object[], next: string|null}>}
+   */
+  meetings(wanted = {}, key) {
+    const given = Object.entries(wanted).filter(([, value]) => value !== undefined && value !== null);
+    return this.#call("GET", `meetings?${new URLSearchParams(given)}`, { token: key });
   }
 
   /** @returns {Promise<{id: string, title: string, join_url: string, participants: number}>} */

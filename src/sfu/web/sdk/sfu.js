@@ -11,13 +11,13 @@ export { MAX_VIDEO_SLOTS } from "./slots.js";
 
 /**
  * Creates a meeting.
- * @param {{title?: string, server?: string|URL, options?: object}} [settings] `options`: who may publish what, and how
- *   much; see `POST /meetings` in docs/signaling.md
+ * @param {{title?: string, server?: string|URL, options?: object, apiKey?: string}} [settings] `options`: who may publish
+ *   what, and how much; see `POST /meetings` in docs/signaling.md; `apiKey`: where the server asks for one
  * @returns {Promise<{id: string, title: string, join_url: string, created_at: string, host_token: string}>} who joins
  *   with `host_token` is the host
  */
-export function createMeeting({ title, server, options } = {}) {
-  return new Api(server).createMeeting({ title, options });
+export function createMeeting({ title, server, options, apiKey } = {}) {
+  return new Api(server).createMeeting({ title, options }, apiKey);
 }
 
 /**

@@ -19,6 +19,7 @@ import typer
 from sfu.bench.cli import app as bench_app
 from sfu.cli_access import key_app, token_app
 from sfu.cli_db import app as db_app
+from sfu.cli_events import app as events_app
 from sfu.config import Config, load
 from sfu.config_report import ConfigErrors
 from sfu.errors import ConfigError, SfuError
@@ -39,6 +40,7 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(token_app, name="token")
 app.add_typer(key_app, name="key")
 app.add_typer(db_app, name="db")
+app.add_typer(events_app, name="events")
 
 
 def _version(wanted: bool) -> None:
@@ -126,12 +128,14 @@ def _check_parts(settings: Config) -> None:
 
     from sfu.plugins.registry import load_layer_policy, load_plugins
     from sfu.runtime import compose, credentials
+    from sfu.runtime.events import check_events
     from sfu.runtime.storage import check_store
 
     load_plugins(settings.plugins)
     load_layer_policy(settings.layers.policy)
     compose.certificate(settings, datetime.now(UTC))
     check_store(settings)
+    check_events(settings)
     credentials.check(settings)
 
 

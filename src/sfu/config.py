@@ -14,12 +14,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from sfu.config_access import AdmissionSection, AuthSection
 from sfu.config_cluster import RedisSection
+from sfu.config_events import EventsSection, KafkaSection, WebhookSection
 from sfu.config_hooks import HooksSection
 from sfu.config_report import ACCEPTED_ADDRESS, ACCEPTED_ICE_URL, ConfigErrors, Sources, problems_of
 from sfu.config_section import Section
@@ -264,7 +265,17 @@ class Config(BaseSettings):
     hooks: HooksSection = HooksSection()
     ice: IceSection = IceSection()
     log: LogSection = LogSection()
+    events: EventsSection = EventsSection()
+    webhooks: tuple[WebhookSection, ...] = Field((), max_length=16, description="who is told of events by HTTP")
+    kafka: KafkaSection = KafkaSection()
     plugin: dict[str, dict[str, Any]] = Field({}, description="settings of plugins, a table for each")
+
+    @field_validator("webhooks")
+    @classmethod
+    def _each_its_name(cls, webhooks: tuple[WebhookSection, ...]) -> tuple[WebhookSection, ...]:
+        if len({hook.name for hook in webhooks}) < len(webhooks):
+            raise ValueError("two have the same name")
+        return webhooks
 
     @classmethod
     def settings_customise_sources(

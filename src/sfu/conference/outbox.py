@@ -68,6 +68,19 @@ class Backlog:
     dead: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class SinkStats:
+    """How a sink does. Counts are since the start: ``delivered``; ``failed`` attempts; ``died``: given up. ``is_away``:
+    it takes nothing at present. ``backlog`` is of some seconds ago.
+    """
+
+    delivered: int
+    failed: int
+    died: int
+    is_away: bool
+    backlog: Backlog
+
+
 class Outbox(Protocol):
     """Times are arguments; they are compared with those of other processes on the same database, whose clocks should
     be right to the second. Raises ``RemoteError`` ``store_unavailable`` where there is a database.

@@ -28,7 +28,7 @@ Routes may raise any ``SfuError``: the server turns it into ``application/proble
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from sfu.conference import Conference
     from sfu.conference.homes import ClusterStats
     from sfu.conference.ledger import LedgerStats
+    from sfu.conference.outbox import DeadEntry, SinkStats
     from sfu.ice.servers import IceServer
     from sfu.media.engine import EngineStats
     from sfu.rtp.codecs import Fingerprint
@@ -113,6 +114,19 @@ class ServerOptions:
     """ICE servers to tell to a participant (by id: TURN credentials are made for each)."""
 
 
+class EventsView(Protocol):
+    """How those outside are told what happens."""
+
+    def stats(self) -> Mapping[str, SinkStats]:
+        """By sink."""
+
+    async def dead(self, sink: str | None, limit: int, after: int = 0) -> Sequence[DeadEntry]:
+        """What was given up, in order; ``after``: so many are passed over. Raises ``store_unavailable``."""
+
+    async def retry(self, sink: str | None = None, ids: Collection[str] | None = None) -> int:
+        """Has that told again; how many. Raises ``store_unavailable``."""
+
+
 class RuntimeView(Protocol):
     """State of the running process, for those who observe it."""
 
@@ -130,6 +144,10 @@ class RuntimeView(Protocol):
 
     def cluster_stats(self) -> ClusterStats | None:
         """How this process gets on with others of its deployment; None: it is alone."""
+
+    @property
+    def events(self) -> EventsView | None:
+        """Who is told what happens; None: nobody."""
 
     def certificate_fingerprint(self) -> Fingerprint:
         """That of the DTLS certificate in use."""

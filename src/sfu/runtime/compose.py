@@ -19,6 +19,7 @@ from sfu.dtls.certificate import Certificate
 from sfu.ice.servers import IceServer
 from sfu.media.engine import EngineOptions
 from sfu.plugins.api import ServerOptions
+from sfu.runtime.events import event_options
 from sfu.runtime.hooks import HookOptions
 from sfu.sdp.negotiate import CodecPolicy
 
@@ -76,6 +77,7 @@ def conference_options(config: Config) -> ConferenceOptions:
             direct_messages=meeting.direct_messages,
             keep_chat=meeting.keep_chat,
         ),
+        events=event_options(config),
         adaptive=config.layers.adaptive,
         start_bps=config.layers.start_bps,
         max_bps=config.layers.max_bps,

@@ -29,6 +29,7 @@ from sfu.runtime import compose, credentials
 from sfu.runtime.app import make_app
 from sfu.runtime.clock import LoopClock
 from sfu.runtime.driver import Driver
+from sfu.runtime.events import opened_events
 from sfu.runtime.hooks import HookRunner
 from sfu.runtime.http import HttpServer, listen_tcp
 from sfu.runtime.log import logger
@@ -66,6 +67,7 @@ class Server:
         async with AsyncExitStack() as opened:
             listener = opened.enter_context(listen_tcp(config.server.host, config.server.port))
             storage = await opened.enter_async_context(opened_storage(config, dev=self._dev, clock=clock))
+            events = await opened.enter_async_context(opened_events(config, storage.outbox, storage.writer, clock))
             engine = Engine(compose.engine_options(config, certificate, await self._advertised()))
             opened.callback(engine.close)
             engine.on_failure = _media_failed
@@ -76,7 +78,7 @@ class Server:
             runtime = Runtime(engine, certificate, clock)
             opened.callback(runtime.lag.stop)
             runtime.lag.start()
-            runtime.writer = storage.writer
+            runtime.writer, runtime.events = storage.writer, events
             hooks = HookRunner(plugins, clock, compose.hook_options(config))
             opened.push_async_callback(hooks.close)
             cluster = runtime.cluster = cluster_of(config, clock)

@@ -15,12 +15,15 @@ from uuid import uuid4
 
 from sfu.clock import Clock
 from sfu.conference import Conference
+from sfu.conference.memory_outbox import MemoryOutbox
 from sfu.conference.store import MeetingStore, MemoryStore
 from sfu.config import Config
 from sfu.errors import ConfigError, EngineError, RemoteError
+from sfu.runtime.events import wanted
 from sfu.runtime.log import logger
 
 if TYPE_CHECKING:
+    from sfu.conference.outbox import Outbox
     from sfu.store.database import Database
     from sfu.store.sql_store import SqlStore
     from sfu.store.writer import Writer
@@ -43,6 +46,8 @@ class Storage:
     writer: Writer | None = None
     sql: SqlStore | None = None
     keep_said: timedelta = timedelta(days=30)
+    outbox: Outbox | None = None
+    """None: nobody outside is to be told anything."""
 
     def keep_tidy(self, conference: Conference) -> Callable[[], object]:
         """Ends, now and then, meetings that nobody will end; gives what stops it."""
@@ -68,12 +73,15 @@ async def opened_storage(config: Config, *, dev: bool, clock: Clock) -> AsyncIte
     """The store of the configuration, with the newest schema, and with all that an earlier life of this server left in
     its journal. Raises ``ConfigError`` and ``EngineError``.
     """
+    sinks = wanted(config)
     if is_memory(config, dev=dev):
         if not dev:
             log.warning("store_in_memory", meaning="meetings are forgotten when the server stops")
-        yield Storage(MemoryStore())
+        in_memory = MemoryOutbox(sinks, clock.wall) if sinks else None
+        yield Storage(MemoryStore(in_memory), outbox=in_memory)
         return
     from sfu.store.journal import Journal
+    from sfu.store.outbox import SqlOutbox
     from sfu.store.sql_store import SqlStore
     from sfu.store.writer import Writer
 
@@ -81,18 +89,22 @@ async def opened_storage(config: Config, *, dev: bool, clock: Clock) -> AsyncIte
     with _locked(folder):
         database = await _opened_database(config, folder)
         try:
-            store = SqlStore(database, _node(folder))
+            node = _node(folder)
+            outbox = SqlOutbox(database, sinks, clock.wall, node) if sinks else None
+            store = SqlStore(database, node, outbox)
             writer = Writer(store, Journal(folder / JOURNAL, config.store.journal_max_bytes))
             try:
                 await writer.start()
                 now, window_s = clock.wall(), config.meeting.resume_window_s
                 lost = await store.end_left_over(now, now + timedelta(seconds=window_s))
+                if outbox is not None:
+                    await outbox.give_back(now)
             except RemoteError as error:
                 raise EngineError(f"the database {database} does not answer", "is it running?") from error
             if lost:
                 log.warning("stays_ended", count=lost, meaning="this server did not come to say goodbye last time")
             try:
-                yield Storage(store, writer, store, timedelta(days=config.store.chat_days))
+                yield Storage(store, writer, store, timedelta(days=config.store.chat_days), outbox)
             finally:
                 await writer.close()
         finally:

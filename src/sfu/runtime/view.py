@@ -14,6 +14,7 @@ from sfu.runtime.metrics import LoopLag
 
 if TYPE_CHECKING:
     from sfu.cluster.cluster import Cluster
+    from sfu.events.service import EventService
     from sfu.store.writer import Writer
 
 
@@ -26,6 +27,8 @@ class Runtime:
         self.is_stopping = False
         self.writer: Writer | None = None
         self.cluster: Cluster | None = None
+        self.events: EventService | None = None
+        """See ``RuntimeView.events``."""
         self._certificate = certificate
 
     def engine_stats(self) -> EngineStats:

@@ -8,11 +8,13 @@ the row that ``release`` looks at when it says that nothing is left to do: so no
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,12 +34,20 @@ T = TypeVar("T")
 
 
 class SqlOutbox:
-    """``sinks``: which types each wants; ``now``: the time of day."""
+    """``sinks``: which types each wants; ``now``: the time of day; ``node``: this server, among those that share the
+    database.
+    """
 
     def __init__(
-        self, database: Database, sinks: Mapping[str, Callable[[str], bool]], now: Callable[[], datetime]
+        self,
+        database: Database,
+        sinks: Mapping[str, Callable[[str], bool]],
+        now: Callable[[], datetime],
+        node: str = "node",
     ) -> None:
         self.now = now
+        self._owner = hashlib.sha256(node.encode()).hexdigest()[:12]
+        """Claims begin with it."""
         self.on_appended: Callable[[], None] = _nobody
         self._database = database
         self._sinks = sinks
@@ -117,7 +127,7 @@ class SqlOutbox:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        owner = str(uuid4())
+        owner = f"{self._owner}-{secrets.token_hex(8)}"
         if self._database.is_sqlite and not await self._is_due(sink, now):
             return ()  # a look need not wait for whoever writes
         async with self._database.writing() as connection:
@@ -138,6 +148,12 @@ class SqlOutbox:
                     rows,
                 )
         return claimed
+
+    async def give_back(self, now: datetime) -> int:
+        """What an earlier life of this server had claimed is due now; how many meetings."""
+        mine = lanes.c.owner.startswith(self._owner, autoescape=True)
+        async with self._database.writing() as connection:
+            return (await connection.execute(lanes.update().where(mine).values(owner="", due_at=now))).rowcount
 
     async def _is_due(self, sink: str, now: datetime) -> bool:
         async with self._database.reading() as connection:

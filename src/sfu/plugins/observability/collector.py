@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import Metric
 from prometheus_client.core import (
@@ -18,6 +18,7 @@ from sfu.conference.allocation import ReceptionStats
 from sfu.conference.homes import ClusterStats
 from sfu.conference.hooks import Hooks
 from sfu.conference.ledger import LedgerStats
+from sfu.conference.outbox import SinkStats
 from sfu.conference.tally import Tally
 from sfu.media.engine import EngineStats
 from sfu.plugins.api import RuntimeView
@@ -54,6 +55,8 @@ class EngineCollector(Collector):
         cluster = self._runtime.cluster_stats()
         if cluster is not None:
             yield from _cluster(cluster)
+        if self._runtime.events is not None:
+            yield from _events(self._runtime.events.stats())
         yield GaugeMetricFamily(
             "sfu_event_loop_lag_seconds",
             "How late the control plane's event loop was at worst in the last 15 s",
@@ -128,6 +131,27 @@ def _cluster(stats: ClusterStats) -> Iterator[Metric]:
     for what, value in stats.events.items():
         events.add_metric([what], value)
     yield events
+
+
+def _events(stats: Mapping[str, SinkStats]) -> Iterator[Metric]:
+    what = CounterMetricFamily(
+        "sfu_events", "Events by sink: delivered; attempts that failed; dead, given up", labels=["sink", "what"]
+    )
+    oldest = GaugeMetricFamily(
+        "sfu_events_oldest_timestamp_seconds", "When the oldest event that waits happened; 0: none", labels=["sink"]
+    )
+    waiting = GaugeMetricFamily("sfu_events_meetings_waiting", "Meetings with events that wait", labels=["sink"])
+    dead = GaugeMetricFamily("sfu_events_dead_kept", "Dead events that may be retried", labels=["sink"])
+    up = GaugeMetricFamily("sfu_events_sink_up", "0 while a sink is taken to be away", labels=["sink"])
+    for sink, one in stats.items():
+        for word, value in (("delivered", one.delivered), ("failed", one.failed), ("dead", one.died)):
+            what.add_metric([sink, word], value)
+        oldest_at = one.backlog.oldest_at
+        oldest.add_metric([sink], 0 if oldest_at is None else oldest_at.timestamp())
+        waiting.add_metric([sink], one.backlog.lanes)
+        dead.add_metric([sink], one.backlog.dead)
+        up.add_metric([sink], 0 if one.is_away else 1)
+    yield from (what, oldest, waiting, dead, up)
 
 
 def _traffic(stats: EngineStats) -> Iterator[Metric]:

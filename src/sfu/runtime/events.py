@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -89,6 +90,7 @@ async def opened_events(
 def _sinks(config: Config, clock: Clock) -> list[tuple[Sink, SinkOptions]]:
     from sfu.events.webhook import Webhook
 
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell of every request, and where it goes
     options = sink_options(config)
     source = config.events.source or config.server.public_url or "sfu"
     sinks: list[tuple[Sink, SinkOptions]] = []

@@ -31,12 +31,16 @@ class RemoteError(SfuError):
     """The remote side broke the protocol or asked for what it may not have.
 
     ``code`` is stable (``docs/signaling.md``); ``status`` is the HTTP status that says the same.
+    ``retry_after_s``: when the same may be worth trying again, where that is known.
     """
 
-    def __init__(self, code: str, detail: str, hint: str = "", *, status: int = 400) -> None:
+    def __init__(
+        self, code: str, detail: str, hint: str = "", *, status: int = 400, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(detail, hint)
         self.code = code
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class StateError(SfuError):

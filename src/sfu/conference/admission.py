@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from sfu.conference.admission_stats import AdmissionStats
 from sfu.conference.authority import Action, Caller, Role, require
 from sfu.conference.events import Admitted, Denied, DenyReason, LeaveReason, LockChanged, WaitingRoomChanged
 from sfu.conference.grants import GUEST, Grants
@@ -63,8 +64,9 @@ class Application:
 class Admission:
     """Of one meeting."""
 
-    def __init__(self, meeting: Meeting, options: WaitingOptions) -> None:
+    def __init__(self, meeting: Meeting, options: WaitingOptions, stats: AdmissionStats) -> None:
         self._meeting = meeting
+        self.stats = stats
         self.is_locked = False
         self._bucket = 0.0
         self._filled_at = meeting.clock.now()
@@ -75,6 +77,7 @@ class Admission:
             reason=self._reason,
             tell=self._tell_leaders,
             chronicle=meeting.chronicle,
+            ended=self.stats.waited,
         )
 
     # who comes
@@ -83,6 +86,10 @@ class Admission:
         """Comes in, or waits. Raises ``RemoteError``: what ``Meeting.join`` raises, ``removed``, ``locked``,
         ``join_token_required``, ``too_early``, ``waiting_room_full``.
         """
+        with self.stats.counting():
+            return self._apply(application)
+
+    def _apply(self, application: Application) -> Attendee | Waiting:
         application.shown_name  # noqa: B018 - a wrong name is told now, not to who was let in
         application = self._recognised(application)
         self.require_welcome(application.grants)
@@ -106,10 +113,19 @@ class Admission:
         application.shown_name  # noqa: B018 - as in ``apply``
         application = self._recognised(application)
         self.require_welcome(application.grants)
+        if self.has_seat(application):
+            return self._role(application)
         if self._leads(application):
             return Role.HOST if self._meeting.first_is_host else self._role(application)
         self._require_unlocked()
-        return self._role(self._vouched(application))
+        application = self._vouched(application)
+        if self._must_wait(application):
+            self._require_not_denied(application.grants)
+        return self._role(application)
+
+    def has_seat(self, application: Application) -> bool:
+        """Whether it comes back to what it had: nothing about it is decided anew."""
+        return self._former_seat(application) is not None
 
     def require_open(self, grants: Grants, token: str | None) -> Grants:
         """For who cannot wait (WHIP, WHEP), and whose ``token`` may be the meeting's host token or join token. Raises
@@ -268,8 +284,10 @@ class Admission:
 
     def _wait(self, application: Application) -> Waiting:
         opens, longest_s = self._meeting.record.not_before, self.room.options.longest_s
-        if opens is not None and opens - self._meeting.clock.wall() > timedelta(seconds=longest_s):
-            raise RemoteError("too_early", f"nobody gets in before {timestamp(opens)}", "come back then", status=403)
+        too_early = opens - self._meeting.clock.wall() - timedelta(seconds=longest_s) if opens is not None else None
+        if opens is not None and too_early is not None and too_early > timedelta(0):
+            detail, after_s = f"nobody gets in before {timestamp(opens)}", too_early.total_seconds()
+            raise RemoteError("too_early", detail, "come back then", status=403, retry_after_s=after_s)
         grants = application.grants
         for other in self.room:
             before = other.application.grants

@@ -34,8 +34,15 @@ async def ask_to_join(
 
     Raises ``RemoteError``: as ``Admission.check``, ``refused``, ``hook_failed``.
     """
-    if not hooks.has(Hook.BEFORE_JOIN):
+    if not hooks.has(Hook.BEFORE_JOIN) or meeting.admission.has_seat(application):
         return application
+    with meeting.admission.stats.counting():
+        return await _ask_to_join(hooks, meeting, application, way=way, address=address, role=role)
+
+
+async def _ask_to_join(
+    hooks: Hooks, meeting: Meeting, application: Application, *, way: Way, address: str, role: Role | None
+) -> Application:
     grants = application.grants
     asked = JoinAsked(
         meeting=meeting.record,

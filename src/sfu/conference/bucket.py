@@ -23,6 +23,10 @@ class Bucket:
         self._filled_at = now
         return self._level
 
+    def wait_s(self, cost: float = 1.0) -> float:
+        """How long it takes until that much may be taken, if nobody takes anything meanwhile."""
+        return max(0.0, cost - self.level) / self._rate_per_s
+
     def take(self, cost: float = 1.0) -> bool:
         """Takes that much, if it is there."""
         if self.level < cost:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from sfu.clock import Clock
+from sfu.conference.admission_stats import AdmissionStats
 from sfu.conference.allocation import Allocator
 from sfu.conference.chat_history import ChatLog, HistoryKeeper
 from sfu.conference.draft import MeetingDraft, check_record, join_expiry
@@ -104,6 +105,7 @@ class Conference:
         self._ledger = ledger if ledger is not None else ledger_of(self.store)
         self._history = history if history is not None else StoredHistory(self.store, self._ledger, clock)
         self._seat_keepers = (*seat_keepers, StoredSeats(self.store, self._ledger, clock))
+        self.admission_stats = AdmissionStats()
         self.hooks = hooks
         """Plugins that are asked before something happens."""
         self._homes: Homes = homes or Alone()
@@ -392,6 +394,7 @@ class Conference:
                 seat_keepers=self._seat_keepers,
                 history=self._history,
                 hooks=self.hooks,
+                admission_stats=self.admission_stats,
                 said=said,
                 kept=kept,
                 on_end=self._on_end,

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from sfu.clock import Clock, Timer
 from sfu.conference.admission import LEADERS, Admission
+from sfu.conference.admission_stats import AdmissionStats
 from sfu.conference.allocation import Allocator
 from sfu.conference.arranger import Arranger
 from sfu.conference.asking import person_of
@@ -79,6 +80,7 @@ class Meeting:
         on_change: Callable[[str, str], None] | None = None,
         history: HistoryKeeper | None = None,
         hooks: Hooks = NO_HOOKS,
+        admission_stats: AdmissionStats | None = None,
         said: ChatLog | None = None,
         kept: Kept = NOTHING,
     ) -> None:
@@ -150,7 +152,7 @@ class Meeting:
         self.seating = Seating(clock, self.id, self._participants, seat_keepers)
         self.returning = Returning(clock, options.resume_window_s, on_free=self._not_back)
         """Seats of those who were in it when its server was lost; ``come_back`` gives one back."""
-        self.admission = Admission(self, options.waiting)
+        self.admission = Admission(self, options.waiting, stats=admission_stats or AdmissionStats())
         """The door. ``join`` is behind it."""
         self._router: Router | None = None
         self._expiry: Timer | None = None
@@ -459,6 +461,7 @@ class Meeting:
             participant.notify(event)
 
     def _enter(self, participant: Participant, *, is_back: bool = False) -> None:
+        self.admission.stats.admitted += 1
         self._participants[participant.id] = participant
         self._by_token[digest(participant.token)] = participant
         if participant.identity:

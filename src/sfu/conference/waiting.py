@@ -125,12 +125,15 @@ class WaitingRoom:
         reason: Callable[[Waiting], WaitReason],
         tell: Callable[[WaitingRoomChanged], None],
         chronicle: Chronicle,
+        ended: Callable[[float, Admitted | Denied], None] = lambda _seconds, _event: None,
     ) -> None:
+        """``ended``: how long somebody waited, and how that ended."""
         self._clock = clock
         self.options = options
         self._review = review
         self._reason = reason
         self._tell = tell
+        self._ended = ended
         self._chronicle = chronicle
         self._waiting: dict[str, Waiting] = {}
         self._by_token: dict[bytes, Waiting] = {}
@@ -184,6 +187,7 @@ class WaitingRoom:
         del self._waiting[waiting.id]
         del self._by_token[digest(waiting.token)]
         waiting.end(event)
+        self._ended(self._clock.now() - waiting.since, event)
         if isinstance(event, Admitted):
             self._chronicle.tell("participant.admitted", **_person(waiting), participant_id=event.attendee.id)
         else:

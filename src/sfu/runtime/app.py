@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from fastapi import FastAPI, Request
@@ -57,7 +58,9 @@ def make_app(contexts: Iterable[PluginContext], version: str) -> FastAPI:
 async def _remote_error(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RemoteError):
         raise error
-    headers = HEADERS.get(error.status)
+    headers = dict(HEADERS.get(error.status, {}))
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     return problem(error.status, error.code, error.detail, str(error), headers)
 
 

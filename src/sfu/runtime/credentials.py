@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from sfu.runtime.key_rings import CachedKeys, fetch, read_file
 from sfu.runtime.log import logger
 
 MAX_KEYS_FILE_BYTES = 256 * 1024
+LOOK_S = 1.0
+"""Between two looks at the file of API keys."""
 
 log = logger(__name__)
 
@@ -47,6 +51,51 @@ def api_keys(config: Config) -> ApiKeys:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError("auth.api_keys_file", f"can not be read: {error}") from error
     return ApiKeys.parse(lines, "auth.api_keys")
+
+
+def keep_api_keys_fresh(config: Config, access: Access, look_s: float = LOOK_S) -> Callable[[], object]:
+    """Has API keys count that come into their file, and those that are taken out of it count no more, within seconds.
+    Gives what ends that.
+    """
+    if not config.auth.api_keys_file:
+        return lambda: None
+    return asyncio.create_task(_keep_api_keys_fresh(config, access, look_s), name="API keys").cancel
+
+
+async def _keep_api_keys_fresh(config: Config, access: Access, look_s: float) -> None:
+    path = Path(config.auth.api_keys_file)
+    seen = await asyncio.to_thread(_look_of, path)
+    # What was read at the start may be older than that look.
+    is_new = True
+    while True:
+        if not is_new:
+            await asyncio.sleep(look_s)
+            look = await asyncio.to_thread(_look_of, path)
+            is_new, seen = look != seen, look
+            continue
+        is_new = False
+        keys = await asyncio.to_thread(_read_again, config)
+        if keys is not None:
+            access.api_keys = keys
+            log.info("api_keys_read", keys=len(keys))
+
+
+def _look_of(path: Path) -> tuple[int, ...]:
+    """What changes with a file; () when it is not there."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return ()
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _read_again(config: Config) -> ApiKeys | None:
+    """None: what the file says now can not be used, and the keys stay as they were."""
+    try:
+        return api_keys(config)
+    except ConfigError as error:
+        log.warning("api_keys_not_read", reason=str(error))
+        return None
 
 
 def tell_what_is_open(access: Access, *, dev: bool) -> None:

@@ -101,6 +101,7 @@ class Server:
             opened.callback(storage.keep_tidy(conference))
             contexts = self._set_up(plugins, conference, clock, runtime, access)
             credentials.tell_what_is_open(access, dev=self._dev)
+            opened.callback(credentials.keep_api_keys_fresh(config, access))
             self._listen_to_signals(loop, opened)
             return await self._serve(listener, contexts, conference, runtime)
 

@@ -397,3 +397,36 @@ def test_pages_of_other_sites_open_no_socket(origin: str | None, allowed: bool) 
         raise AssertionError
 
     assert is_own_origin(WebSocket(scope, nothing, nothing), options) is allowed
+
+
+# what is told and counted besides
+
+
+async def test_who_comes_too_often_or_too_early_is_told_when_to_come_again(site: Site, meeting: Meeting) -> None:
+    async with client(site, joins_per_address_s=0.05) as http:
+        await join(http)
+        refused = await join(http)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "20")
+    be(meeting, not_before=EPOCH + timedelta(days=2))
+    async with client(site) as http:
+        refused = await join(http)
+        longest_s = meeting.admission.room.options.longest_s
+        assert (refused.json()["code"], refused.headers["Retry-After"]) == ("too_early", f"{172_800 - longest_s:.0f}")
+
+
+async def test_what_happens_at_the_door_is_counted(
+    site: Site, conference: Conference, clock: VirtualClock, meeting: Meeting
+) -> None:
+    stats = conference.admission_stats
+    be(meeting, access=Who.WAITING_ROOM)
+    async with client(site) as http:
+        waiting = [(await join(http, name=name)).json() for name in ("Ann", "Bob")]
+        talks = [Talk(conference, clock, meeting.id) for _ in waiting]
+        for talk, answer in zip(talks, waiting, strict=True):
+            talk.hello(answer["token"])
+        clock.advance(30)
+        await http.post("/meetings/standup/admit", json={"waiting_id": waiting[0]["waiting_id"]}, auth=site.operator)
+        await http.post("/meetings/standup/deny", json={"waiting_id": waiting[1]["waiting_id"]}, auth=site.operator)
+        assert await refusal(http, host_token="wrong") == (403, "forbidden")
+    assert (stats.admitted, dict(stats.refused)) == (1, {"denied": 1, "forbidden": 1})
+    assert (stats.waits.cumulative()[-1], round(stats.waits.total_s)) == (1, 30)

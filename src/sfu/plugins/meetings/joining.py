@@ -80,7 +80,8 @@ def joining_routes(context: PluginContext) -> APIRouter:
     )
     async def join(request: Request, meeting_id: str, body: Join, caller: Caller = who) -> Any:
         """Joins: a participant, its token, and the offer to answer over the signaling WebSocket. Or waits."""
-        rates.take(request, meeting_id)
+        with conference.admission_stats.counting():
+            rates.take(request, meeting_id)
         meeting = await find(meeting_id)
         makes_it = meeting.first_is_host
         base = base_url(request, options.public_url)

@@ -38,7 +38,8 @@ class Rates:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(key)
         if not bucket.take():
-            raise RemoteError("rate_limited", "too many try to join", "try again in a few seconds", status=429)
+            detail, hint = "too many try to join", "try again in a few seconds"
+            raise RemoteError("rate_limited", detail, hint, status=429, retry_after_s=bucket.wait_s())
 
 
 class JoinRates:

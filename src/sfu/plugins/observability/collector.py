@@ -14,6 +14,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from sfu.conference import Conference
+from sfu.conference.admission_stats import AdmissionStats
 from sfu.conference.allocation import ReceptionStats
 from sfu.conference.homes import ClusterStats
 from sfu.conference.hooks import Hooks
@@ -48,6 +49,7 @@ class EngineCollector(Collector):
         yield from _objects(stats)
         yield from self._meetings()
         yield from _receptions(self._conference.allocator.stats())
+        yield from self._door()
         yield from _hooks(self._conference.hooks)
         ledger = self._runtime.ledger_stats()
         if ledger is not None:
@@ -66,11 +68,27 @@ class EngineCollector(Collector):
             "sfu_ready", "1 when new meetings are welcome", value=0 if self._runtime.not_ready() else 1
         )
 
+    def _door(self) -> Iterator[Metric]:
+        waiting = sum(len(meeting.admission.room) for meeting in self._conference.meetings.values())
+        yield GaugeMetricFamily("sfu_waiting", "People who wait to be let in", value=waiting)
+        yield from _refusals(self._conference.admission_stats)
+
     def _meetings(self) -> Iterator[Metric]:
         stats = self._conference.stats()
         yield GaugeMetricFamily("sfu_meetings", "Meetings at hand", value=stats.meetings)
         yield GaugeMetricFamily("sfu_participants", "Participants in all meetings", value=stats.participants)
         yield GaugeMetricFamily("sfu_viewers", "Receivers that are no participants (WHEP)", value=stats.viewers)
+
+
+def _refusals(stats: AdmissionStats) -> Iterator[Metric]:
+    yield CounterMetricFamily("sfu_admitted", "Participants who came in", value=stats.admitted)
+    refused = CounterMetricFamily("sfu_refused", "Those who did not get in, by why", labels=["reason"])
+    for reason, count in stats.refused.items():
+        refused.add_metric([reason], count)
+    yield refused
+    waits = HistogramMetricFamily("sfu_waited_seconds", "How long those waited who were let in then")
+    _add_tally(waits, [], stats.waits)
+    yield waits
 
 
 def _hooks(hooks: Hooks) -> Iterator[Metric]:

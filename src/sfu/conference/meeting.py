@@ -6,7 +6,6 @@ Long, because everything of a meeting comes together here; what each part does i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from sfu.clock import Clock, Timer
 from sfu.conference.admission import LEADERS, Admission
@@ -32,7 +31,8 @@ from sfu.conference.grants import GUEST, Grants
 from sfu.conference.happenings import Chronicle
 from sfu.conference.hooks import NO_HOOKS, Hooks, Person
 from sfu.conference.layout import ChooseFeeds
-from sfu.conference.ledger import Became, Decided, Ended, Happened, Joined, Ledger, Left, Ordered
+from sfu.conference.ledger import Happened, Ledger
+from sfu.conference.minutes import Minutes
 from sfu.conference.moderation import Moderation
 from sfu.conference.names import check_name, digest
 from sfu.conference.negotiation import parse_sdp
@@ -41,12 +41,12 @@ from sfu.conference.orders import NOTHING, Kept, Orders
 from sfu.conference.participant import Participant
 from sfu.conference.publisher import Publisher
 from sfu.conference.reactions import Reactions
-from sfu.conference.records import MeetingRecord, MeetingStatus, ParticipantRecord
+from sfu.conference.records import MeetingRecord
 from sfu.conference.returning import Returning, Seat, Seating, SeatKeeper
 from sfu.conference.rights import Permissions
 from sfu.conference.roster import Roster
 from sfu.conference.scene import Scene
-from sfu.conference.standings import Standing, Standings
+from sfu.conference.standings import Standings
 from sfu.conference.timeline import Timeline
 from sfu.conference.track import Limits, Source
 from sfu.conference.viewer import Viewer
@@ -95,7 +95,7 @@ class Meeting:
         self.allocator = allocator
         self.hooks = hooks
         self._engine = engine
-        self._ledger = ledger
+        self._minutes = Minutes(ledger, clock, self.id, kept.orders)
         self._on_end = on_end
         self.chronicle = Chronicle(self.id, clock, options.events, lambda happening: ledger.note(Happened(happening)))
         """What happens in it, for those outside who are told."""
@@ -120,7 +120,7 @@ class Meeting:
             on_settled=self.ordered,
         )
         self._history = history
-        self.standings = Standings(kept.standings, self._note_standing)
+        self.standings = Standings(kept.standings, self._minutes.decided)
         """What hosts decided about people."""
         self.host_token: str | None = None
         """What makes who joins with it a host; known where the meeting was made."""
@@ -158,8 +158,6 @@ class Meeting:
         self._expiry: Timer | None = None
         self._is_over = False
         self._last_rank = 0
-        self._orders = Orders()
-        """What was noted last."""
         self._restore(kept.orders)
         self._expire_later()
 
@@ -345,7 +343,7 @@ class Meeting:
         del self._by_token[digest(participant.token)]
         participant.notify(Removed(reason))
         participant.close()
-        self._ledger.note(Left(participant.session_id, self.clock.wall(), reason))
+        self._minutes.left(participant, reason)
         if not is_back:
             self.roster.left(participant.id, reason)
         self._on_change(self.id, participant.id)
@@ -381,7 +379,7 @@ class Meeting:
             participant.sources.tell_ended()
         self.admission.close(DenyReason.ENDED if reason is EndReason.ENDED else DenyReason.SERVER_STOPPING)
         self.chronicle.end()
-        self._note_end(reason)
+        self.record = self._minutes.ended(self.record, reason, self._participants.values())
         self.tell(MeetingEnded(reason))
         everybody, self._by_token = self._by_token, {}
         self._participants.clear()
@@ -419,22 +417,16 @@ class Meeting:
     def became(self, participant: Participant, *, is_lasting: bool) -> None:
         """A participant has another role; ``is_lasting``: its identity, whenever it comes."""
         if self._participants.get(participant.id) is participant:
-            role = participant.rights.role
-            self._ledger.note(Became(participant.session_id, role.value, role is Role.HOST))
+            self._minutes.became(participant)
             if is_lasting and participant.identity:
-                self.standings.appoint(participant.identity, role, self.clock.wall())
+                self.standings.appoint(participant.identity, participant.rights.role, self.clock.wall())
         self.updated(participant)
 
     def ordered(self) -> None:
         """Hosts have the meeting otherwise than before, perhaps."""
-        if self._is_over:
-            return
-        chat, direct = self.chat.ordered
-        may_unmute, spotlight = self.permissions.may_unmute, self.moderation.view().spotlight
-        orders = Orders(self.admission.is_locked, may_unmute, spotlight, chat, direct)
-        if orders != self._orders:
-            self._orders = orders
-            self._ledger.note(Ordered(self.id, self.clock.wall(), orders))
+        if not self._is_over:
+            may_unmute, spotlight = self.permissions.may_unmute, self.moderation.view().spotlight
+            self._minutes.ordered(Orders(self.admission.is_locked, may_unmute, spotlight, *self.chat.ordered))
 
     def refresh(self, participant: Participant) -> None:
         """A participant's tracks changed: lays out anew for everybody, and tells whose slots changed."""
@@ -473,7 +465,7 @@ class Meeting:
         self.voices.counted()
         self.roster.joined(participant)
         self._on_change(self.id, participant.id)
-        self._note_join(participant, is_back=is_back)
+        self.record = self._minutes.joined(participant, self.record, is_back=is_back)
         participant.sources.announce()
         self.seating.changed(participant, is_back=is_back)
         if participant.rights.role in LEADERS:
@@ -481,41 +473,9 @@ class Meeting:
 
     def _restore(self, orders: Orders) -> None:
         """As hosts had it when it was at hand last."""
-        self._orders = orders
         self.admission.is_locked = orders.locked
         self.chat.restore(orders.chat, orders.direct)
         self.moderation.restore(orders)
-
-    def _note_standing(self, standing: Standing) -> None:
-        self._ledger.note(Decided(self.id, standing))
-
-    def _note_join(self, participant: Participant, *, is_back: bool) -> None:
-        now, role = self.clock.wall(), participant.rights.role
-        if self.record.started_at is None:
-            self.record = replace(self.record, status=MeetingStatus.ACTIVE, started_at=now)
-        stay = ParticipantRecord(
-            session_id=participant.session_id,
-            meeting_id=self.id,
-            participant_id=participant.id,
-            identity=participant.identity,
-            name=participant.name,
-            role=role.value,
-            is_host=role is Role.HOST,
-            joined_at=now,
-        )
-        self._ledger.note(Joined(stay, is_back))
-
-    def _note_end(self, reason: EndReason) -> None:
-        """A server that stops ends stays, not meetings: they may be joined again."""
-        now = self.clock.wall()
-        if reason is EndReason.ENDED:
-            self.record = replace(
-                self.record, status=MeetingStatus.ENDED, ended_at=now, version=self.record.version + 1
-            )
-            self._ledger.note(Ended(self.id, now))
-            return
-        for participant in self._participants.values():
-            self._ledger.note(Left(participant.session_id, now, reason))
 
     def _media(self) -> Router:
         """The router to come in by. One that its shard's failure closed is replaced by one on another shard; those who

@@ -181,6 +181,9 @@ class StoreSection(Section):
         le=1024**4,
         description="most that is kept on disk for a database that is away, bytes",
     )
+    ended_days: float = Field(
+        0.0, ge=0, le=36_500, description="how long meetings that have ended are known; 0: for good"
+    )
     chat_days: float = Field(30.0, gt=0, le=3650, description="how long what is said is kept, where it is kept")
 
 

@@ -48,6 +48,8 @@ class Storage:
     keep_said: timedelta = timedelta(days=30)
     outbox: Outbox | None = None
     """None: nobody outside is to be told anything."""
+    keep_ended: timedelta = timedelta(0)
+    """How long meetings that have ended are known; 0: for good."""
 
     def keep_tidy(self, conference: Conference) -> Callable[[], object]:
         """Ends, now and then, meetings that nobody will end; gives what stops it."""
@@ -62,6 +64,8 @@ class Storage:
                     now = conference.clock.wall()
                     await self.sql.forget_requests(now - REMEMBER_REQUESTS)
                     await self.sql.forget_old(now - self.keep_said, now)
+                    if self.keep_ended:
+                        await self.sql.forget_ended(now - self.keep_ended)
             except RemoteError as error:
                 log.warning("store_not_tidied", reason=error.detail)
             except Exception:
@@ -104,7 +108,8 @@ async def opened_storage(config: Config, *, dev: bool, clock: Clock) -> AsyncIte
             if lost:
                 log.warning("stays_ended", count=lost, meaning="this server did not come to say goodbye last time")
             try:
-                yield Storage(store, writer, store, timedelta(days=config.store.chat_days), outbox)
+                keep_said, keep_ended = timedelta(days=config.store.chat_days), timedelta(days=config.store.ended_days)
+                yield Storage(store, writer, store, keep_said, outbox, keep_ended)
             finally:
                 await writer.close()
         finally:

@@ -220,6 +220,17 @@ class SqlStore:
         async with self.database.writing() as connection:
             await kept.forget_old(connection, said_before, now)
 
+    async def forget_ended(self, before: datetime) -> int:
+        """Meetings that ended earlier go, with all that was known of them, some at a time; how many. Those with
+        recordings stay: they say where these are.
+        """
+        table = meetings.c
+        is_recorded = sa.exists().where(recordings.c.meeting_id == table.id)
+        old = sa.select(table.id).where(table.status == MeetingStatus.ENDED, table.ended_at < before, ~is_recorded)
+        async with self.database.writing() as connection:
+            result = await connection.execute(meetings.delete().where(table.id.in_(old.limit(MAX_SWEPT))))
+        return result.rowcount
+
     async def end_left_over(self, at: datetime, seats_until: datetime | None = None) -> int:
         """Ends the stays of an earlier life of this server, which did not come to write them down; how many. Their
         seats, and those of who was there when it stopped, are reserved until ``seats_until``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.store.records import NOON, at, meeting, stay, uuid
+from tests.unit.store.records import NOON, at, meeting, recording, stay, uuid
 
 from sfu.conference.authority import Role
 from sfu.conference.chat_history import MAX_ENTRIES
@@ -182,3 +182,19 @@ async def test_what_was_said_long_ago_is_forgotten(database: Database) -> None:
     await store.bring([line(1), line(2), line(3)])
     await store.forget_old(at(3), at(3))
     assert [seq for seq, _ in await texts(store)] == [3]
+
+
+async def test_meetings_that_ended_long_ago_are_forgotten_but_those_with_recordings(database: Database) -> None:
+    store = SqlStore(database, "node")
+    for number in range(1, 6):
+        await store.add(meeting(number))
+        await store.joined(stay(number, uuid(number)))
+    for number, ended in ((1, 5), (2, 50), (3, 5), (5, 5)):
+        await store.end(uuid(number), at(ended))
+    await store.put_recording(recording(1, uuid(3)))
+    assert await store.forget_ended(at(10)) == 2
+    left = [number for number in range(1, 6) if await store.find(uuid(number)) is not None]
+    assert left == [2, 3, 4], "one ended later, one was recorded, one goes on"
+    assert (await store.participants(uuid(1), None, 10)).items == ()
+    assert len((await store.participants(uuid(4), None, 10)).items) == 1
+    assert await store.forget_ended(at(10)) == 0

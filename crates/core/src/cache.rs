@@ -8,10 +8,14 @@
 
 use std::ops::Range;
 
+use sfu_prefetch::{prefetch, prefetch_range};
+
 use crate::codec::FrameMarks;
 use crate::command::{CodecId, Kind};
 use crate::time::{Micros, Time};
 
+/// Of where the next packet's bytes go: a packet of sound; of a longer one the processor sees by itself where it leads.
+const BYTES_AHEAD: usize = 192;
 /// Of the buffer of bytes, each with its age.
 const PARTS: usize = 8;
 
@@ -153,6 +157,17 @@ impl HistoryRing {
             floor: 0,
             written: [None; PARTS],
         }
+    }
+
+    /// Asks for where a packet that follows the highest is put.
+    #[inline]
+    pub fn prefetch_next(&self) {
+        let next = self.highest.map_or(0, |highest| highest + 1);
+        if let Some(slot) = self.slots.get(self.index(next)) {
+            prefetch(slot, size_of::<Slot>());
+        }
+        let start = (self.head & self.byte_mask()) as usize;
+        prefetch_range(self.bytes.as_slice(), start..start + BYTES_AHEAD);
     }
 
     /// Copies a packet in.

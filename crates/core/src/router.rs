@@ -105,15 +105,15 @@ pub fn fan_out(
 #[inline]
 fn look_ahead(list: &[Key], place: usize, consumers: &Slab<Consumer>, transports: &Slab<Transport>) {
     if let Some(&far) = list.get(place + HEADS_AHEAD) {
-        consumers.prefetch(far, Consumer::HEAD_BYTES);
+        consumers.prefetch(far, Consumer::HEAD);
     }
     if let Some(near) = list.get(place + RESTS_AHEAD).and_then(|&key| consumers.get(key)) {
         near.prefetch_rest();
-        transports.prefetch(near.transport, Transport::HEAD_BYTES);
+        transports.prefetch(near.transport, Transport::EGRESS);
     }
     if let Some(next) = list.get(place + 1).and_then(|&key| consumers.get(key))
         && let Some(transport) = transports.get(next.transport)
     {
-        transport.prefetch_rest();
+        transport.prefetch_egress_rest();
     }
 }

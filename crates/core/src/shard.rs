@@ -3,6 +3,7 @@
 //! The caller drains the arena and the events after each call. Deterministic: equal inputs (and an
 //! equal seed) give equal outputs.
 
+mod ahead;
 mod bandwidth;
 mod commands;
 mod consumers;
@@ -31,6 +32,7 @@ use crate::table::Table;
 use crate::time::Time;
 use crate::transmit::TxArena;
 use crate::transport::Transport;
+use crate::transport::maps::SharedMaps;
 
 /// Limits and seeds of a shard.
 #[derive(Clone, Debug)]
@@ -86,6 +88,7 @@ pub struct Shard {
     serial: u64,
     table: Table,
     names: Names,
+    maps: SharedMaps,
     routers: Slab<Router>,
     transports: Slab<Transport>,
     producers: Slab<Producer>,
@@ -93,6 +96,8 @@ pub struct Shard {
     timers: Timers,
     /// When which router's levels are handed up.
     beats: Timers,
+    /// Of the present batch, unless it is short.
+    senders: Vec<Option<Key>>,
     /// Producers that their stage has to look at.
     attending: Vec<Key>,
     /// Producers with packets of the present batch.
@@ -133,12 +138,14 @@ impl Shard {
             random,
             serial: 0,
             names: Names::default(),
+            maps: SharedMaps::default(),
             routers: Slab::default(),
             transports: Slab::default(),
             producers: Slab::default(),
             consumers: Slab::default(),
             timers: Timers::default(),
             beats: Timers::default(),
+            senders: Vec::new(),
             attending: Vec::new(),
             touched_producers: Vec::new(),
             touched_transports: Vec::new(),
@@ -177,7 +184,10 @@ impl Shard {
         tx: &mut TxArena,
         send: &mut dyn FnMut(&mut TxArena),
     ) {
-        for datagram in datagrams {
+        self.look_up_senders(datagrams);
+        for place in 0..datagrams.len() {
+            self.look_ahead(place, datagrams);
+            let Some(datagram) = datagrams.get_mut(place) else { break };
             if let Err(reason) = self.receive(now, datagram, tx) {
                 self.drops.add(reason);
             }

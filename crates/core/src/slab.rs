@@ -1,6 +1,8 @@
 //! Objects by dense index, with a generation so that a key to a removed object finds nothing.
 
-use sfu_prefetch::prefetch;
+use std::ops::Range;
+
+use sfu_prefetch::prefetch_range;
 
 /// Names one object of one slab, for as long as it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,11 +100,18 @@ impl<T> Slab<T> {
         if slot.generation == key.generation { slot.place.get_mut() } else { None }
     }
 
-    /// Asks for the first `bytes` of an object that will be needed soon, whether it is there or not.
+    /// Where in a slot the value begins: behind the generation and the tag, each in the place of its alignment.
+    const VALUE_AT: usize = 2 * if align_of::<T>() > 4 { align_of::<T>() } else { 4 };
+
+    /// Asks for these bytes of an object that will be needed soon, whether it is there or not, and for what [`Self::get`]
+    /// reads of it.
     #[inline]
-    pub fn prefetch(&self, key: Key, bytes: usize) {
+    pub fn prefetch(&self, key: Key, bytes: Range<usize>) {
         if let Some(slot) = self.slots.get(key.index as usize) {
-            prefetch(slot, bytes);
+            if bytes.start > 0 {
+                prefetch_range(slot, 0..1);
+            }
+            prefetch_range(slot, bytes.start + Self::VALUE_AT..bytes.end.saturating_add(Self::VALUE_AT));
         }
     }
 

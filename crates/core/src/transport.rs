@@ -9,8 +9,9 @@ pub mod unprobed;
 
 use std::collections::HashSet;
 use std::mem::offset_of;
+use std::ops::Range;
 
-use sfu_prefetch::prefetch;
+use sfu_prefetch::{LINE_BYTES, prefetch};
 
 use crate::ids::TransportId;
 use crate::ingress::arrivals::ArrivalLog;
@@ -39,35 +40,37 @@ const DTLS_PER_SECOND: u32 = 32;
 #[derive(Debug)]
 #[repr(C)]
 pub struct Transport {
-    // What each packet that is sent reads, side by side; see `Consumer`.
-    pub srtp_out: Option<SrtpEgress>,
-    pub send_map: SendMap,
-    /// Next transport-wide sequence number towards the client; its lower 16 bits are what a packet carries.
-    pub transport_cc_seq: u64,
-    pub bandwidth: Option<Box<Bandwidth>>,
-    pub counters: TransportCounters,
-    pub ice: IceLite,
-    // What is needed now and then.
-    pub id: TransportId,
-    pub router: Key,
+    // What each packet that comes in reads, side by side.
     pub srtp_in: Option<SrtpIngress>,
     pub receive_map: ReceiveMap,
-    pub rtcp_reduced_size: bool,
     pub streams: Streams,
-    pub producers: Vec<Key>,
-    pub consumers: Vec<Key>,
     pub arrivals: ArrivalLog,
-    pub clock_offset: ClockOffset,
-    /// SSRC of our reports and requests.
-    pub rtcp_ssrc: u32,
-    /// SSRCs that ever sent under these keys: none may start anew, the cipher's nonces would repeat.
-    pub used_ssrcs: HashSet<u32>,
-    pub dtls_limit: TokenBucket,
+    pub producers: Vec<Key>,
     pub reported_at: Time,
     /// The earliest entry of the timer queue that is still good.
     pub scheduled: Option<Time>,
     /// In the list of transports to be settled after this batch.
     pub is_touched: bool,
+    // What both directions count.
+    pub counters: TransportCounters,
+    // What each packet that is sent reads, side by side as well; see `Consumer`.
+    pub srtp_out: Option<SrtpEgress>,
+    pub send_map: SendMap,
+    /// Next transport-wide sequence number towards the client; its lower 16 bits are what a packet carries.
+    pub transport_cc_seq: u64,
+    pub bandwidth: Option<Box<Bandwidth>>,
+    pub ice: IceLite,
+    // What is needed now and then.
+    pub rtcp_reduced_size: bool,
+    pub consumers: Vec<Key>,
+    pub clock_offset: ClockOffset,
+    pub id: TransportId,
+    pub router: Key,
+    /// SSRC of our reports and requests.
+    pub rtcp_ssrc: u32,
+    /// SSRCs that ever sent under these keys: none may start anew, the cipher's nonces would repeat.
+    pub used_ssrcs: HashSet<u32>,
+    pub dtls_limit: TokenBucket,
     rtt: Option<Micros>,
 }
 
@@ -91,8 +94,6 @@ pub struct Link<'a> {
     pub counters: &'a mut TransportCounters,
 }
 
-const _: () = assert!(offset_of!(Transport, ice) + 64 <= Transport::HEAD_BYTES, "the head is what each packet reads");
-
 impl Transport {
     pub fn new(id: TransportId, router: Key, ice: IceLite, now: Time, random: u64) -> Self {
         Self {
@@ -104,7 +105,7 @@ impl Transport {
             receive_map: ReceiveMap::default(),
             send_map: SendMap::default(),
             rtcp_reduced_size: false,
-            streams: Streams::new(random),
+            streams: Streams::default(),
             producers: Vec::new(),
             consumers: Vec::new(),
             arrivals: ArrivalLog::default(),
@@ -123,14 +124,26 @@ impl Transport {
         }
     }
 
-    /// What each packet that is sent reads, with the slab's own words in front of it.
-    pub const HEAD_BYTES: usize = 256;
+    /// What each packet that comes in reads of the transport itself.
+    pub const INGRESS: Range<usize> = 0..offset_of!(Self, srtp_out);
+    /// What each packet that is sent reads, of `ice` the address.
+    pub const EGRESS: Range<usize> = offset_of!(Self, counters)..offset_of!(Self, ice) + 64;
 
-    /// Asks for what a packet reads behind the head, which has been asked for before.
-    pub fn prefetch_rest(&self) {
+    /// Asks for what a packet that is sent reads behind [`Transport::EGRESS`], which has been asked for before.
+    pub fn prefetch_egress_rest(&self) {
         if let Some(bandwidth) = &self.bandwidth {
             prefetch(&**bandwidth, Bandwidth::HOT_BYTES);
         }
+    }
+
+    /// The same for a packet that comes in.
+    pub fn prefetch_ingress_rest(&self) {
+        if let Some(srtp) = &self.srtp_in {
+            srtp.prefetch();
+        }
+        self.streams.prefetch();
+        self.arrivals.prefetch();
+        prefetch(self.producers.as_slice(), LINE_BYTES);
     }
 
     /// `None` while there are no keys or the client's address is not known.

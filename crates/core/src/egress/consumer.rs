@@ -1,6 +1,7 @@
 //! One outgoing RTP stream: whose media it carries, how far it may go up, what was sent.
 
 use std::mem::offset_of;
+use std::ops::Range;
 
 use sfu_prefetch::{LINE_BYTES, prefetch};
 
@@ -108,12 +109,9 @@ pub struct Reported {
     pub rtt: Option<Micros>,
 }
 
-// Of the numbers, the end and one word; that is asked for by itself.
-const _: () = assert!(offset_of!(Consumer, numbers) + 40 <= Consumer::HEAD_BYTES, "the head is what each packet reads");
-
 impl Consumer {
-    /// What each packet reads, with the slab's own words in front of it.
-    pub const HEAD_BYTES: usize = 576;
+    /// What each packet reads: of the numbers the end and one word, which is asked for by itself.
+    pub const HEAD: Range<usize> = 0..offset_of!(Self, numbers) + 40;
 
     /// Asks for what the next packet reads behind the head, which has been asked for before.
     pub fn prefetch_rest(&self) {

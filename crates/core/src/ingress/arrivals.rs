@@ -2,7 +2,11 @@
 //! sender (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 //!
 //! Feedback goes out at the end of a frame but not within 20 ms of the last one, else after 100 ms
-//! or 100 packets: early enough for the sender's estimator, cheap enough for the way back.
+//! or 100 packets: early enough for the sender's estimator, cheap enough for the way back. Of sound alone
+//! it goes out after 250 ms (the longest interval of libwebrtc's own receivers): there is little to estimate from it, and a
+//! thousand microphones would be told ten thousand times a second.
+
+use sfu_prefetch::{LINE_BYTES, prefetch};
 
 use crate::rtcp::{FeedbackFields, write_transport_feedback};
 use crate::rtp::seq::SeqUnwrapper;
@@ -11,6 +15,9 @@ use crate::wire::{NoRoom, Writer};
 
 const FLOOR: Micros = Micros::from_millis(20);
 const INTERVAL: Micros = Micros::from_millis(100);
+/// While no more than these came: sound, at 50 packets a second.
+const SPARSE_INTERVAL: Micros = Micros::from_millis(250);
+const SPARSE: usize = 12;
 const MAX_PACKETS: usize = 100;
 /// Arrivals kept while feedback cannot be sent.
 const MAX_PENDING: usize = 500;
@@ -33,6 +40,14 @@ pub struct ArrivalLog {
 }
 
 impl ArrivalLog {
+    /// Asks for where the next packet is entered.
+    #[inline]
+    pub fn prefetch(&self) {
+        if let Some(last) = self.pending.last() {
+            prefetch(last, LINE_BYTES);
+        }
+    }
+
     pub fn on_packet(&mut self, now: Time, seq: u16, arrival: Time, is_frame_end: bool, ssrc: u32) {
         let is_first = self.unwrapper.highest().is_none();
         let number = self.unwrapper.unwrap_seq(seq);
@@ -72,7 +87,8 @@ impl ArrivalLog {
             return Some(self.pending_since);
         }
         let after_floor = self.sent_at.map_or(self.pending_since, |sent| sent + FLOOR);
-        let at_latest = self.pending_since + INTERVAL;
+        let is_sparse = self.pending.len() <= SPARSE;
+        let at_latest = self.pending_since + if is_sparse { SPARSE_INTERVAL } else { INTERVAL };
         Some(if self.has_marker { after_floor.min(at_latest) } else { at_latest })
     }
 
@@ -123,12 +139,23 @@ mod tests {
     fn a_marker_brings_feedback_at_once_but_not_within_20_ms() {
         let mut log = ArrivalLog::default();
         log.on_packet(ms(0), 10, ms(0), false, 9);
-        assert_eq!(log.due(), Some(ms(100)));
+        assert_eq!(log.due(), Some(ms(250)));
         log.on_packet(ms(1), 11, ms(1), true, 9);
         assert_eq!(log.due(), Some(ms(0)));
         assert_eq!(told(&mut log, ms(1)).len(), 2);
         log.on_packet(ms(5), 12, ms(5), true, 9);
         assert_eq!(log.due(), Some(ms(21)));
+    }
+
+    #[test]
+    fn sound_alone_waits_longer_than_what_may_be_video() {
+        let mut log = ArrivalLog::default();
+        for seq in 0..SPARSE as u16 {
+            log.on_packet(ms(0), seq, ms(0), false, 9);
+        }
+        assert_eq!(log.due(), Some(ms(250)));
+        log.on_packet(ms(2), 100, ms(2), false, 9);
+        assert_eq!(log.due(), Some(ms(100)));
     }
 
     #[test]

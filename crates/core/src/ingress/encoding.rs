@@ -1,5 +1,7 @@
 //! One received RTP stream of a producer: sequence, history, repair, statistics.
 
+use sfu_prefetch::prefetch;
+
 use crate::cache::{Extensions, HistoryRing, PacketMeta, RingLimits, Stored};
 use crate::codec::FrameMarks;
 use crate::codec::dd::DependencyReader;
@@ -106,6 +108,12 @@ impl Encoding {
             joint: 0,
             seq_base: 0,
         }
+    }
+
+    /// Asks for what a packet reads and changes.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(self, usize::MAX);
     }
 
     /// The stream comes under another SSRC from now on: a new sequence above the old one.

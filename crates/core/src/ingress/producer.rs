@@ -1,5 +1,7 @@
 //! One published source with its encodings, and the packets of the present batch.
 
+use sfu_prefetch::{LINE_BYTES, prefetch};
+
 use crate::command::{CodecId, Kind, MAX_ENCODINGS, ProducerOptions};
 use crate::event::Event;
 use crate::ids::ProducerId;
@@ -97,6 +99,14 @@ impl Producer {
             looked_at: Time(0),
             learning: TokenBucket::new(LEARN_BURST, LEARN_PER_SECOND),
         })
+    }
+
+    /// Asks for what a packet reads of the producer behind the slab's own part, which has been asked for before.
+    pub fn prefetch_rest(&self) {
+        if let Some(voice) = &self.voice {
+            prefetch(&**voice, size_of::<Voice>());
+        }
+        prefetch(self.consumers.as_slice(), LINE_BYTES);
     }
 
     pub fn encoding(&self, index: u8) -> Option<&Encoding> {

@@ -21,6 +21,8 @@ use crate::wire::{u8_at, u16_at, u32_at};
 
 /// Bytes of a header without CSRCs and extension.
 pub const FIXED_HEADER_LEN: usize = 12;
+/// Where the SSRC stands; no profile encrypts it.
+pub const SSRC_AT: usize = 8;
 /// No UDP payload is longer (RFC 768: the length field counts 8 bytes of header).
 pub const MAX_PACKET_LEN: usize = 65_527;
 

@@ -190,8 +190,9 @@ impl Shard {
         if let Some(fault) = fault(&receive).or_else(|| fault(&send)) {
             return Err(fault);
         }
+        let receive = ReceiveMap::new(self.maps.share(receive));
         let (transport_key, transport) = self.transport(id)?;
-        transport.receive_map = ReceiveMap::new(receive);
+        transport.receive_map = receive;
         let send_map = SendMap::new(send);
         transport.send_map = send_map.clone();
         transport.rtcp_reduced_size = reduced_size;

@@ -3,8 +3,11 @@
 use crate::demux::{Protocol, classify};
 use crate::drop::DropReason;
 use crate::event::Event;
+use crate::ingress::encoding::Encoding;
 use crate::ingress::receive::on_rtp;
 use crate::outbox::Outbox;
+use crate::rate::earlier;
+use crate::rtp::header::SSRC_AT;
 use crate::shard::{Datagram, Shard, outbox};
 use crate::slab::Key;
 use crate::stun::write::MAX_LEN;
@@ -14,6 +17,7 @@ use crate::time::Time;
 use crate::transmit::TxArena;
 use crate::transport::control::Control;
 use crate::transport::ice::{Check, Valid};
+use crate::wire::u32_at;
 
 /// Larger than any DTLS record that fits a path; fragments are smaller.
 const MAX_DTLS: usize = 2_048;
@@ -53,13 +57,26 @@ impl Shard {
         datagram: &mut Datagram<'_>,
         tx: &mut TxArena,
     ) -> Result<(), DropReason> {
-        self.touch(key);
         let transport = self.transports.get_mut(key).ok_or(DropReason::UnknownAddress)?;
         let mut out = outbox!(self, now, tx);
         self.serial += 1;
-        let fresh = on_rtp(transport, &mut self.producers, datagram.bytes, datagram.received, self.serial, &mut out)?;
-        self.touched_producers.extend(fresh);
+        let fresh = on_rtp(transport, &mut self.producers, datagram.bytes, datagram.received, self.serial, &mut out);
+        if self.is_due_earlier(key, datagram.bytes) {
+            self.touch(key);
+        }
+        self.touched_producers.extend(fresh?);
         Ok(())
+    }
+
+    /// Whether what a packet has changed (what is to be told of its arrival, what is missing before it) is due before the
+    /// transport's next time: of most packets it is not, and the transport is left alone.
+    fn is_due_earlier(&self, key: Key, packet: &[u8]) -> bool {
+        let Some(transport) = self.transports.get(key) else { return false };
+        let stream = u32_at(packet, SSRC_AT).and_then(|ssrc| transport.streams.find(ssrc));
+        let producer = stream.and_then(|stream| Some((self.producers.get(stream.producer)?, stream.encoding)));
+        let encoding = producer.and_then(|(producer, encoding)| producer.encoding(encoding));
+        let due = earlier(transport.arrivals.due(), encoding.and_then(Encoding::due));
+        due.is_some_and(|due| transport.scheduled.is_none_or(|scheduled| due < scheduled))
     }
 
     fn on_control(

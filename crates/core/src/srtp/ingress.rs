@@ -39,6 +39,11 @@ impl SrtpIngress {
         self.profile
     }
 
+    /// Asks for what the next packet of RTP is checked against.
+    pub fn prefetch(&self) {
+        self.rtp_streams.prefetch();
+    }
+
     /// SSRCs with state: (RTP, RTCP).
     pub fn stream_counts(&self) -> (usize, usize) {
         (self.rtp_streams.len(), self.rtcp_streams.len())

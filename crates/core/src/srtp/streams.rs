@@ -1,11 +1,15 @@
 //! What an ingress context remembers of each SSRC: replay window, and with it the rollover counter.
 
+use sfu_prefetch::{LINE_BYTES, prefetch};
+
 use super::SrtpError;
 use super::replay::ReplayWindow;
 
 /// Most SSRCs that a context keeps state for, RTP and RTCP apart. A participant sends some ten; the
 /// bound keeps one that invents SSRCs from growing our memory.
 pub const MAX_STREAMS: usize = 64;
+
+const WINDOWS_AHEAD: usize = 2;
 
 /// Windows by SSRC. The SSRCs lie side by side: the search reads a cache line or two.
 pub(super) struct Streams<const WORDS: usize> {
@@ -16,6 +20,12 @@ pub(super) struct Streams<const WORDS: usize> {
 impl<const WORDS: usize> Streams<WORDS> {
     pub(super) fn new() -> Self {
         Self { ssrcs: Vec::new(), windows: Vec::new() }
+    }
+
+    /// Asks for the first windows: of a sender with few streams, all.
+    pub(super) fn prefetch(&self) {
+        prefetch(self.ssrcs.as_slice(), LINE_BYTES);
+        prefetch(self.windows.as_slice(), WINDOWS_AHEAD * size_of::<ReplayWindow<WORDS>>());
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,10 +1,15 @@
 //! What a transport negotiated, in the forms that the packet path asks for.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use crate::command::{Codec, CodecId, ExtensionKind, PayloadType, RtpMap};
 
 /// More payload types than there are numbers is a mistake of the control plane.
 const MAX_PAYLOAD_TYPES: usize = 128;
 const MAX_EXTENSIONS: usize = 32;
+/// Different maps: clients of a few kinds, with and without a camera.
+const MAX_SHARED: usize = 16;
 
 /// Why a map cannot be used.
 pub fn fault(map: &RtpMap) -> Option<&'static str> {
@@ -26,11 +31,12 @@ pub fn fault(map: &RtpMap) -> Option<&'static str> {
 /// Direction client to server.
 #[derive(Clone, Debug, Default)]
 pub struct ReceiveMap {
-    map: RtpMap,
+    /// Nearly all clients agree on the same: what is read with each packet is once in memory, not a thousand times.
+    map: Arc<RtpMap>,
 }
 
 impl ReceiveMap {
-    pub fn new(map: RtpMap) -> Self {
+    pub fn new(map: Arc<RtpMap>) -> Self {
         Self { map }
     }
 
@@ -67,6 +73,25 @@ impl ExtensionIds {
         let small = [self.mid, self.abs_send_time, self.transport_cc, self.audio_level];
         let large = [self.video_orientation, self.playout_delay, self.capture_time, self.dependency_descriptor];
         small.iter().chain(&large).any(|&id| id > 14)
+    }
+}
+
+/// The last few maps that transports were given.
+#[derive(Debug, Default)]
+pub struct SharedMaps {
+    known: VecDeque<Arc<RtpMap>>,
+}
+
+impl SharedMaps {
+    /// The same map, in the memory of one that was there before.
+    pub fn share(&mut self, map: RtpMap) -> Arc<RtpMap> {
+        if let Some(known) = self.known.iter().find(|known| ***known == map) {
+            return Arc::clone(known);
+        }
+        self.known.truncate(MAX_SHARED - 1);
+        let map = Arc::new(map);
+        self.known.push_front(Arc::clone(&map));
+        map
     }
 }
 
@@ -160,6 +185,17 @@ mod tests {
         let outgoing = map.outgoing(CodecId { codec: Codec::Red, variant: 0 }).expect("as opus");
         assert_eq!((outgoing.pt, outgoing.strips_redundancy), (111, true));
         assert_eq!(map.outgoing(CodecId { codec: Codec::Vp8, variant: 0 }), None);
+    }
+
+    #[test]
+    fn equal_maps_are_shared_and_of_many_different_ones_few_are_kept() {
+        let map = |pt| RtpMap { payload_types: vec![entry(pt, Codec::Opus)], extensions: vec![] };
+        let mut shared = SharedMaps::default();
+        let first = shared.share(map(100));
+        assert!(Arc::ptr_eq(&first, &shared.share(map(100))));
+        assert!((0..100).all(|pt| *shared.share(map(pt)) == map(pt)));
+        assert_eq!(shared.known.len(), MAX_SHARED);
+        assert_eq!(*first, map(100));
     }
 
     #[test]

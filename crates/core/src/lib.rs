@@ -36,6 +36,7 @@ pub mod egress;
 pub mod hash;
 pub mod ingress;
 pub mod layer;
+pub mod mid;
 pub mod outbox;
 pub mod pacer;
 pub mod rate;

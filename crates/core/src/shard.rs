@@ -34,6 +34,8 @@ use crate::transmit::TxArena;
 use crate::transport::Transport;
 use crate::transport::maps::SharedMaps;
 
+pub use snapshot::Gathering;
+
 /// Limits and seeds of a shard.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {

@@ -123,6 +123,17 @@ impl<T> Slab<T> {
         self.len() == 0
     }
 
+    /// Of all slots, taken or not: [`Self::iter_span`] takes ranges of it.
+    pub fn span(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// What is in these slots; slots that are not there are empty.
+    pub fn iter_span(&self, span: Range<usize>) -> impl Iterator<Item = &T> {
+        let end = span.end.min(self.slots.len());
+        self.slots.get(span.start.min(end)..end).unwrap_or_default().iter().filter_map(|slot| slot.place.get())
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
             let value = slot.place.get()?;

@@ -3,8 +3,11 @@
 //! A [`Snapshot`] is a copy; nothing in it refers to the shard. The names of the fields are the
 //! names that the control plane sees (`fields()` of each struct gives them beside their values).
 
+use std::net::SocketAddr;
+
 use crate::drop::DropCounts;
 use crate::ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use crate::mid::Mid;
 use crate::time::Time;
 
 /// A statistic's value when its type does not matter to who reads it.
@@ -37,6 +40,18 @@ impl From<String> for Value {
 impl<const N: usize> From<[u64; N]> for Value {
     fn from(values: [u64; N]) -> Self {
         Self::List(values.to_vec())
+    }
+}
+
+impl From<Mid> for Value {
+    fn from(value: Mid) -> Self {
+        Self::Text(value.as_str().to_owned())
+    }
+}
+
+impl From<SocketAddr> for Value {
+    fn from(value: SocketAddr) -> Self {
+        Self::Text(value.to_string())
     }
 }
 
@@ -130,7 +145,7 @@ statistics! {
         /// "new": no nominated address yet; "connected"; "expired": consent is gone.
         state: &'static str,
         /// Selected remote address.
-        remote: Option<String>,
+        remote: Option<SocketAddr>,
         socket: Option<u8>,
         /// SRTP profile once there are keys.
         srtp_profile: Option<&'static str>,
@@ -205,7 +220,7 @@ statistics! {
     ProducerStats {
         transport: u32,
         kind: &'static str,
-        mid: String,
+        mid: Mid,
         paused: bool,
         consumers: u64,
         /// Of the last packet that told, -dBov (0 loudest, 127 silence).
@@ -220,7 +235,7 @@ statistics! {
         transport: u32,
         producer: Option<u32>,
         kind: &'static str,
-        mid: String,
+        mid: Mid,
         ssrc: u32,
         rtx_ssrc: Option<u32>,
         paused: bool,
@@ -250,7 +265,7 @@ pub struct ProducerSnapshot {
     pub encodings: Vec<EncodingStats>,
 }
 
-/// Everything a shard knows about itself at one moment.
+/// Everything a shard knows about itself: nothing in it is older than `now`, and one gathered in pieces is a little younger.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     pub now: Time,

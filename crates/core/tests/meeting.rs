@@ -7,6 +7,7 @@ use sfu_core::event::Event;
 use sfu_core::ids::{ProducerId, Ssrc, TransportId};
 use sfu_core::rtcp::{Packet, ReportBlock, write_nack};
 use sfu_core::rtp::{HeaderFields, RtpHeader};
+use sfu_core::shard::Gathering;
 use sfu_core::time::Micros;
 use sfu_core::wire::Writer;
 use support::media::{Opus, Vp8, publish_seconds, read_mark, send_frame, single};
@@ -341,4 +342,30 @@ fn what_hangs_from_a_removed_object_goes_with_it() {
     net.apply(Command::RemoveProducer { producer: ProducerId(1) });
     let failed = |event: &Event| matches!(event, Event::CommandFailed { command: "remove_producer", id: 1, .. });
     assert!(net.events.iter().any(failed));
+}
+
+#[test]
+fn a_snapshot_gathered_in_pieces_says_what_one_made_at_once_says() {
+    let mut net = Net::new(13);
+    let (publisher, subscribers) = (net.join(1), [net.join(2), net.join(3), net.join(4)]);
+    let producer = net.produce(1, publisher, Kind::Video, "v", single(1_000));
+    for (subscriber, id) in subscribers.into_iter().zip(7..) {
+        net.consume(id, subscriber, Kind::Video, producer);
+    }
+    publish_seconds(&mut net, publisher, &mut Vp8::new(1_000, "v"), 1);
+    let whole = net.shard.snapshot(net.now);
+    for objects in 1..9 {
+        let mut gathering = Gathering::new(net.now);
+        let pieces = (0..).take_while(|_| net.shard.gather(net.now, &mut gathering, objects)).count();
+        assert_eq!(pieces, 8_usize.div_ceil(objects) - 1, "four transports, a producer, three consumers");
+        assert_eq!(net.shard.complete(gathering), whole);
+    }
+    // Who goes meanwhile may be in it or not; the others are, once.
+    let mut gathering = Gathering::new(net.now);
+    assert!(net.shard.gather(net.now, &mut gathering, 2));
+    net.apply(Command::RemoveTransport { transport: subscribers[0] });
+    while net.shard.gather(net.now, &mut gathering, 2) {}
+    let snapshot = net.shard.complete(gathering);
+    assert_eq!(snapshot.transports.len(), 4);
+    assert_eq!(snapshot.consumers.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), [8, 9]);
 }

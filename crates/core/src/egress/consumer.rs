@@ -3,8 +3,6 @@
 use std::mem::offset_of;
 use std::ops::Range;
 
-use sfu_prefetch::{LINE_BYTES, prefetch};
-
 use crate::bwe::SentKind;
 use crate::command::{CodecId, ConsumerOptions, Kind, LayerLimit};
 use crate::egress::continuity::{LastSent, Pictures, Stay};
@@ -17,6 +15,7 @@ use crate::ids::ConsumerId;
 use crate::ingress::keyframe::ReceiverLimit;
 use crate::ingress::producer::Producer;
 use crate::layer::{LayerGate, choose_encoding};
+use crate::mid::Mid;
 use crate::rate::RateMeter;
 use crate::rewrite::{SequenceMap, Source};
 use crate::rtcp::ReportBlock;
@@ -57,7 +56,7 @@ pub struct Consumer {
     pub ssrc: u32,
     pub rtx_ssrc: Option<u32>,
     pub(super) outgoing: Option<Outgoing>,
-    pub mid: String,
+    pub mid: Mid,
     pub(super) last: Option<LastSent>,
     pub(super) map: SequenceMap,
     pub counters: ConsumerCounters,
@@ -117,7 +116,6 @@ impl Consumer {
     pub fn prefetch_rest(&self) {
         self.map.prefetch();
         self.numbers.prefetch();
-        prefetch(self.mid.as_bytes(), LINE_BYTES);
     }
 
     /// `random` gives the first sequence numbers and timestamp.
@@ -127,7 +125,7 @@ impl Consumer {
             key,
             transport,
             kind: options.kind,
-            mid: options.mid,
+            mid: Mid::new(&options.mid).unwrap_or_default(),
             ssrc: options.ssrc.0,
             rtx_ssrc: options.rtx_ssrc.map(|ssrc| ssrc.0),
             cname: options.cname,

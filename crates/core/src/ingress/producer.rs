@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::ids::ProducerId;
 use crate::ingress::clock::ClockOffset;
 use crate::ingress::encoding::Encoding;
+use crate::mid::Mid;
 use crate::outbox::Outbox;
 use crate::rate::TokenBucket;
 use crate::slab::{Key, Slab};
@@ -37,7 +38,7 @@ pub struct Producer {
     pub id: ProducerId,
     pub transport: Key,
     pub kind: Kind,
-    pub mid: String,
+    pub mid: Mid,
     pub paused: bool,
     pub encodings: Vec<Encoding>,
     /// Consumers that were switched to it.
@@ -83,7 +84,7 @@ impl Producer {
             id,
             transport,
             kind,
-            mid: options.mid,
+            mid: Mid::new(&options.mid).unwrap_or_default(),
             paused: false,
             encodings,
             consumers: Vec::new(),

@@ -141,7 +141,8 @@ pub fn kind_of(codec: Codec) -> Kind {
 
 /// The encoding of this producer that the names tell, and whether they tell of its retransmissions.
 fn matches(producer: &Producer, names: &StreamNames<'_>, payload: Payload) -> Option<(u8, bool)> {
-    if names.mid.is_some_and(|mid| mid != producer.mid) || producer.kind != kind_of(payload.media.codec.codec) {
+    if names.mid.is_some_and(|mid| mid != producer.mid.as_str()) || producer.kind != kind_of(payload.media.codec.codec)
+    {
         return None;
     }
     let rid = if payload.is_rtx { names.repaired_rid.or(names.rid) } else { names.rid };

@@ -3,6 +3,7 @@
 use crate::command::{Command, IceCredentials, ProducerOptions, RtpMap, SrtpKeys};
 use crate::ids::{ProducerId, RouterId, TransportId};
 use crate::ingress::producer::Producer;
+use crate::mid::MAX_MID_LEN;
 use crate::shard::{Router, Shard};
 use crate::slab::Key;
 use crate::srtp::{SrtpEgress, SrtpIngress};
@@ -13,7 +14,6 @@ use crate::transport::ice::IceLite;
 use crate::transport::maps::{ReceiveMap, SendMap, fault};
 
 /// Travels in packets (RFC 8285 elements).
-pub(super) const MAX_MID_LEN: usize = 16;
 
 pub(super) const UNKNOWN: &str = "unknown id";
 pub(super) const DOUBLED: &str = "id is taken";

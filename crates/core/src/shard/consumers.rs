@@ -3,8 +3,9 @@
 use crate::command::{ConsumerOptions, LayerLimit};
 use crate::egress::consumer::Consumer;
 use crate::ids::{ConsumerId, ProducerId, TransportId};
+use crate::mid::MAX_MID_LEN;
 use crate::shard::Shard;
-use crate::shard::commands::{DOUBLED, MAX_MID_LEN, Outcome, UNKNOWN};
+use crate::shard::commands::{DOUBLED, Outcome, UNKNOWN};
 use crate::slab::Key;
 use crate::time::Time;
 

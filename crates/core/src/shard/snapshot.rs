@@ -12,17 +12,62 @@ use crate::time::{Micros, Time};
 use crate::transport::Transport;
 use crate::transport::ice::Phase;
 
+/// Of a snapshot, at most.
+const PARTS: usize = 64;
+
+/// A snapshot that is gathered a piece at a time: that of a thousand participants at once would hold media up for
+/// milliseconds, each second.
+#[derive(Debug)]
+pub struct Gathering {
+    snapshot: Snapshot,
+    /// Slots that were looked at: of the transports, then the producers, then the consumers.
+    looked_at: usize,
+}
+
+impl Gathering {
+    pub fn new(now: Time) -> Self {
+        Self { snapshot: Snapshot { now, ..Snapshot::default() }, looked_at: 0 }
+    }
+}
+
 impl Shard {
+    /// All at once.
     pub fn snapshot(&self, now: Time) -> Snapshot {
+        let mut gathering = Gathering::new(now);
+        self.gather(now, &mut gathering, usize::MAX);
+        self.complete(gathering)
+    }
+
+    /// Looks at so many objects more, in a large shard at a sixty-fourth of them: it is not to take all day either. False:
+    /// there are none left, and [`Shard::complete`] comes next.
+    pub fn gather(&self, now: Time, gathering: &mut Gathering, objects: usize) -> bool {
+        let Gathering { snapshot, looked_at } = gathering;
+        let (transports, producers) = (self.transports.span(), self.producers.span());
+        let all = transports + producers + self.consumers.span();
+        let start = *looked_at;
+        let end = start.saturating_add(objects.max(all / PARTS)).min(all);
+        // Room at once: a list that doubles is copied while media waits.
+        snapshot.transports.reserve(self.transports.len().saturating_sub(snapshot.transports.len()));
+        snapshot.consumers.reserve(self.consumers.len().saturating_sub(snapshot.consumers.len()));
+        let of = |from: usize, slots: usize| start.max(from) - from..end.clamp(from, from + slots) - from;
+        let found = self.transports.iter_span(of(0, transports));
+        snapshot.transports.extend(found.map(|it| (it.id, self.transport_stats(now, it))));
+        let found = self.producers.iter_span(of(transports, producers));
+        snapshot.producers.extend(found.map(|it| self.producer_snapshot(now, it)));
+        let found = self.consumers.iter_span(of(transports + producers, self.consumers.span()));
+        snapshot.consumers.extend(found.map(|it| (it.id, self.consumer_stats(now, it))));
+        *looked_at = end;
+        end < all
+    }
+
+    /// What [`Shard::gather`] has found, with the totals of now.
+    pub fn complete(&self, gathering: Gathering) -> Snapshot {
         Snapshot {
-            now,
             counters: Counters { events_lost: self.events.lost_total, ..self.counters.clone() },
             drops: self.drops.clone(),
             routers: self.routers.iter().map(|(_, router)| router.id).collect(),
             stages: self.stages().collect(),
-            transports: self.transports.iter().map(|(_, it)| (it.id, self.transport_stats(now, it))).collect(),
-            producers: self.producers.iter().map(|(_, it)| self.producer_snapshot(now, it)).collect(),
-            consumers: self.consumers.iter().map(|(_, it)| (it.id, self.consumer_stats(now, it))).collect(),
+            ..gathering.snapshot
         }
     }
 
@@ -46,7 +91,7 @@ impl Shard {
                 Phase::Connected => "connected",
                 Phase::Expired => "expired",
             },
-            remote: selected.map(|path| path.remote.to_string()),
+            remote: selected.map(|path| path.remote),
             socket: selected.map(|path| path.socket),
             srtp_profile: transport.srtp_out.as_ref().map(|srtp| profile_name(srtp.profile())),
             validated_addresses: transport.ice.paths().len() as u64,
@@ -75,7 +120,7 @@ impl Shard {
             stats: ProducerStats {
                 transport: self.transports.get(producer.transport).map_or(0, |transport| transport.id.0),
                 kind: kind_name(producer.kind),
-                mid: producer.mid.clone(),
+                mid: producer.mid,
                 paused: producer.paused,
                 consumers: producer.fed().count() as u64,
                 audio_level_dbov: producer.audio_level.map(|level| level & 0x7F),
@@ -95,7 +140,7 @@ impl Shard {
             transport: self.transports.get(consumer.transport).map_or(0, |transport| transport.id.0),
             producer: consumer.producer.and_then(|key| self.producers.get(key)).map(|producer| producer.id.0),
             kind: kind_name(consumer.kind),
-            mid: consumer.mid.clone(),
+            mid: consumer.mid,
             ssrc: consumer.ssrc,
             rtx_ssrc: consumer.rtx_ssrc,
             paused: consumer.paused,

@@ -32,7 +32,7 @@ pub struct Series {
 
 /// Address of a transport's client and the estimate towards it, when the server makes one.
 pub fn estimate(stats: &TransportStats) -> Option<(String, u64)> {
-    let remote = stats.remote.clone()?;
+    let remote = stats.remote?.to_string();
     stats.fields().find_map(|(name, value)| match value {
         Value::Uint(bps) if name == "estimate_bps" => Some((remote.clone(), bps)),
         _ => None,

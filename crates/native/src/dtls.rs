@@ -4,28 +4,21 @@
 //! anything. An error of the engine is final: every later input raises it again.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dimpl::{Config, Dtls, DtlsCertificate, Error, Output, ProtocolVersion, SrtpProfile, UnexpectedMessageError};
+use dimpl::{Dtls, DtlsCertificate, Error, Output, ProtocolVersion, SrtpProfile, UnexpectedMessageError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
+use crate::dtls_shared::{VERSIONS, config};
 use crate::error::{contain_panic, value_error};
 
-/// First retransmission after 100 ms: what RFC 9147 §5.8.2 recommends for time-sensitive applications. Doubles.
-const FIRST_RETRANSMISSION: Duration = Duration::from_millis(100);
-/// 100 ms doubled eight times is 25 s, near the limit of the whole handshake.
-const RETRANSMISSIONS: usize = 8;
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest UDP payload there is; more cannot have come from a socket.
 const MAX_DATAGRAM: usize = 65_507;
 /// Datagrams that wait for `poll_transmit`; a caller that polls late loses the oldest, and DTLS sends them again.
 const MAX_WAITING: usize = 64;
 /// The engine names a far time when no timer runs.
 const NO_TIMER: Duration = Duration::from_secs(24 * 3600);
-
-const VERSIONS: [&str; 3] = ["auto", "1.2", "1.3"];
 
 enum DtlsEvent {
     PeerCertificate(Vec<u8>),
@@ -70,7 +63,7 @@ impl DtlsSession {
         let epoch = start
             .checked_sub(seconds(now)?)
             .ok_or_else(|| value_error(format!("now is {now} s, beyond the uptime of this machine")))?;
-        let config = Arc::new(config(version, mtu, seed).map_err(|error| value_error(error.to_string()))?);
+        let config = config(version, mtu, seed).map_err(|error| value_error(error.to_string()))?;
         let certificate =
             DtlsCertificate { certificate: certificate_der.to_vec(), private_key: private_key_der.to_vec() };
         // The engine panics when the key is none.
@@ -247,26 +240,6 @@ impl Drained<'_> {
             buffer.resize(needed, 0);
         }
     }
-}
-
-/// With a `seed` the times at which lost flights are sent again are the same in each run, for simulations.
-fn config(version: &str, mtu: usize, seed: Option<u64>) -> Result<Config, Error> {
-    let builder = Config::builder()
-        .mtu(mtu)
-        .flight_start_rto(FIRST_RETRANSMISSION)
-        .flight_retries(RETRANSMISSIONS)
-        .handshake_timeout(HANDSHAKE_TIMEOUT)
-        .require_client_certificate(true)
-        // The shard hands over datagrams of addresses that passed an authenticated ICE check only: the round trip of
-        // a cookie would prove the same again.
-        .use_server_cookie(false);
-    let builder = if let Some(seed) = seed { builder.dangerously_set_rng_seed(seed) } else { builder };
-    match version {
-        "1.2" => builder.dtls13_cipher_suites(&[]),
-        "1.3" => builder.dtls12_cipher_suites(&[]),
-        _ => builder,
-    }
-    .build()
 }
 
 fn profile_name(profile: SrtpProfile) -> Option<&'static str> {

@@ -9,6 +9,7 @@
 mod commands;
 mod convert;
 mod dtls;
+mod dtls_shared;
 mod error;
 mod floor;
 mod history;

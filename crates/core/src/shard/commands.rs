@@ -13,8 +13,6 @@ use crate::transport::Transport;
 use crate::transport::ice::IceLite;
 use crate::transport::maps::{ReceiveMap, SendMap, fault};
 
-/// Travels in packets (RFC 8285 elements).
-
 pub(super) const UNKNOWN: &str = "unknown id";
 pub(super) const DOUBLED: &str = "id is taken";
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping};
+use sfu_core::hash::SeededState;
 use sfu_core::stats::{ConsumerStats, TransportStats};
 
 use crate::report::Section;
@@ -68,15 +69,18 @@ impl<const N: usize> Ring<N> {
 pub struct History {
     seconds: usize,
     second: i64,
-    transports: HashMap<u32, Ring<4>>,
-    consumers: HashMap<u32, Ring<1>>,
+    transports: Rings<4>,
+    consumers: Rings<1>,
 }
+
+/// Ids are this server's own: nobody can choose them to collide.
+type Rings<const N: usize> = HashMap<u32, Ring<N>, SeededState>;
 
 #[pymethods]
 impl History {
     #[new]
     fn new(seconds: usize) -> Self {
-        Self { seconds: seconds.max(1), second: i64::MIN, transports: HashMap::new(), consumers: HashMap::new() }
+        Self { seconds: seconds.max(1), second: i64::MIN, transports: Rings::default(), consumers: Rings::default() }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "seconds of a clock")]
@@ -117,7 +121,7 @@ impl History {
 }
 
 /// A row for each object that there is; those that are gone are forgotten.
-fn write<const N: usize>(rings: &mut HashMap<u32, Ring<N>>, rows: &[(u32, [u16; N])], second: i64, most: usize) {
+fn write<const N: usize>(rings: &mut Rings<N>, rows: &[(u32, [u16; N])], second: i64, most: usize) {
     for &(id, row) in rows {
         rings.entry(id).or_insert_with(|| Ring::new(second)).write(row, second, most);
     }

@@ -1,7 +1,7 @@
 //! Events and statistics of a shard as Python tuples and dictionaries; a snapshot's objects when they are asked for.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyKeyError;
@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 use sfu_core::event::Event;
+use sfu_core::hash::SeededState;
 use sfu_core::ids::{ConsumerId, TransportId};
 use sfu_core::stats::{ConsumerStats, ProducerSnapshot, TransportStats, Value};
 use sfu_io::runner::{Published, Report};
@@ -108,8 +109,11 @@ enum Kind {
 pub struct Section {
     published: Arc<Published>,
     kind: Kind,
-    places: HashMap<u32, usize>,
+    /// Where which id is, once somebody asks: of most sections nobody does.
+    places: OnceLock<Places>,
 }
+
+type Places = HashMap<u32, usize, SeededState>;
 
 impl Section {
     /// Of whichever kind it is; empty else.
@@ -122,26 +126,26 @@ impl Section {
         if matches!(self.kind, Kind::Consumers) { &self.published.snapshot.consumers } else { &[] }
     }
 
-    fn of(published: Arc<Published>, kind: Kind) -> Self {
-        let snapshot = &published.snapshot;
-        let numbered = |ids: &mut dyn Iterator<Item = u32>| ids.enumerate().map(|(place, id)| (id, place)).collect();
-        let places = match kind {
-            Kind::Transports => numbered(&mut snapshot.transports.iter().map(|(id, _)| id.0)),
-            Kind::Producers => numbered(&mut snapshot.producers.iter().map(|producer| producer.id.0)),
-            Kind::Consumers => numbered(&mut snapshot.consumers.iter().map(|(id, _)| id.0)),
-        };
-        Self { published, kind, places }
+    const fn of(published: Arc<Published>, kind: Kind) -> Self {
+        Self { published, kind, places: OnceLock::new() }
     }
 
     /// In the snapshot's order.
     fn ids(&self) -> Vec<u32> {
-        let mut ids: Vec<_> = self.places.iter().map(|(&id, &place)| (place, id)).collect();
-        ids.sort_unstable();
-        ids.into_iter().map(|(_, id)| id).collect()
+        let snapshot = &self.published.snapshot;
+        match self.kind {
+            Kind::Transports => snapshot.transports.iter().map(|(id, _)| id.0).collect(),
+            Kind::Producers => snapshot.producers.iter().map(|producer| producer.id.0).collect(),
+            Kind::Consumers => snapshot.consumers.iter().map(|(id, _)| id.0).collect(),
+        }
+    }
+
+    fn places(&self) -> &Places {
+        self.places.get_or_init(|| self.ids().into_iter().enumerate().map(|(place, id)| (id, place)).collect())
     }
 
     fn entry<'py>(&self, py: Python<'py>, id: u32) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let Some(&place) = self.places.get(&id) else { return Ok(None) };
+        let Some(&place) = self.places().get(&id) else { return Ok(None) };
         let snapshot = &self.published.snapshot;
         match self.kind {
             Kind::Transports => {
@@ -160,11 +164,11 @@ impl Section {
 #[pymethods]
 impl Section {
     fn __len__(&self) -> usize {
-        self.places.len()
+        self.ids().len()
     }
 
     fn __contains__(&self, id: &Bound<'_, PyAny>) -> bool {
-        id.extract().is_ok_and(|id: u32| self.places.contains_key(&id))
+        id.extract().is_ok_and(|id: u32| self.places().contains_key(&id))
     }
 
     fn __getitem__<'py>(&self, py: Python<'py>, id: u32) -> PyResult<Bound<'py, PyDict>> {

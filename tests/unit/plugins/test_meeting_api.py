@@ -302,7 +302,7 @@ async def test_a_new_join_token_takes_the_place_of_the_old_one(http: httpx.Async
     assert await conference.store.find_by_join(digest(made["join_token"])) is None
 
 
-async def test_a_scheduled_meeting_goes_into_calendars(http: httpx.AsyncClient) -> None:
+async def test_a_scheduled_meeting_goes_into_calendars(http: httpx.AsyncClient, clock: VirtualClock) -> None:
     title = "Planning; phase 2, " + "ä" * 60
     made = await make(http, title=title, scheduled_start="2026-03-01T10:00:00Z", duration_s=2700)
     response = await http.get(f"/meetings/{made['id']}.ics")
@@ -313,7 +313,16 @@ async def test_a_scheduled_meeting_goes_into_calendars(http: httpx.AsyncClient) 
     assert "DTSTART:20260301T100000Z\r\n" in text
     assert "DTEND:20260301T104500Z\r\n" in text
     assert "SUMMARY:" + title.replace(";", "\\;").replace(",", "\\,") + "\r\n" in text
-    assert f"URL:http://sfu.test/m/{made['id']}\r\n" in text
+    plain, link = f"URL:http://sfu.test/m/{made['id']}\r\n", f"URL:{made['join_url']}\r\n"
+    assert plain in text
+    stranger = httpx.AsyncClient(transport=http._transport, base_url="http://sfu.test")
+    for bearer, line in ((None, plain), ("nobody", plain), (made["join_token"], link), (made["host_token"], plain)):
+        headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+        answer = await stranger.get(f"/meetings/{made['id']}.ics", headers=headers)
+        assert line in answer.text.replace("\r\n ", ""), bearer
+    clock.advance(366 * 86_400)
+    old = await stranger.get(f"/meetings/{made['id']}.ics", headers={"Authorization": f"Bearer {made['join_token']}"})
+    assert plain in old.text.replace("\r\n ", ""), "the token is good no longer"
     now = await make(http)
     assert problem(await http.get(f"/meetings/{now['id']}.ics")) == (404, "not_scheduled")
 

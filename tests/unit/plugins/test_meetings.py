@@ -280,5 +280,7 @@ async def test_every_route_is_in_the_openapi_document(http: httpx.AsyncClient) -
         *(f"/meetings/{{meeting_id}}/{action}" for action in ("allow-unmute", "transfer-host", "spotlight")),
         "/meetings/{meeting_id}/chat-settings",
         "/meetings/{meeting_id}/chat/{seq}",
+        "/meetings/{meeting_id}/recordings",
+        "/meetings/{meeting_id}/recordings/{recording_id}/stop",
         "/revocations",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from sfu.conference import Meeting
 from sfu.conference.authority import Action, may
 from sfu.conference.draft import MAX_HOST_CHARS
 from sfu.conference.memory_store import outdated
-from sfu.conference.names import MAX_NAME_CHARS, is_made_id
+from sfu.conference.names import MAX_NAME_CHARS, digest, is_made_id
 from sfu.conference.records import MAX_CURSOR_CHARS, MAX_RECORDS_PAGE, MeetingFilter, MeetingRecord, MeetingStatus
 from sfu.errors import RemoteError
 from sfu.plugins.api import PluginContext
@@ -70,6 +71,12 @@ class Desk:
         record = await self.conference.record(meeting_id)
         caller.require(action, record, self.at_hand(meeting_id))
         return record
+
+    def join_token(self, caller: Caller, record: MeetingRecord) -> str | None:
+        """The bearer token, if it is that of the join link. The server itself knows the digest alone."""
+        is_good = record.join_expires_at is None or record.join_expires_at > self.clock.wall()
+        is_known = hmac.compare_digest(digest(caller.bearer), record.join_digest)
+        return caller.bearer if caller.bearer and is_good and is_known else None
 
     def base(self, request: Request) -> str:
         """Of links."""
@@ -204,10 +211,13 @@ def _add_looking(router: APIRouter, desk: Desk, who: Any) -> None:
         response_class=Response,
         responses={200: {"content": {"text/calendar": {"schema": {"type": "string"}}}}},
     )
-    async def get_calendar_file(*, request: Request, meeting_id: str) -> Response:
-        """A scheduled meeting as an entry for calendars."""
+    async def get_calendar_file(*, request: Request, meeting_id: str, caller: Caller = who) -> Response:
+        """A scheduled meeting as an entry for calendars, for everybody. Its link has the join token for who sends that
+        as bearer token.
+        """
         record = await desk.conference.record(meeting_id)
-        text = calendar_file(record, join_url(record.id, desk.base(request)), desk.clock.wall())
+        link = join_url(record.id, desk.base(request), desk.join_token(caller, record))
+        text = calendar_file(record, link, desk.clock.wall())
         headers = {"Content-Disposition": 'attachment; filename="meeting.ics"'}
         return Response(text, media_type=MEDIA_TYPE, headers=headers)
 

@@ -17,7 +17,12 @@ def chat(  # noqa: PLR0917 - options, all given by name
     rate: Annotated[float, typer.Option(min=0.1, max=50, help="Lines a second, by one after the other.")] = 20.0,
     duration: Annotated[float, typer.Option(min=1, max=600, metavar="SECONDS", help="How long they write.")] = 10.0,
     text_bytes: Annotated[int, typer.Option(min=8, max=2000, help="Length of a line.")] = 80,
-    url: Annotated[str | None, typer.Option(metavar="URL", help="A running server; else one is started.")] = None,
+    url: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="A running server; several: of one deployment, in turn.")
+    ] = None,
+    servers: Annotated[int, typer.Option(min=1, max=16, help="How many are started; several need --redis.")] = 1,
+    redis: Annotated[str, typer.Option(metavar="URL", help="What they share.")] = "",
+    mute_all: Annotated[int, typer.Option(min=0, max=1000, metavar="ROUNDS", help="Mute all instead of a chat.")] = 0,
     pin: Annotated[bool, typer.Option(help="Server and clients on a processor each.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON to this file too.")] = None,
@@ -27,7 +32,9 @@ def chat(  # noqa: PLR0917 - options, all given by name
     from sfu.bench.load import JoinError
     from sfu.bench.target import TargetError
 
-    options = Options(participants, rate, duration, text_bytes, url, pin)
+    if servers > 1 and not redis:
+        raise typer.BadParameter("several servers need --redis")
+    options = Options(participants, rate, duration, text_bytes, tuple(url or ()), pin, servers, redis, mute_all)
     try:
         result = asyncio.run(run(options, lambda _what, _done, _total: None)).as_dict()
         text = json.dumps(result, indent=2)
@@ -45,10 +52,12 @@ def _show(result: dict[str, Any]) -> None:
     from sfu.bench.table import wide_console
 
     options, latency, told = result["options"], result["latency_ms"], result["messages_per_s"]
-    table = Table(title=f"chat: {options['rate']:g} lines/s to {options['participants']}", show_header=False)
+    what = f"mute-all, {options['mute_rounds']} times," if options["mute_rounds"] else f"{options['rate']:g} lines/s"
+    where = f" on {max(len(options['urls']), options['servers'])} servers"
+    table = Table(title=f"chat: {what} to {options['participants']}{where}", show_header=False)
     table.add_column(style="dim")
     table.add_column(justify="right")
-    table.add_row("lines, refused", f"{result['lines']:,}, {result['refused']:,}")
+    table.add_row("lines or orders, refused", f"{result['lines']:,}, {result['refused']:,}")
     table.add_row("deliveries", f"{result['deliveries']:,}")
     table.add_row("lost, doubled, out of order", f"{result['lost']:,}, {result['doubled']:,}, {result['reordered']:,}")
     table.add_row("latency ms: p50, p90, p99, max", ", ".join(f"{latency[key]:.0f}" for key in latency))

@@ -11,10 +11,13 @@ import os
 import secrets
 import time
 from array import array
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sfu.bench.chat.listener import Listener
+from sfu.bench.chat.orders import mute_all
 from sfu.bench.load import JoinError
 from sfu.bench.meter import quantile
 from sfu.bench.participant import post
@@ -38,8 +41,15 @@ class Options:
     rate: float
     duration_s: float
     text_bytes: int
-    url: str | None = None
+    urls: tuple[str, ...] = ()
+    """Running servers of one deployment, which participants take in turn; none: our own are started."""
     pin: bool = True
+    servers: int = 1
+    """Our own."""
+    redis: str = ""
+    """What they share."""
+    mute_rounds: int = 0
+    """How often everybody is muted, instead of a chat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ class _Reader:
         self.read = 0
         self.doubled = 0
         self.reordered = 0
+        self.orders = array("d")
         self.socket: Listener | None = None
         self.replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
@@ -89,6 +100,8 @@ class _Reader:
             self._replied(frame)
             return
         self.told.add(now, kind, len(frame))
+        if kind == "muted":
+            self.orders.append(now)
         for number in numbers:
             if number == self.last:
                 self.doubled += 1
@@ -137,47 +150,72 @@ class _Crowd:
 async def run(options: Options, progress: Progress) -> Result:
     """TargetError when there is no server, JoinError when somebody cannot come in."""
     usable = os.sched_getaffinity(0)
-    server_cpu, own_cpu = processors() if options.pin else (None, None)
-    settings = {"SFU_MEETING__MAX_PARTICIPANTS": str(options.participants)}
     try:
-        if options.url is not None:
-            return await _measure(Target(options.url.rstrip("/"), None), options, progress)
-        async with own_server(server_cpu, settings) as target:
-            if own_cpu is not None:
-                os.sched_setaffinity(0, {own_cpu})
-            return await _measure(target, options, progress)
+        async with _servers(options) as targets:
+            return await _measure(targets, options, progress)
     finally:
         os.sched_setaffinity(0, usable)
 
 
-async def _measure(target: Target, options: Options, progress: Progress) -> Result:
+@asynccontextmanager
+async def _servers(options: Options) -> AsyncIterator[list[Target]]:
+    if options.urls:
+        yield [Target(url.rstrip("/"), None) for url in options.urls]
+        return
+    is_alone = options.servers == 1
+    server_cpu, own_cpu = processors() if options.pin and is_alone else (None, None)
+    settings = {"SFU_MEETING__MAX_PARTICIPANTS": str(options.participants)}
+    if options.redis:
+        settings |= {"SFU_REDIS__URL": options.redis, "SFU_REDIS__PREFIX": f"bench-{secrets.token_hex(6)}:"}
+    async with AsyncExitStack() as stack:
+        targets = [await stack.enter_async_context(own_server(server_cpu, settings)) for _ in range(options.servers)]
+        if own_cpu is not None:
+            os.sched_setaffinity(0, {own_cpu})
+        yield targets
+
+
+async def _measure(targets: Sequence[Target], options: Options, progress: Progress) -> Result:
     crowd = _Crowd()
+    meeting = f"meetings/chat-{secrets.token_hex(6)}"
     try:
-        await _fill(crowd, f"{target.url}/meetings/chat-{secrets.token_hex(6)}", options.participants, progress)
+        await _fill(crowd, [f"{target.url}/{meeting}" for target in targets], options.participants, progress)
         await asyncio.sleep(QUIET_S)
         for reader in crowd.readers:
             reader.told.reset()
-        before, own_before, start = target.usage(), time.process_time(), time.perf_counter()
-        replies = await _talk(crowd, options, progress)
-        taken = sum(reply.get("type") == "reply" for reply in replies)
-        await _drain(crowd, taken)
+        before, own_before, start = _cpu_s(targets), time.process_time(), time.perf_counter()
+        if options.mute_rounds:
+            latencies, missing = await mute_all(crowd.readers[0], crowd.readers[1:], options.mute_rounds)
+            crowd.latencies_s = array("f", latencies)
+            sent = taken = options.mute_rounds
+        else:
+            replies = await _talk(crowd, options, progress)
+            sent, taken, missing = len(replies), sum(reply.get("type") == "reply" for reply in replies), None
+            await _drain(crowd, taken)
         duration_s = time.perf_counter() - start
-        after = target.usage()
-        share = (after.cpu_s - before.cpu_s) / duration_s if before is not None and after is not None else None
+        after = _cpu_s(targets)
+        share = (after - before) / duration_s if before is not None and after is not None else None
         own_share = (time.process_time() - own_before) / duration_s
-        return _result(crowd, options, (len(replies), taken), duration_s, (share, own_share))
+        return _result(crowd, options, (sent, taken, missing), duration_s, (share, own_share))
     finally:
         for reader in crowd.readers:
             if reader.socket is not None:
                 reader.socket.close()
 
 
-async def _fill(crowd: _Crowd, meeting_url: str, participants: int, progress: Progress) -> None:
+def _cpu_s(targets: Sequence[Target]) -> float | None:
+    """Of all together; None when any is not ours."""
+    usages = [target.usage() for target in targets]
+    known = [usage.cpu_s for usage in usages if usage is not None]
+    return sum(known) if len(known) == len(usages) else None
+
+
+async def _fill(crowd: _Crowd, meeting_urls: Sequence[str], participants: int, progress: Progress) -> None:
+    """The first is the host, and the first reader."""
     places = asyncio.Semaphore(JOINS_AT_ONCE)
 
     async def enter(number: int) -> None:
         async with places:
-            reader = _Reader(crowd)
+            reader, meeting_url = _Reader(crowd), meeting_urls[number % len(meeting_urls)]
             try:
                 joined = await asyncio.to_thread(post, f"{meeting_url}/join", {"name": f"P{number}", "video": 0})
                 reader.socket = await Listener.connect(joined["signaling_url"], reader.take, TIMEOUT_S)
@@ -190,7 +228,8 @@ async def _fill(crowd: _Crowd, meeting_url: str, participants: int, progress: Pr
             crowd.readers.append(reader)
             progress("joining", len(crowd.readers), participants)
 
-    await asyncio.gather(*(enter(number) for number in range(participants)))
+    await enter(0)
+    await asyncio.gather(*(enter(number) for number in range(1, participants)))
 
 
 async def _talk(crowd: _Crowd, options: Options, progress: Progress) -> list[dict[str, Any]]:
@@ -218,12 +257,18 @@ async def _drain(crowd: _Crowd, lines: int) -> None:
 
 
 def _result(
-    crowd: _Crowd, options: Options, lines: tuple[int, int], duration_s: float, cpu: tuple[float | None, float]
+    crowd: _Crowd,
+    options: Options,
+    lines: tuple[int, int, int | None],
+    duration_s: float,
+    cpu: tuple[float | None, float],
 ) -> Result:
-    """``lines``: sent and taken; ``cpu``: shares of a processor, the server's and ours."""
-    (sent, taken), readers = lines, crowd.readers
+    """``lines``: sent, taken, and how many deliveries are missing, if that is known; ``cpu``: shares of a processor,
+    the servers' and ours.
+    """
+    (sent, taken, missing), readers = lines, crowd.readers
     latencies = sorted(crowd.latencies_s)
-    read = sum(reader.read for reader in readers)
+    read = sum(reader.read for reader in readers) if missing is None else len(latencies)
     doubled = sum(reader.doubled for reader in readers)
     shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
     lost = [reader.socket.lost for reader in readers if reader.socket is not None and reader.socket.lost is not None]
@@ -232,7 +277,7 @@ def _result(
         lines=taken,
         refused=sent - taken,
         deliveries=read,
-        lost=taken * len(readers) - (read - doubled),
+        lost=taken * len(readers) - (read - doubled) if missing is None else missing,
         doubled=doubled,
         reordered=sum(reader.reordered for reader in readers),
         latency_ms={name: 1e3 * quantile(latencies, share) for name, share in shares.items()},

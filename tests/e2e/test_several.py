@@ -24,8 +24,6 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 pytestmark = pytest.mark.e2e
 
-LEASE_S = 4.0
-
 
 class Deployment:
     """Servers that share a Redis and a database."""
@@ -59,7 +57,6 @@ async def deployment(redis: PrivateRedis, postgres: Postgres, tmp_path: Path) ->
         "SFU_STORE__URL": postgres.create_database(f"several_{os.urandom(4).hex()}"),
         "SFU_REDIS__URL": redis.url,
         "SFU_REDIS__PREFIX": f"sfu-{os.urandom(4).hex()}:",
-        "SFU_REDIS__LEASE_S": str(LEASE_S),
     }
     upgrade = [sys.executable, "-m", "sfu", "db", "upgrade"]
     await asyncio.to_thread(subprocess.run, upgrade, check=True, capture_output=True, env={**os.environ, **env})

@@ -12,7 +12,9 @@ from tests.support.waiting import until
 
 from sfu.errors import RemoteError
 
-from .conftest import QUICK, Start, vanish
+from .conftest import PATIENT, Start, vanish
+
+SHORT = replace(PATIENT, lease_s=2.0)
 
 
 async def test_who_asks_first_has_the_meeting_and_the_others_are_told_so(start: Start) -> None:
@@ -44,8 +46,7 @@ async def test_an_open_meeting_is_kept_until_it_is_let_go(start: Start) -> None:
 
 
 async def test_the_meeting_of_a_killed_process_is_anothers_long_before_its_lease_is_over(start: Start) -> None:
-    patient = replace(QUICK, lease_s=60.0)
-    one, other = await start(patience=patient), await start(patience=patient)
+    one, other = await start(), await start()
     await one.leases.open("m")
     await vanish(one)
     assert await other.leases.home_of("m") == other.id
@@ -53,7 +54,7 @@ async def test_the_meeting_of_a_killed_process_is_anothers_long_before_its_lease
 
 
 async def test_who_was_stopped_for_longer_than_its_lease_lets_go_of_what_another_took(start: Start) -> None:
-    one, other = await start(), await start()
+    one, other = await start(patience=SHORT), await start()
     lost: list[str] = []
     one.leases.on_lost = lost.append
     await one.leases.open("taken")
@@ -72,7 +73,7 @@ async def test_who_was_stopped_for_longer_than_its_lease_lets_go_of_what_another
 
 
 async def test_whoever_finds_its_lease_old_looks_before_it_says_that_a_meeting_is_its(start: Start) -> None:
-    one, other = await start(), await start()
+    one, other = await start(patience=SHORT), await start()
     await one.leases.open("m")
     for task in one.cluster._tasks:
         task.cancel()
@@ -85,7 +86,7 @@ async def test_whoever_finds_its_lease_old_looks_before_it_says_that_a_meeting_i
 
 
 async def test_a_redis_that_lost_everything_hears_first_what_there_is(start: Start, redis: PrivateRedis) -> None:
-    one, other = await start(patience=replace(QUICK, grace_s=4.0, claim_for_s=10.0)), await start()
+    one, other = await start(), await start()
     await one.leases.open("m")
     redis.kill()
     try:

@@ -67,7 +67,7 @@ bench-peers: $(native) $(bench_deps) ## Measures this server beside others that 
 guard: ## Compares the instructions of a forwarded packet with bench/instructions.toml
 	scripts/instruction-guard
 
-lint: lint-rust lint-python ## Checks style, types, import directions and the native interface (-j2: at the same time)
+lint: lint-rust lint-python ## Checks style, types, import directions and the native interface
 
 lint-rust: $(created)
 	cargo fmt --all --check
@@ -126,8 +126,7 @@ $(bench_deps): $(installed)
 	@$(call quietly,$(maturin) --extras bench)
 	@touch $@
 
-# With -j: one step at a time works on the environment.
-$(lint_deps): $(installed) | $(native)
+$(lint_deps): $(installed)
 	@echo "installing what the linters need"
 	@$(call quietly,$(maturin) --extras lint)
 	@touch $@

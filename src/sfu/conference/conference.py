@@ -288,7 +288,10 @@ class Conference:
         settled = await self._settle()
         meeting = self._meetings.get(meeting_id)
         if meeting is None:
-            return await self.store.update(meeting_id, expected_version, changes)
+            record = await self.store.update(meeting_id, expected_version, changes)
+            if before.rules.keep_chat and not record.rules.keep_chat:
+                self._history.forget(meeting_id)
+            return record
         try:
             if not settled:
                 raise unavailable()

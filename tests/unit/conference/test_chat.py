@@ -370,6 +370,17 @@ def test_what_is_said_is_kept_where_the_rules_say_so_and_while_they_do(engine: E
     assert len(meeting.chat.page(ann.attendee, None, 9).entries) == 3, "those who are there remember"
 
 
+def test_what_was_kept_is_forgotten_also_when_nobody_has_the_meeting(engine: Engine, clock: VirtualClock) -> None:
+    store = MemoryStore()
+    meeting = asyncio.run(Conference(engine, clock, store=store).create_meeting(rules=Rules(keep_chat=True)))
+    say(Client(meeting, "Ann"), "one")
+    elsewhere = Conference(engine, clock, store=store)
+    asyncio.run(elsewhere.update(meeting.id, None, {"title": "Other"}))
+    assert len(asyncio.run(store.said(meeting.id))) == 1
+    asyncio.run(elsewhere.update(meeting.id, None, {"rules": Rules()}))
+    assert asyncio.run(store.said(meeting.id)) == ()
+
+
 def test_an_empty_meeting_remembers_what_was_said_and_starts_no_timers(meeting: Meeting, clock: VirtualClock) -> None:
     ann = Client(meeting, "Ann")
     say(ann, "one")

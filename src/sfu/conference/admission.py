@@ -275,10 +275,13 @@ class Admission:
         returning, meeting = self._meeting.returning, self._meeting
         seat = returning.find(token)
         if seat is None:
-            here = meeting.participant_of(token) or meeting.participants.get(returning.taken_by(token) or "")
-            if here is None or here.reception is None or here.is_connected:
+            here = meeting.participant_of(token)  # its media was lost
+            if here is None:  # or the answer when it came back before
+                here = meeting.participants.get(returning.taken_by(token) or "")
+                here = here if here is not None and not here.is_connected else None
+            if here is None or here.reception is None:
                 return None
-            seat = Seat.of(here)  # the answer of before was lost, or its connection
+            seat = Seat.of(here)
         identity = application.grants.identity
         return seat if not identity or identity == seat.grants.identity else None
 

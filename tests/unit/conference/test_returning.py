@@ -12,9 +12,10 @@ import pytest
 from tests.support.attendee import Client
 from tests.support.clock import EPOCH, VirtualClock
 
-from sfu.conference import Attendee, Conference, ConferenceOptions, EndReason, Meeting, Source
+from sfu.conference import Attendee, Conference, ConferenceOptions, EndReason, LeaveReason, Meeting, Source
 from sfu.conference.admission import Application
 from sfu.conference.authority import Caller, Role
+from sfu.conference.events import Removed
 from sfu.conference.grants import Grants
 from sfu.conference.names import digest
 from sfu.conference.options import Duplicates
@@ -199,6 +200,14 @@ def test_others_are_not_told_that_somebody_left_who_is_back_at_once(make: Make, 
     assert again.id == ann.id
     assert (bob.told("joined"), bob.told("left")) == ([], [])
     assert [view.id for view in bob.told("updated")] == [ann.id]
+
+
+def test_who_lost_its_media_takes_its_own_place_also_before_its_socket_is_missed(make: Make) -> None:
+    meeting = make({"max_participants": 1}, max_participants=1).start()
+    ann = Client(meeting, "Ann", host_token=HOST)
+    again = come_back(meeting, ann.attendee.token)
+    assert (again.id, again.rights.role, len(meeting.participants)) == (ann.id, Role.HOST, 1)
+    assert [event.reason for event in ann.heard(Removed)] == [LeaveReason.REPLACED]
 
 
 def test_the_only_one_there_may_take_its_seat_again(make: Make, clock: VirtualClock) -> None:

@@ -25,7 +25,7 @@ export class Sessions {
   /**
    * @param {object} calls
    * @param {(formerToken?: string) => Promise<object>} calls.join gives a join answer; with the token of the session
-   *   before, where the server has lost it
+   *   before, whose place is taken again
    * @param {(token: string) => Promise<void>} calls.leave by HTTP
    * @param {() => object} calls.known what `hello` says besides the token
    * @param {object} handlers
@@ -66,9 +66,8 @@ export class Sessions {
       const reason = await this.#stay(joined);
       if (this.#stopped) return;
       if (!MENDABLE.has(reason)) return this.#handlers.over(reason, null);
-      if (reason === "transport") this.leaveByHttp();
       this.#handlers.lost();
-      joined = await this.#joinAgain(reason === "unauthorized" ? joined.token : undefined);
+      joined = await this.#joinAgain(joined.token);
     }
   }
 

@@ -269,7 +269,12 @@ class Config(BaseSettings):
     ice: IceSection = IceSection()
     log: LogSection = LogSection()
     events: EventsSection = EventsSection()
-    webhooks: tuple[WebhookSection, ...] = Field((), max_length=16, description="who is told of events by HTTP")
+    webhooks: tuple[WebhookSection, ...] = Field(
+        (),
+        max_length=16,
+        description="who is told of events by HTTP",
+        json_schema_extra={"accepted": "at most 16 tables, each with a name of its own"},
+    )
     kafka: KafkaSection = KafkaSection()
     plugin: dict[str, dict[str, Any]] = Field({}, description="settings of plugins, a table for each")
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from sfu.config_section import Section
 from sfu.events.sink import pattern_error
 
 REFERENCE = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"
+
+_HIDDEN: dict[str, JsonValue] = {"format": "password"}
+"""What is written there by mistake may be a secret, and is not shown."""
 
 
 def _pattern(text: str) -> str:
@@ -22,7 +25,8 @@ Types = tuple[
     Annotated[str, AfterValidator(_pattern), Field(json_schema_extra={"accepted": 'a type, "meeting.*" or "*"'})], ...
 ]
 Reference = Annotated[
-    str, Field(pattern=REFERENCE, max_length=1000, json_schema_extra={"accepted": '"env:NAME" or "file:/path"'})
+    str,
+    Field(pattern=REFERENCE, max_length=1000, json_schema_extra=_HIDDEN | {"accepted": '"env:NAME" or "file:/path"'}),
 ]
 
 
@@ -42,7 +46,10 @@ class WebhookSection(Section):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="names it for good, in logs and in the outbox")
     url: str = Field(
-        pattern=r"^https?://[^\s/@?#]+(/[^\s#]*)?$", max_length=1000, description="address that events are posted to"
+        pattern=r"^https?://[^\s/@?#]+(/[^\s#]*)?$",
+        max_length=1000,
+        description="address that events are posted to",
+        json_schema_extra=_HIDDEN,
     )
     secrets: tuple[Reference, ...] = Field(
         min_length=1, max_length=2, description='one or two secrets, each "env:NAME" or "file:/path"'
@@ -75,7 +82,11 @@ class KafkaSection(Section):
     )
     username: str = Field("", description="user name for it")
     password: str = Field(
-        "", pattern=f"^$|{REFERENCE}", max_length=1000, description='password for it, "env:NAME" or "file:/path"'
+        "",
+        pattern=f"^$|{REFERENCE}",
+        max_length=1000,
+        json_schema_extra=_HIDDEN,
+        description='password for it, "env:NAME" or "file:/path"',
     )
     timeout_s: float = Field(10.0, ge=1, le=60, description="seconds that an answer may take")
     max_attempts: int = Field(16, ge=1, le=100, description="attempts until an event is dead")

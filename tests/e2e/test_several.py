@@ -22,7 +22,7 @@ from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
 
 class Deployment:

@@ -39,9 +39,10 @@ def test_a_short_ramp_ends_at_the_number_of_subscribers_that_is_allowed(tmp_path
     assert "forwarded packets/s" in plot
 
 
+@pytest.mark.parametrize("way", ["--whep", "--whole"])
 @repeatable
-def test_a_short_storm_of_joins_lets_everybody_in_and_costs_the_meeting_no_packet(tmp_path: Path) -> None:
-    result, plot = bench(tmp_path, "joins", "--rate", "15", "--duration", "2", "--subscribers", "5")
+def test_a_short_storm_of_joins_lets_everybody_in_and_costs_the_meeting_no_packet(tmp_path: Path, way: str) -> None:
+    result, plot = bench(tmp_path, "joins", way, "--rate", "15", "--duration", "2", "--subscribers", "5")
     assert (result["joins"], result["failed"], result["errors"]) == (30, 0, {})
     assert 5 < result["joins_per_s"] <= 16
     assert 0 < result["join_ms"]["p50"] <= result["join_ms"]["max"]

@@ -228,6 +228,9 @@ def joins(  # noqa: PLR0917 - options, all given by name
     duration: Annotated[float, typer.Option(min=0.5, max=600, metavar="SECONDS", help="Of the storm.")] = 10.0,
     publishers: _Publishers = 1,
     subscribers: Annotated[int, typer.Option(min=1, max=5_000, help="Of the meeting that runs.")] = 100,
+    whole: Annotated[
+        bool, typer.Option("--whole/--whep", help="They join as the page does, by token and signaling; or by WHEP.")
+    ] = False,
     video_kbps: _VideoKbps = 1500,
     audio: _Audio = True,
     srtp: _Srtp = Srtp.GCM,
@@ -246,7 +249,7 @@ def joins(  # noqa: PLR0917 - options, all given by name
         _fail(
             f"--rate times --duration is {rate * duration:,.0f} joins, accepted are 1 to {MAX_JOINS:,}", EXIT_WRONG_USE
         )
-    options = Options(rate, duration, publishers, subscribers, video_kbps, audio, profile, url, pin)
+    options = Options(rate, duration, publishers, subscribers, video_kbps, audio, profile, url, pin, whole)
     _measure("joins", lambda progress: run(options, progress), rounds, as_json=as_json, out=out, plot=plot)
 
 

@@ -2,6 +2,9 @@
 
 The storm is open-loop: a join starts when its time has come, whether or not the ones before it are done, and its time
 counts from then on. Those who join come to other meetings, ten to each, in which nobody publishes, and stay.
+
+They come by WHEP, which is one request; or, ``whole``, as the page does: to meetings that were made before, with the
+token of their links, by a request that is noted in the store, a WebSocket, an offer and an answer.
 """
 
 from __future__ import annotations
@@ -10,20 +13,25 @@ import asyncio
 import secrets
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, Self
 
 from sfu.bench.fanout import join_percentiles_ms
 from sfu.bench.load import JoinError, Load
 from sfu.bench.meter import Meter
+from sfu.bench.participant import Participant, post
 from sfu.bench.phases import Phase, Point, Summary, Watch
 from sfu.bench.session import WARM_UP_S, Progress, publish, session, subscribe
 from sfu.bench.target import Target
+from sfu.bench.whip import SignalingError
 from sfu.dtls.srtp import SrtpProfile
 
 QUIET_S = 3.0
 """How long the running meeting is watched before and after."""
 MEETING_SIZE = 10
+TILES = 4
+"""Cameras of others for which a whole participant has places from the beginning."""
 MAX_JOINS = 9_000
 """Sockets of one process."""
 _BYSTANDERS = 1
@@ -43,6 +51,12 @@ class Options:
     profile: SrtpProfile
     url: str | None = None
     pin: bool = True
+    whole: bool = False
+
+    @property
+    def joins(self) -> int:
+        """In all."""
+        return round(self.rate * self.duration_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,69 @@ class Result:
         return asdict(self)
 
 
+class Joins(Protocol):
+    """How those of the storm come in."""
+
+    async def join(self, number: int) -> None:
+        """Those with neighbouring numbers come to the same meeting. JoinError."""
+
+    async def close(self) -> None:
+        """All of them leave."""
+
+
+class Viewers:
+    """By WHEP, to meetings that there are when somebody comes."""
+
+    def __init__(self, target: Target, load: Load) -> None:
+        self._target, self._load, self._name = target, load, f"storm-{secrets.token_hex(4)}"
+
+    async def join(self, number: int) -> None:
+        """See ``Joins``."""
+        meeting = f"{self._name}-{number // MEETING_SIZE}"
+        await self._load.subscribe(self._target.subscriber(meeting), audio=True, group=_BYSTANDERS)
+
+    async def close(self) -> None:
+        """They go with the generator."""
+
+
+class Participants:
+    """Whole participants, to meetings that nobody enters without the token of its link."""
+
+    def __init__(self, load: Load, meetings: Sequence[tuple[str, str]]) -> None:
+        """``meetings``: address and token of each."""
+        self._load, self._meetings = load, meetings
+        self._inside: list[Participant] = []
+
+    @classmethod
+    async def make(cls, target: Target, load: Load, joins: int, progress: Progress) -> Self:
+        """Makes the meetings. JoinError."""
+        total = -(-joins // MEETING_SIZE)
+        meetings: list[tuple[str, str]] = []
+        for number in range(total):
+            try:
+                made = await asyncio.to_thread(post, f"{target.url}/meetings", {"title": "Storm", "access": "token"})
+                meetings.append((f"{target.url}/meetings/{made['id']}", made["join_token"]))
+            except (SignalingError, KeyError) as error:
+                raise JoinError(f"a meeting was not made: {error}") from error
+            progress("making meetings", number + 1, total)
+        return cls(load, meetings)
+
+    async def join(self, number: int) -> None:
+        """See ``Joins``."""
+        address, token = self._meetings[number // MEETING_SIZE]
+        one = Participant(self._load, f"storm-{number}", lambda: None, group=_BYSTANDERS)
+        try:
+            await one.join(address, TILES, token)
+        except JoinError:
+            await one.close()
+            raise
+        self._inside.append(one)
+
+    async def close(self) -> None:
+        """See ``Joins``."""
+        await asyncio.gather(*(one.close() for one in self._inside))
+
+
 @dataclass(slots=True)
 class _Storm:
     """What is known of it so far."""
@@ -78,28 +155,28 @@ class _Storm:
     most_at_once: int = 0
     duration_s: float = 0.0
 
-    async def join(self, target: Target, load: Load, meeting: str, due: float) -> None:
+    async def join(self, joins: Joins, number: int, due: float) -> None:
         """One of the joins; ``due`` is when it was to start."""
         self.under_way += 1
         self.most_at_once = max(self.most_at_once, self.under_way)
         try:
-            await load.subscribe(target.subscriber(meeting), audio=True, group=_BYSTANDERS)
+            await joins.join(number)
             self.times_s.append(time.monotonic() - due)
         except JoinError as error:
             self.errors[str(error)] += 1
         finally:
             self.under_way -= 1
 
-    async def run(self, options: Options, target: Target, load: Load, progress: Progress) -> None:
+    async def run(self, options: Options, joins: Joins, progress: Progress) -> None:
         """Starts each join when it is due, and waits for the last."""
-        run_id, start = secrets.token_hex(4), time.monotonic()
-        total = round(options.rate * options.duration_s)
-        async with asyncio.TaskGroup() as joins:
+        start = time.monotonic()
+        total = options.joins
+        async with asyncio.TaskGroup() as tasks:
             for number in range(total):
                 due = start + number / options.rate
                 # Also without waiting: the others must have their turn.
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
-                joins.create_task(self.join(target, load, f"storm-{run_id}-{number // MEETING_SIZE}", due))
+                tasks.create_task(self.join(joins, number, due))
                 progress("joining", number + 1, total)
         self.duration_s = time.monotonic() - start
 
@@ -113,18 +190,22 @@ async def run(options: Options, progress: Progress) -> Result:
         numbers = range(options.subscribers)
         await subscribe(target, load, meetings, numbers, audio=options.audio, progress=progress)
         await asyncio.sleep(WARM_UP_S)
+        joins: Joins = Viewers(target, load)
+        if options.whole:
+            joins = await Participants.make(target, load, options.joins, progress)
         storm, watch = _Storm([], Counter()), Watch(Meter(target, load))
         watch.start()
         try:
             progress("before the storm", 0, 1)
             await asyncio.sleep(QUIET_S)
             watch.phase = Phase.DURING
-            await storm.run(options, target, load, progress)
+            await storm.run(options, joins, progress)
             watch.phase = Phase.AFTER
             progress("after the storm", 0, 1)
             await asyncio.sleep(QUIET_S)
         finally:
             await watch.stop()
+            await joins.close()
         usage = target.usage()
         return _result(options, storm, watch, usage.rss_bytes if usage is not None else None)
 

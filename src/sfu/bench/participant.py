@@ -140,12 +140,13 @@ class Participant:
         streams = ((self._mids.get(ssrc), last) for ssrc, _, _, last in self._load.incoming(self.peer))
         return {mid: last for mid, last in streams if mid is not None and last is not None}
 
-    async def join(self, meeting_url: str, video: int | None = None) -> None:
-        """From the request to the keys; its time counts. ``video``: how many cameras it is going to see. JoinError when
-        it does not come about.
+    async def join(self, meeting_url: str, video: int | None = None, join_token: str | None = None) -> None:
+        """From the request to the keys; its time counts. ``video``: how many cameras it is going to see;
+        ``join_token``: of the link, where nobody comes in without. JoinError when it does not come about.
         """
         start = time.monotonic()
-        wish = {"name": self._name} if video is None else {"name": self._name, "video": video}
+        wishes = {"name": self._name, "video": video, "join_token": join_token}
+        wish = {name: value for name, value in wishes.items() if value is not None}
         try:
             joined = await asyncio.to_thread(post, f"{meeting_url}/join", wish)
             self.id = joined["participant_id"]

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sfu.clock import Clock, Timer
+from sfu.clock import Clock
 from sfu.conference.admission import LEADERS, Admission
 from sfu.conference.admission_stats import AdmissionStats
 from sfu.conference.allocation import Allocator
 from sfu.conference.arranger import Arranger
-from sfu.conference.asking import person_of
 from sfu.conference.attendee import Attendee
 from sfu.conference.authority import Role
 from sfu.conference.beat import Pace
@@ -29,12 +28,13 @@ from sfu.conference.events import (
 from sfu.conference.gate import Gate
 from sfu.conference.grants import GUEST, Grants
 from sfu.conference.happenings import Chronicle
-from sfu.conference.hooks import NO_HOOKS, Hooks, Person
+from sfu.conference.hooks import NO_HOOKS, Hooks
 from sfu.conference.layout import ChooseFeeds
 from sfu.conference.ledger import Happened, Ledger
+from sfu.conference.members import Members
 from sfu.conference.minutes import Minutes
 from sfu.conference.moderation import Moderation
-from sfu.conference.names import check_name, digest
+from sfu.conference.names import check_name
 from sfu.conference.negotiation import parse_sdp
 from sfu.conference.options import ConferenceOptions, Duplicates
 from sfu.conference.orders import NOTHING, Kept, Orders
@@ -49,12 +49,12 @@ from sfu.conference.scene import Scene
 from sfu.conference.standings import Standings
 from sfu.conference.timeline import Timeline
 from sfu.conference.track import Limits, Source
+from sfu.conference.upkeep import Upkeep
 from sfu.conference.viewer import Viewer
 from sfu.conference.views import ParticipantView, QualityTimeline, timestamp
 from sfu.conference.voices import Voices
-from sfu.errors import EngineError, RemoteError
+from sfu.errors import RemoteError
 from sfu.media.engine import Engine
-from sfu.media.router import Router
 
 
 class Meeting:
@@ -94,14 +94,14 @@ class Meeting:
         self.options = options
         self.allocator = allocator
         self.hooks = hooks
-        self._engine = engine
         self._minutes = Minutes(ledger, clock, self.id, kept.orders)
         self._on_end = on_end
         self.chronicle = Chronicle(self.id, clock, options.events, lambda happening: ledger.note(Happened(happening)))
         """What happens in it, for those outside who are told."""
         self._on_change = on_change or (lambda _meeting_id, _participant_id: None)
-        self._participants: dict[str, Participant] = {}
-        self.gate = Gate(clock, hooks, record=lambda: self.record, person=self._person)
+        self._members = Members()
+        self._participants = self._members.participants
+        self.gate = Gate(clock, hooks, record=lambda: self.record, person=self._members.person)
         self.voices = Voices(
             clock, options.audio_slots, participants=self._participants, tell=self.tell, gate=self.gate
         )
@@ -127,7 +127,6 @@ class Meeting:
         self.join_token: str | None = None
         """Of the join link; known where the meeting was made."""
         self.first_is_host = False
-        self._viewers: dict[str, Viewer] = {}
         self._arranger = Arranger(
             clock,
             self._pace,
@@ -135,7 +134,7 @@ class Meeting:
             allocator,
             self.voices,
             participants=self._participants,
-            viewers=self._viewers,
+            viewers=self._members.viewers,
             gate=self.gate,
         )
         self.moderation = Moderation(
@@ -147,19 +146,18 @@ class Meeting:
             on_order=self.ordered,
         )
         self.reactions = Reactions(clock, self._participants, self.tell)
-        self._by_token: dict[bytes, Participant | Viewer] = {}
-        self._by_identity: dict[str, Participant] = {}
         self.seating = Seating(clock, self.id, self._participants, seat_keepers)
         self.returning = Returning(clock, options.resume_window_s, on_free=self._not_back)
         """Seats of those who were in it when its server was lost; ``come_back`` gives one back."""
         self.admission = Admission(self, options.waiting, stats=admission_stats or AdmissionStats())
         """The door. ``join`` is behind it."""
-        self._router: Router | None = None
-        self._expiry: Timer | None = None
+        self._upkeep = Upkeep(
+            engine, clock, options.empty_meeting_s, on_router=self.voices.use, on_time=self._empty_for_long
+        )
         self._is_over = False
         self._last_rank = 0
         self._restore(kept.orders)
-        self._expire_later()
+        self._upkeep.emptied()
 
     # who is in it
 
@@ -171,7 +169,7 @@ class Meeting:
     @property
     def viewers(self) -> int:
         """How many receive without being participants."""
-        return len(self._viewers)
+        return len(self._members.viewers)
 
     @property
     def scene(self) -> Scene:
@@ -184,11 +182,11 @@ class Meeting:
 
     def participant_called(self, identity: str | None) -> Participant | None:
         """Who is in by that identity."""
-        return self._by_identity.get(identity) if identity else None
+        return self._members.called(identity)
 
     def participant_of(self, token: str) -> Participant | None:
         """Whose token this is."""
-        holder = self._by_token.get(digest(token))
+        holder = self._members.holder(token)
         return holder if isinstance(holder, Participant) else None
 
     def participant_views(self) -> tuple[ParticipantView, ...]:
@@ -206,14 +204,14 @@ class Meeting:
 
     def attendee(self, token: str) -> Attendee:
         """Whose signaling token this is. Raises ``RemoteError`` ``unauthorized``."""
-        holder = self._by_token.get(digest(token))
+        holder = self._members.holder(token)
         if not isinstance(holder, Attendee):
             raise RemoteError("unauthorized", "the token is unknown or expired", "join the meeting again", status=401)
         return holder
 
     def client_offer_holder(self, token: str) -> Publisher | Viewer:
         """Whose secret this is, of those who came by an offer of their own. Raises ``participant_not_found``."""
-        holder = self._by_token.get(digest(token))
+        holder = self._members.holder(token)
         if not isinstance(holder, Publisher | Viewer):
             raise RemoteError("participant_not_found", "there is no such session", status=404)
         return holder
@@ -240,7 +238,7 @@ class Meeting:
         self._make_place(grants)
         if self.first_is_host and not audience and grants.role is not Role.PARTICIPANT:
             self.first_is_host, rights = False, self.permissions.host(rights.most)
-        attendee = Attendee(self, name, rights, self._media().create_transport(), grants=grants, video=video)
+        attendee = Attendee(self, name, rights, self._upkeep.router().create_transport(), grants=grants, video=video)
         self._enter(attendee)
         return attendee
 
@@ -256,7 +254,7 @@ class Meeting:
             raise RemoteError("unauthorized", "your time in the meeting is over", status=401)
         before = self._participants.get(seat.participant_id)
         self._replace(self.participant_called(seat.grants.identity), unless=before)
-        media = self._media()
+        media = self._upkeep.router()
         if before is not None:
             self._take_out(before, LeaveReason.REPLACED, is_back=True)
         self.returning.take(seat.participant_id)
@@ -297,7 +295,7 @@ class Meeting:
         name, offer = check_name(grants.name or name), parse_sdp(sdp)
         rights = self.permissions.rights(grants=grants, host_token=host_token)
         self._make_place(grants)
-        transport = self._media().create_transport()
+        transport = self._upkeep.router().create_transport()
         try:
             publisher = Publisher(self, name, rights, transport, offer, grants=grants, limits=limits)
         except RemoteError:
@@ -313,19 +311,18 @@ class Meeting:
         offer = parse_sdp(sdp)
         if target is not None and target not in self._participants:
             raise RemoteError("participant_not_found", f"no participant {target!r} is in the meeting", status=404)
-        if len(self._viewers) >= self.options.max_viewers:
+        if self.viewers >= self.options.max_viewers:
             raise RemoteError("meeting_full", f"the meeting has {self.options.max_viewers} viewers", status=409)
         self._require_running()
-        transport = self._media().create_transport()
+        transport = self._upkeep.router().create_transport()
         try:
             viewer = Viewer(self, transport, offer, target, grants=grants)
         except RemoteError:
             transport.close()
             self._emptied()
             raise
-        self._viewers[viewer.token] = viewer
+        self._members.add_viewer(viewer)
         self.gate.entered(viewer.id)
-        self._by_token[digest(viewer.token)] = viewer
         self._arranger.arrange(viewer)
         return viewer
 
@@ -336,18 +333,15 @@ class Meeting:
 
     def _take_out(self, participant: Participant, reason: LeaveReason, *, is_back: bool = False) -> None:
         """``is_back``: for its next stay under the same id, which begins now."""
-        if self._participants.pop(participant.id, None) is None:
+        if not self._members.take_out(participant):
             return
-        if self._by_identity.get(participant.identity) is participant:
-            del self._by_identity[participant.identity]
-        del self._by_token[digest(participant.token)]
         participant.notify(Removed(reason))
         participant.close()
         self._minutes.left(participant, reason)
         if not is_back:
             self.roster.left(participant.id, reason)
         self._on_change(self.id, participant.id)
-        for viewer in [viewer for viewer in self._viewers.values() if viewer.target == participant.id]:
+        for viewer in self._members.viewers_of(participant.id):
             self.remove_viewer(viewer)
         self.gate.left(participant.id)
         self._arranger.left(participant.id)
@@ -361,9 +355,8 @@ class Meeting:
 
     def remove_viewer(self, viewer: Viewer) -> None:
         """Ends a viewer's stay. Idempotent."""
-        if self._viewers.pop(viewer.token, None) is None:
+        if not self._members.take_out_viewer(viewer):
             return
-        del self._by_token[digest(viewer.token)]
         self.gate.left(viewer.id)
         viewer.close()
         self._emptied()
@@ -373,7 +366,6 @@ class Meeting:
         if self._is_over:
             return
         self._is_over = True
-        self._cancel_expiry()
         self.seating.stop()
         for participant in self._participants.values():
             participant.sources.tell_ended()
@@ -381,16 +373,12 @@ class Meeting:
         self.chronicle.end()
         self.record = self._minutes.ended(self.record, reason, self._participants.values())
         self.tell(MeetingEnded(reason))
-        everybody, self._by_token = self._by_token, {}
-        self._participants.clear()
-        self._by_identity.clear()
-        self._viewers.clear()
-        for member in everybody.values():
+        for member in self._members.take_out_all():
             member.close()
         self._quieten()
         self.gate.stop()
         self.returning.stop()
-        self._close_router()
+        self._upkeep.stop()
         self._on_end(self)
 
     def changed(self, record: MeetingRecord) -> None:
@@ -454,10 +442,7 @@ class Meeting:
 
     def _enter(self, participant: Participant, *, is_back: bool = False) -> None:
         self.admission.stats.admitted += 1
-        self._participants[participant.id] = participant
-        self._by_token[digest(participant.token)] = participant
-        if participant.identity:
-            self._by_identity[participant.identity] = participant
+        self._members.add(participant)
         self._pace.came()
         if isinstance(participant, Attendee):
             self.gate.entered(participant.id)
@@ -476,19 +461,6 @@ class Meeting:
         self.admission.is_locked = orders.locked
         self.chat.restore(orders.chat, orders.direct)
         self.moderation.restore(orders)
-
-    def _media(self) -> Router:
-        """The router to come in by. One that its shard's failure closed is replaced by one on another shard; those who
-        were on the old one have lost their transports and join again. Raises ``RemoteError`` ``internal``.
-        """
-        if self._router is None or self._router.closed:
-            try:
-                self._router = self._engine.create_router()
-                self.voices.use(self._router)
-            except EngineError as error:
-                raise RemoteError("internal", "the server has no media to offer", error.detail, status=503) from error
-        self._cancel_expiry()
-        return self._router
 
     def _require_running(self) -> None:
         if self._is_over:
@@ -533,17 +505,10 @@ class Meeting:
     def _emptied(self) -> None:
         if not self._participants:
             self._quieten()
-        if not self._participants and not self._viewers and not self._is_over:
+        if not self._participants and not self.viewers and not self._is_over:
             self.gate.stop()
-            self._close_router()
-            self._expire_later()
-
-    def _person(self, member_id: str) -> Person | None:
-        participant = self._participants.get(member_id)
-        if participant is not None:
-            return person_of(participant)
-        viewer = next((viewer for viewer in self._viewers.values() if viewer.id == member_id), None)
-        return None if viewer is None else Person(viewer.id, viewer.grants.identity or "", "", None)
+            self._upkeep.close_router()
+            self._upkeep.emptied()
 
     def _quieten(self) -> None:
         """Nobody is there to be told anything."""
@@ -552,24 +517,10 @@ class Meeting:
         for part in (self.roster, self._arranger, self.voices, self.chat, self.reactions):
             part.stop()
 
-    def _close_router(self) -> None:
-        router, self._router = self._router, None
-        if router is not None:
-            router.close()
-
-    def _expire_later(self) -> None:
-        self._cancel_expiry()
-        self._expiry = self.clock.call_later(self.options.empty_meeting_s, self._expire)
-
-    def _expire(self) -> None:
+    def _empty_for_long(self) -> None:
         if len(self.admission.room):
-            self._expire_later()  # somebody waits, for a bounded time, for whoever opens it
+            self._upkeep.emptied()  # somebody waits, for a bounded time, for whoever opens it
             return
         planned_end = self.record.planned_end
         is_early = planned_end is not None and self.clock.wall() < planned_end
         self.end(EndReason.LET_GO if is_early else EndReason.ENDED)
-
-    def _cancel_expiry(self) -> None:
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None

@@ -199,8 +199,7 @@ def test_who_must_not_hear_somebody_leaves_the_stage_and_hears_the_others_on_it(
 
 def stand(room: Room, places: list[Track | None]) -> None:
     """As the shard tells it: who stands where, the last is the reserve."""
-    router = room.meeting._router
-    assert router is not None
+    router = room.meeting._upkeep.router()
     router.stage_changed([None if track is None or track.producer is None else track.producer.id for track in places])
 
 

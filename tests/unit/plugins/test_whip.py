@@ -172,7 +172,7 @@ async def test_a_viewer_that_comes_first_gets_who_publishes_next_and_next(
     assert response.status_code == 201
     assert response.text.count("a=sendonly") == 2
     assert (meeting.viewers, dict(meeting.participants)) == (1, {})
-    [viewer] = meeting._viewers.values()
+    [viewer] = meeting._members.viewers.values()
 
     def fed_by() -> set[str]:
         return {slot.track.participant_id for slot in viewer.slots._slots if slot.track is not None}
@@ -196,7 +196,7 @@ async def test_a_viewer_of_one_participant_leaves_with_him(http: httpx.AsyncClie
         person.answer()
         person.attendee.publish(Source.CAMERA)
     assert (await post(http, f"/whep/standup/{bob.id}", offer("recvonly"))).status_code == 201
-    [viewer] = meeting._viewers.values()
+    [viewer] = meeting._members.viewers.values()
     assert {slot.track.participant_id for slot in viewer.slots._slots if slot.track} == {bob.id}
     bob.attendee.leave()
     assert meeting.viewers == 0
@@ -244,7 +244,7 @@ async def test_an_offer_that_can_not_be_taken_says_why_and_leaves_nothing(
     assert response.status_code == status, response.text
     assert said in response.json()["detail"]
     assert meeting.participants == {}
-    assert meeting._router is None, "the transport that was made for it is gone"
+    assert meeting._upkeep._router is None, "the transport that was made for it is gone"
 
 
 async def test_bytes_that_are_no_text_are_refused(http: httpx.AsyncClient, meeting: Meeting) -> None:

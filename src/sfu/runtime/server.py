@@ -7,7 +7,6 @@ connections; meetings end and everybody is told; plugins' hooks; HTTP; engine; s
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ from sfu.runtime.app import make_app
 from sfu.runtime.clock import LoopClock
 from sfu.runtime.driver import Driver
 from sfu.runtime.events import opened_events
+from sfu.runtime.garbage import FullCollections
 from sfu.runtime.hooks import HookRunner
 from sfu.runtime.http import HttpServer, listen_tcp
 from sfu.runtime.log import logger
@@ -55,6 +55,7 @@ class Server:
         self._announce = announce
         self._stop = asyncio.Event()
         self._force = asyncio.Event()
+        self._garbage: FullCollections | None = None
 
     async def run(self) -> int:
         """Serves until a signal; gives the exit status. Raises ``SfuError`` when it cannot start."""
@@ -64,7 +65,9 @@ class Server:
         layer_policy = load_layer_policy(config.layers.policy)
         certificate = compose.certificate(config, clock.wall())
         access = credentials.access(config, clock)
+        self._garbage = garbage = FullCollections(clock)
         async with AsyncExitStack() as opened:
+            opened.callback(garbage.stop)
             listener = opened.enter_context(listen_tcp(config.server.host, config.server.port))
             storage = await opened.enter_async_context(opened_storage(config, dev=self._dev, clock=clock))
             events = await opened.enter_async_context(opened_events(config, storage.outbox, storage.writer, clock))
@@ -170,7 +173,8 @@ class Server:
         return await self._within_grace_period(closing, serving)
 
     def _listening(self, engine: Engine) -> None:
-        _spare_garbage_collection()
+        if self._garbage is not None:
+            self._garbage.start()
         server = self._config.server
         media = ", ".join(map(address_text, engine.local_addresses))
         log.info("listening", http=address_text((server.host, server.port)), media_udp=media)
@@ -224,11 +228,3 @@ def address_to_open(config: Config) -> str:
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
         host = "localhost"
     return f"http://{address_text((host, config.server.port))}"
-
-
-def _spare_garbage_collection() -> None:
-    """Modules and what start made stay for good. Going through them with every full collection stopped the control
-    plane for 20 ms and more, and took the packet path's processor where both share one.
-    """
-    gc.collect()
-    gc.freeze()

@@ -1,0 +1,61 @@
+"""When Python looks for garbage that refers to itself.
+
+Young objects are looked through as ever. To look through all of them stops the control plane for as long as that takes,
+144 ms with a thousand participants, and the interpreter does it again and again while they come. Here it is done by the
+clock, so rarely that it takes a thousandth of the time at most.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+
+from sfu.clock import Clock, Timer
+
+SHARE = 0.001
+"""Of the time, for full collections."""
+SHORTEST_S = 30.0
+"""Between two of them, also when they are quick. What refers to itself is freed later than before by so much."""
+NEVER = 1 << 30
+"""Collections of middle-aged objects before the interpreter looks through all by itself."""
+
+
+class FullCollections:
+    """``collect`` looks through all objects, ``stopwatch`` reads seconds."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        collect: Callable[[], object] = gc.collect,
+        stopwatch: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._clock = clock
+        self._collect = collect
+        self._stopwatch = stopwatch
+        self._thresholds = gc.get_threshold()
+        self._timer: Timer | None = None
+
+    def start(self) -> None:
+        """What there is now (modules, and what start made) stays for good, and is never looked through again. Full
+        collections are by the clock from here on.
+        """
+        self._collect()
+        gc.freeze()
+        young, middle, _ = self._thresholds
+        gc.set_threshold(young, middle, NEVER)
+        self._timer = self._clock.call_later(SHORTEST_S, self._turn)
+
+    def stop(self) -> None:
+        """The interpreter does it by itself again. Idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            gc.set_threshold(*self._thresholds)
+
+    def _turn(self) -> None:
+        start = self._stopwatch()
+        self._collect()
+        took_s = self._stopwatch() - start
+        self._timer = self._clock.call_later(max(SHORTEST_S, took_s / SHARE), self._turn)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sfu.config import load
-from sfu.config_report import ConfigErrors
-from sfu.errors import ConfigError, SfuError
+from sfu.cli_database import on_database
 
 if TYPE_CHECKING:
     from sfu.store.database import Database
@@ -82,21 +79,4 @@ def downgrade(
 
 
 def _run(config: Path | None, do: Callable[[Database], Awaitable[None]]) -> None:
-    from sfu.runtime.storage import database_of
-
-    async def run() -> None:
-        database = database_of(load(config))
-        try:
-            await do(database)
-        finally:
-            await database.close()
-
-    try:
-        asyncio.run(run())
-    except ConfigErrors as errors:
-        for line in errors.lines():
-            typer.echo(line, err=True)
-        raise typer.Exit(2) from None
-    except SfuError as error:
-        typer.echo(f"sfu: {error}", err=True)
-        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
+    on_database(config, lambda _settings, database: do(database))

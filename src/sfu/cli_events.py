@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +10,12 @@ from uuid import UUID
 
 import typer
 
-from sfu.config import load
-from sfu.config_report import ConfigErrors
-from sfu.errors import ConfigError, SfuError
+from sfu.cli_database import on_database
+from sfu.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sfu.config import Config
+    from sfu.store.database import Database
     from sfu.store.outbox import SqlOutbox
 
 app = typer.Typer(
@@ -79,23 +79,10 @@ def secret() -> None:
 
 def _run(config: Path | None, do: Callable[[SqlOutbox, list[str]], Awaitable[None]]) -> None:
     from sfu.runtime.events import wanted
-    from sfu.runtime.storage import database_of
     from sfu.store.outbox import SqlOutbox
 
-    async def run() -> None:
-        settings = load(config)
-        database, sinks = database_of(settings), wanted(settings)
-        try:
-            await do(SqlOutbox(database, sinks, lambda: datetime.now(UTC)), list(sinks))
-        finally:
-            await database.close()
+    async def run(settings: Config, database: Database) -> None:
+        sinks = wanted(settings)
+        await do(SqlOutbox(database, sinks, lambda: datetime.now(UTC)), list(sinks))
 
-    try:
-        asyncio.run(run())
-    except ConfigErrors as errors:
-        for line in errors.lines():
-            typer.echo(line, err=True)
-        raise typer.Exit(2) from None
-    except SfuError as error:
-        typer.echo(f"sfu: {error}", err=True)
-        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
+    on_database(config, run)

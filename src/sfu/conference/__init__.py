@@ -5,7 +5,7 @@ out by callbacks; only what touches the meeting store is asynchronous.
 """
 
 from sfu.conference.attendee import Attendee
-from sfu.conference.conference import Conference, ConferenceStats
+from sfu.conference.conference import Conference
 from sfu.conference.events import EndReason, LeaveReason
 from sfu.conference.meeting import Meeting
 from sfu.conference.options import ConferenceOptions
@@ -14,6 +14,7 @@ from sfu.conference.publisher import Publisher
 from sfu.conference.reception import Tile
 from sfu.conference.track import Source, Track
 from sfu.conference.viewer import Viewer
+from sfu.conference.views import ConferenceStats
 
 __all__ = [
     "Attendee",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
 from sfu.clock import Clock
 from sfu.conference.admission_stats import AdmissionStats
 from sfu.conference.allocation import Allocator
 from sfu.conference.chat_history import ChatLog, HistoryKeeper
-from sfu.conference.draft import MeetingDraft, check_record, join_expiry
+from sfu.conference.draft import MeetingDraft, NewMeeting, Tokens, check_record, join_expiry
 from sfu.conference.events import EndReason
 from sfu.conference.homes import Alone, Homes
 from sfu.conference.hooks import NO_HOOKS, Hooks
@@ -35,41 +35,10 @@ from sfu.conference.returning import Seat, SeatKeeper
 from sfu.conference.rights import Rules
 from sfu.conference.store import MeetingStore
 from sfu.conference.stored import StoredHistory, StoredSeats
+from sfu.conference.views import ConferenceStats
 from sfu.errors import RemoteError
 from sfu.layers import LayerPolicy, StandardPolicy
 from sfu.media.engine import Engine
-
-
-@dataclass(frozen=True, slots=True)
-class ConferenceStats:
-    """How much is going on."""
-
-    meetings: int
-    participants: int
-    viewers: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """The secrets of a new meeting, in plain: written nowhere."""
-
-    host: str = field(repr=False)
-    """Makes who joins with it a host."""
-    join: str = field(repr=False)
-    """Of the join link."""
-
-    @classmethod
-    def new(cls) -> Self:
-        """Two that nobody has seen."""
-        return cls(new_token(), new_token())
-
-
-@dataclass(frozen=True, slots=True)
-class NewMeeting:
-    """A meeting that was written down just now."""
-
-    record: MeetingRecord
-    tokens: Tokens
 
 
 class Conference:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Self
 
-from sfu.conference.names import check_meeting_id, check_title, digest, new_meeting_id
+from sfu.conference.names import check_meeting_id, check_title, digest, new_meeting_id, new_token
 from sfu.conference.options import ConferenceOptions
 from sfu.conference.records import Access, MeetingRecord, MeetingStatus, RecordingPolicy
 from sfu.conference.rights import Rules
@@ -85,3 +86,26 @@ def check_record(record: MeetingRecord, options: ConferenceOptions) -> None:
             "e2ee: false, or recording: off",
             status=409,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The secrets of a new meeting, in plain: written nowhere."""
+
+    host: str = field(repr=False)
+    """Makes who joins with it a host."""
+    join: str = field(repr=False)
+    """Of the join link."""
+
+    @classmethod
+    def new(cls) -> Self:
+        """Two that nobody has seen."""
+        return cls(new_token(), new_token())
+
+
+@dataclass(frozen=True, slots=True)
+class NewMeeting:
+    """A meeting that was written down just now."""
+
+    record: MeetingRecord
+    tokens: Tokens

@@ -36,9 +36,10 @@ from sfu.conference.minutes import Minutes
 from sfu.conference.moderation import Moderation
 from sfu.conference.names import check_name
 from sfu.conference.negotiation import parse_sdp
-from sfu.conference.options import ConferenceOptions, Duplicates
+from sfu.conference.options import ConferenceOptions
 from sfu.conference.orders import NOTHING, Kept, Orders
 from sfu.conference.participant import Participant
+from sfu.conference.places import Places
 from sfu.conference.publisher import Publisher
 from sfu.conference.reactions import Reactions
 from sfu.conference.records import MeetingRecord
@@ -149,6 +150,13 @@ class Meeting:
         self.seating = Seating(clock, self.id, self._participants, seat_keepers)
         self.returning = Returning(clock, options.resume_window_s, on_free=self._not_back)
         """Seats of those who were in it when its server was lost; ``come_back`` gives one back."""
+        self._places = Places(
+            self._members,
+            self.returning,
+            options.duplicates,
+            most=lambda: min(options.max_participants, self.record.max_participants),
+            take_out=lambda double: self._take_out(double, LeaveReason.REPLACED),
+        )
         self.admission = Admission(self, options.waiting, stats=admission_stats or AdmissionStats())
         """The door. ``join`` is behind it."""
         self._upkeep = Upkeep(
@@ -253,7 +261,8 @@ class Meeting:
         if grants is None:
             raise RemoteError("unauthorized", "your time in the meeting is over", status=401)
         before = self._participants.get(seat.participant_id)
-        self._replace(self.participant_called(seat.grants.identity), unless=before)
+        double = self.participant_called(seat.grants.identity)
+        self._places.replace(None if double is before else double)
         media = self._upkeep.router()
         if before is not None:
             self._take_out(before, LeaveReason.REPLACED, is_back=True)
@@ -473,28 +482,14 @@ class Meeting:
         self.admission.require_welcome(grants)
         double, seat = self.participant_called(grants.identity), self.returning.called(grants.identity)
         self.require_place(beyond=-1 if double or seat else 0)
-        self._replace(double)
+        self._places.replace(double)
         if seat is not None:
             self.returning.take(seat.participant_id)  # it came anew, by its token
 
-    def _replace(self, double: Participant | None, unless: Participant | None = None) -> None:
-        """Who is in by the identity that comes leaves, or nobody comes. Raises ``RemoteError``."""
-        if double is None or double is unless:
-            return
-        if self.options.duplicates is Duplicates.REJECT:
-            raise RemoteError(
-                "duplicate_identity", f"{double.name} is in the meeting already", "leave there first", status=409
-            )
-        self._take_out(double, LeaveReason.REPLACED)
-
     def require_place(self, beyond: int = 0) -> None:
-        """Raises ``RemoteError`` ``meeting_full`` unless there is one for who comes, and for ``beyond`` others. Who
-        lost its connection keeps its place for the resume window, also when it was the server that was lost.
-        """
+        """As ``Places.require``, of a meeting that goes on."""
         self._require_running()
-        most = min(self.options.max_participants, self.record.max_participants)
-        if len(self._participants) + len(self.returning) + beyond >= most:
-            raise RemoteError("meeting_full", f"the meeting has its {most} participants", status=409)
+        self._places.require(beyond)
 
     def _not_back(self, seats: Sequence[Seat]) -> None:
         self.moderation.lost(seats)

@@ -245,3 +245,12 @@ class QualityTimeline:
 def timestamp(instant: datetime) -> str:
     """RFC 3339, UTC, milliseconds."""
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ConferenceStats:
+    """How much is going on."""
+
+    meetings: int
+    participants: int
+    viewers: int

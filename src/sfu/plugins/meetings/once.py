@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sfu.conference import Conference
-from sfu.conference.conference import NewMeeting, Tokens
-from sfu.conference.draft import MeetingDraft
+from sfu.conference.draft import MeetingDraft, NewMeeting, Tokens
 from sfu.conference.records import Once
 from sfu.errors import RemoteError
 

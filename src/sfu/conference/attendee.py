@@ -2,6 +2,8 @@
 
 Negotiation: the first offer comes with the join; later ones only when more video slots are wanted or ICE is
 to restart. One offer is outstanding at a time; what is wanted meanwhile is merged into the next.
+
+Long, because all that a client asks for by signaling has its method here; what each does is in a module of its own.
 """
 
 from __future__ import annotations

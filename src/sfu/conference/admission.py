@@ -34,7 +34,7 @@ BATCH = 25
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What somebody asks for who wants to join. ``how``: what ``Meeting.join`` takes besides."""
+    """What somebody asks for who wants to join. ``how``: what ``Arrivals.join`` takes besides."""
 
     name: str
     grants: Grants = GUEST
@@ -83,7 +83,7 @@ class Admission:
     # who comes
 
     def apply(self, application: Application) -> Attendee | Waiting:
-        """Comes in, or waits. Raises ``RemoteError``: what ``Meeting.join`` raises, ``removed``, ``locked``,
+        """Comes in, or waits. Raises ``RemoteError``: what ``Arrivals.join`` raises, ``removed``, ``locked``,
         ``join_token_required``, ``too_early``, ``waiting_room_full``.
         """
         with self.stats.counting():
@@ -96,7 +96,7 @@ class Admission:
         seat = self._former_seat(application)
         if seat is not None:
             self.require_welcome(seat.grants)
-            return self._meeting.come_back(seat, video=application.how.get("video"))
+            return self._meeting.arrivals.come_back(seat, video=application.how.get("video"))
         if not self._leads(application):
             self._require_unlocked()
             application = self._vouched(application)
@@ -105,7 +105,7 @@ class Admission:
                 return self._wait(application)
             called = sum(waiting.is_called for waiting in self.room)
             if called and not self._meeting.is_in(application.grants.identity):
-                self._meeting.require_place(beyond=called)
+                self._meeting.arrivals.require_place(beyond=called)
         return self._enter(application)
 
     def check(self, application: Application) -> Role:
@@ -170,7 +170,7 @@ class Admission:
         """Lets somebody in who waits. Raises ``RemoteError``: ``participant_not_found``, ``meeting_full``."""
         require(caller.role, Action.ADMIT)
         waiting = self.room.find(waiting_id)
-        self._meeting.require_place(beyond=sum(other.is_called for other in self.room if other is not waiting))
+        self._meeting.arrivals.require_place(beyond=sum(other.is_called for other in self.room if other is not waiting))
         waiting.is_called = True
         self.review()
 

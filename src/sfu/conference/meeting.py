@@ -1,6 +1,5 @@
-"""A meeting: who is in it, and the layout that decides which track feeds which slot.
-
-Long, because everything of a meeting comes together here; what each part does is in a module of its own.
+"""A meeting: its parts, and what those outside and those in it ask of it as a whole. What each part does is in a module
+of its own: how somebody comes in is in ``arrivals``, what happens then and when they go in ``attendance``.
 """
 
 from __future__ import annotations
@@ -8,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from sfu.clock import Clock
-from sfu.conference.admission import LEADERS, Admission
+from sfu.conference.admission import Admission
 from sfu.conference.admission_stats import AdmissionStats
 from sfu.conference.allocation import Allocator
 from sfu.conference.arranger import Arranger
+from sfu.conference.arrivals import Arrivals
+from sfu.conference.attendance import Attendance
 from sfu.conference.attendee import Attendee
-from sfu.conference.authority import Role
 from sfu.conference.beat import Pace
 from sfu.conference.chat import Chat
 from sfu.conference.chat_history import ChatLog, HistoryKeeper
@@ -23,10 +23,8 @@ from sfu.conference.events import (
     Event,
     LeaveReason,
     MeetingEnded,
-    Removed,
 )
 from sfu.conference.gate import Gate
-from sfu.conference.grants import GUEST, Grants
 from sfu.conference.happenings import Chronicle
 from sfu.conference.hooks import NO_HOOKS, Hooks
 from sfu.conference.layout import ChooseFeeds
@@ -34,8 +32,6 @@ from sfu.conference.ledger import Happened, Ledger
 from sfu.conference.members import Members
 from sfu.conference.minutes import Minutes
 from sfu.conference.moderation import Moderation
-from sfu.conference.names import check_name
-from sfu.conference.negotiation import parse_sdp
 from sfu.conference.options import ConferenceOptions
 from sfu.conference.orders import NOTHING, Kept, Orders
 from sfu.conference.participant import Participant
@@ -49,7 +45,6 @@ from sfu.conference.roster import Roster
 from sfu.conference.scene import Scene
 from sfu.conference.standings import Standings
 from sfu.conference.timeline import Timeline
-from sfu.conference.track import Limits, Source
 from sfu.conference.upkeep import Upkeep
 from sfu.conference.viewer import Viewer
 from sfu.conference.views import ParticipantView, QualityTimeline, timestamp
@@ -106,8 +101,8 @@ class Meeting:
         self.voices = Voices(
             clock, options.audio_slots, participants=self._participants, tell=self.tell, gate=self.gate
         )
-        self._pace = Pace(clock, self._participants)
-        self.roster = Roster(clock, self._pace, self._participants, self.tell)
+        pace = Pace(clock, self._participants)
+        self.roster = Roster(clock, pace, self._participants, self.tell)
         self.permissions = Permissions(record.rules, record.host_digest, self._participants)
         self.chat = Chat(
             clock,
@@ -130,7 +125,7 @@ class Meeting:
         self.first_is_host = False
         self._arranger = Arranger(
             clock,
-            self._pace,
+            pace,
             choose_feeds,
             allocator,
             self.voices,
@@ -148,21 +143,34 @@ class Meeting:
         )
         self.reactions = Reactions(clock, self._participants, self.tell)
         self.seating = Seating(clock, self.id, self._participants, seat_keepers)
-        self.returning = Returning(clock, options.resume_window_s, on_free=self._not_back)
-        """Seats of those who were in it when its server was lost; ``come_back`` gives one back."""
-        self._places = Places(
+        self._upkeep = Upkeep(
+            engine, clock, options.empty_meeting_s, on_router=self.voices.use, on_time=self._empty_for_long
+        )
+        self._attendance = Attendance(
+            self,
+            self._members,
+            pace=pace,
+            arranger=self._arranger,
+            upkeep=self._upkeep,
+            minutes=self._minutes,
+            on_change=self._on_change,
+        )
+        self.returning = Returning(clock, options.resume_window_s, on_free=self._attendance.not_back)
+        """Seats of those who were in it when its server was lost; ``Arrivals.come_back`` gives one back."""
+        places = Places(
             self._members,
             self.returning,
             options.duplicates,
             most=lambda: min(options.max_participants, self.record.max_participants),
-            take_out=lambda double: self._take_out(double, LeaveReason.REPLACED),
+            take_out=lambda double: self._attendance.leave(double, LeaveReason.REPLACED),
         )
         self.admission = Admission(self, options.waiting, stats=admission_stats or AdmissionStats())
-        """The door. ``join`` is behind it."""
-        self._upkeep = Upkeep(
-            engine, clock, options.empty_meeting_s, on_router=self.voices.use, on_time=self._empty_for_long
-        )
-        self._is_over = False
+        """The door."""
+        self.arrivals = Arrivals(self, places, self._upkeep, self._attendance)
+        """What is behind the door."""
+        self.join = self.arrivals.join
+        """How most come in."""
+        self.is_over = False
         self._last_rank = 0
         self._restore(kept.orders)
         self._upkeep.emptied()
@@ -226,61 +234,6 @@ class Meeting:
 
     # coming and going
 
-    def join(
-        self,
-        name: str,
-        *,
-        grants: Grants = GUEST,
-        host_token: str | None = None,
-        audience: bool = False,
-        video: int | None = None,
-    ) -> Attendee:
-        """A new attendee with its first offer, within what it was granted; a host with the meeting's token, or, if it
-        wants, audience. ``video``: how many videos its client shows, for the first offer to have slots for.
-
-        Raises ``RemoteError``: ``bad_request``, ``meeting_full``, ``forbidden`` when the token is wrong, or is one for
-        another meeting.
-        """
-        name = check_name(grants.name or name)
-        rights = self.permissions.rights(grants=grants, host_token=host_token, audience=audience)
-        self._make_place(grants)
-        if self.first_is_host and not audience and grants.role is not Role.PARTICIPANT:
-            self.first_is_host, rights = False, self.permissions.host(rights.most)
-        attendee = Attendee(self, name, rights, self._upkeep.router().create_transport(), grants=grants, video=video)
-        self._enter(attendee)
-        return attendee
-
-    def come_back(self, seat: Seat, *, video: int | None = None) -> Attendee:
-        """Who had that seat has it again: its id, role, rights and hand, with a new token and a first offer. Where it
-        still is in the meeting, that stay is over; the others hardly notice.
-
-        Raises ``RemoteError``: ``meeting_not_found``, ``duplicate_identity``, ``unauthorized`` when its time is over.
-        """
-        self._require_running()
-        grants = seat.grants_at(self.clock.wall())
-        if grants is None:
-            raise RemoteError("unauthorized", "your time in the meeting is over", status=401)
-        before = self._participants.get(seat.participant_id)
-        double = self.participant_called(seat.grants.identity)
-        self._places.replace(None if double is before else double)
-        media = self._upkeep.router()
-        if before is not None:
-            self._take_out(before, LeaveReason.REPLACED, is_back=True)
-        self.returning.take(seat.participant_id)
-        rights = seat.rights()
-        self.permissions.returned(rights)
-        attendee = Attendee(
-            self,
-            seat.name,
-            rights,
-            media.create_transport(),
-            grants=grants,
-            video=video,
-            former_id=seat.participant_id,
-        )
-        self._enter(attendee, is_back=True)
-        return attendee
-
     def expect(self, seats: Sequence[Seat]) -> None:
         """Of a meeting that was opened just now: who was in it before may come back. Where nobody may, what was said
         for those who were there holds no longer.
@@ -289,92 +242,20 @@ class Meeting:
         if not seats:
             self.moderation.stop()
 
-    def join_with_offer(
-        self,
-        name: str,
-        sdp: str,
-        *,
-        grants: Grants = GUEST,
-        host_token: str | None = None,
-        limits: Mapping[Source, Limits] | None = None,
-    ) -> Publisher:
-        """A new participant whose client offers to send; ``limits``: of what it sends, by source. Raises
-        ``RemoteError``; nothing has changed then.
-        """
-        name, offer = check_name(grants.name or name), parse_sdp(sdp)
-        rights = self.permissions.rights(grants=grants, host_token=host_token)
-        self._make_place(grants)
-        transport = self._upkeep.router().create_transport()
-        try:
-            publisher = Publisher(self, name, rights, transport, offer, grants=grants, limits=limits)
-        except RemoteError:
-            transport.close()
-            self._emptied()
-            raise
-        self._enter(publisher)
-        self.refresh(publisher)
-        return publisher
-
-    def view_with_offer(self, sdp: str, target: str | None = None, *, grants: Grants = GUEST) -> Viewer:
-        """A new viewer, of the participant ``target`` or of whoever publishes. Raises ``RemoteError``."""
-        offer = parse_sdp(sdp)
-        if target is not None and target not in self._participants:
-            raise RemoteError("participant_not_found", f"no participant {target!r} is in the meeting", status=404)
-        if self.viewers >= self.options.max_viewers:
-            raise RemoteError("meeting_full", f"the meeting has {self.options.max_viewers} viewers", status=409)
-        self._require_running()
-        transport = self._upkeep.router().create_transport()
-        try:
-            viewer = Viewer(self, transport, offer, target, grants=grants)
-        except RemoteError:
-            transport.close()
-            self._emptied()
-            raise
-        self._members.add_viewer(viewer)
-        self.gate.entered(viewer.id)
-        self._arranger.arrange(viewer)
-        return viewer
-
     def remove(self, participant: Participant, reason: LeaveReason) -> None:
         """Ends a participant's stay: its media stops, the others are told. Idempotent."""
-        self._take_out(participant, reason)
+        self._attendance.leave(participant, reason)
         self.admission.review()
-
-    def _take_out(self, participant: Participant, reason: LeaveReason, *, is_back: bool = False) -> None:
-        """``is_back``: for its next stay under the same id, which begins now."""
-        if not self._members.take_out(participant):
-            return
-        participant.notify(Removed(reason))
-        participant.close()
-        self._minutes.left(participant, reason)
-        if not is_back:
-            self.roster.left(participant.id, reason)
-        self._on_change(self.id, participant.id)
-        for viewer in self._members.viewers_of(participant.id):
-            self.remove_viewer(viewer)
-        self.gate.left(participant.id)
-        self._arranger.left(participant.id)
-        self.voices.counted()
-        self.chat.left(participant.id)
-        self.reactions.left(participant.id)
-        if not is_back:
-            self.seating.left(participant)
-            self.moderation.left(participant)
-            self._emptied()
 
     def remove_viewer(self, viewer: Viewer) -> None:
         """Ends a viewer's stay. Idempotent."""
-        if not self._members.take_out_viewer(viewer):
-            return
-        self.gate.left(viewer.id)
-        viewer.close()
-        self._emptied()
+        self._attendance.leave_viewer(viewer)
 
     def end(self, reason: EndReason = EndReason.ENDED) -> None:
         """Everybody is told and leaves. Idempotent."""
-        if self._is_over:
+        if self.is_over:
             return
-        self._is_over = True
+        self.is_over = True
         self.seating.stop()
         for participant in self._participants.values():
             participant.sources.tell_ended()
@@ -382,10 +263,7 @@ class Meeting:
         self.chronicle.end()
         self.record = self._minutes.ended(self.record, reason, self._participants.values())
         self.tell(MeetingEnded(reason))
-        for member in self._members.take_out_all():
-            member.close()
-        self._quieten()
-        self.gate.stop()
+        self._attendance.leave_all()
         self.returning.stop()
         self._upkeep.stop()
         self._on_end(self)
@@ -421,7 +299,7 @@ class Meeting:
 
     def ordered(self) -> None:
         """Hosts have the meeting otherwise than before, perhaps."""
-        if not self._is_over:
+        if not self.is_over:
             may_unmute, spotlight = self.permissions.may_unmute, self.moderation.view().spotlight
             self._minutes.ordered(Orders(self.admission.is_locked, may_unmute, spotlight, *self.chat.ordered))
 
@@ -449,68 +327,16 @@ class Meeting:
         for participant in tuple(self._participants.values()):
             participant.notify(event)
 
-    def _enter(self, participant: Participant, *, is_back: bool = False) -> None:
-        self.admission.stats.admitted += 1
-        self._members.add(participant)
-        self._pace.came()
-        if isinstance(participant, Attendee):
-            self.gate.entered(participant.id)
-        self._arranger.entered(participant)
-        self.voices.counted()
-        self.roster.joined(participant)
-        self._on_change(self.id, participant.id)
-        self.record = self._minutes.joined(participant, self.record, is_back=is_back)
-        participant.sources.announce()
-        self.seating.changed(participant, is_back=is_back)
-        if participant.rights.role in LEADERS:
-            self.admission.review()
-
     def _restore(self, orders: Orders) -> None:
         """As hosts had it when it was at hand last."""
         self.admission.is_locked = orders.locked
         self.chat.restore(orders.chat, orders.direct)
         self.moderation.restore(orders)
 
-    def _require_running(self) -> None:
-        if self._is_over:
+    def require_running(self) -> None:
+        """Raises ``RemoteError`` ``meeting_not_found`` when it is over."""
+        if self.is_over:
             raise RemoteError("meeting_not_found", "the meeting has ended", status=404)
-
-    def _make_place(self, grants: Grants) -> None:
-        """For who comes with these. Who is in by the same identity leaves, or nobody comes. Raises ``RemoteError``."""
-        if grants.meeting not in {None, self.id}:
-            raise RemoteError("forbidden", "the token is for another meeting", "ask for one for this", status=403)
-        self.admission.require_welcome(grants)
-        double, seat = self.participant_called(grants.identity), self.returning.called(grants.identity)
-        self.require_place(beyond=-1 if double or seat else 0)
-        self._places.replace(double)
-        if seat is not None:
-            self.returning.take(seat.participant_id)  # it came anew, by its token
-
-    def require_place(self, beyond: int = 0) -> None:
-        """As ``Places.require``, of a meeting that goes on."""
-        self._require_running()
-        self._places.require(beyond)
-
-    def _not_back(self, seats: Sequence[Seat]) -> None:
-        self.moderation.lost(seats)
-        if not self._participants:
-            self.moderation.stop()
-        self.admission.review()
-
-    def _emptied(self) -> None:
-        if not self._participants:
-            self._quieten()
-        if not self._participants and not self.viewers and not self._is_over:
-            self.gate.stop()
-            self._upkeep.close_router()
-            self._upkeep.emptied()
-
-    def _quieten(self) -> None:
-        """Nobody is there to be told anything."""
-        if not len(self.returning):
-            self.moderation.stop()
-        for part in (self.roster, self._arranger, self.voices, self.chat, self.reactions):
-            part.stop()
 
     def _empty_for_long(self) -> None:
         if len(self.admission.room):

@@ -172,7 +172,7 @@ def test_a_track_is_told_of_after_its_participant_and_ends_before_it(world: Worl
     meeting = world.make()
     offer = answer_to(join(meeting, "Ann").attendee.offer.sdp).replace("a=setup:active", "a=setup:actpass")
     world.told()
-    publisher = meeting.join_with_offer("Camera", offer)
+    publisher = meeting.arrivals.join_with_offer("Camera", offer)
     publisher.leave()
     kinds = world.kinds()
     assert kinds[0] == "participant.joined"

@@ -213,7 +213,7 @@ def test_a_client_that_only_sends_is_muted_and_unmuted_by_the_host(meeting: Meet
     host = host_of(meeting)
     ann = join(meeting, "Ann")
     offer = answer_to(ann.attendee.offer.sdp).replace("a=setup:active", "a=setup:actpass")
-    publisher = meeting.join_with_offer("Camera", offer)
+    publisher = meeting.arrivals.join_with_offer("Camera", offer)
     meeting.moderation.mute(host.attendee.caller, publisher.id)
     assert publisher.sources.tracks[Source.MICROPHONE].muted
     meeting.moderation.ask_to_unmute(host.attendee.caller, publisher.id)

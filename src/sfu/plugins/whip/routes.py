@@ -43,7 +43,7 @@ def whip_routes(context: PluginContext) -> APIRouter:
         meeting = await sessions.meeting(meeting_id)
         grants = await sessions.admitted(request, meeting, name)
         grants, limits = await ask_to_stream(context.conference.hooks, meeting, name, grants, sdp)
-        return sessions.created(request, meeting.join_with_offer(name, sdp, grants=grants, limits=limits))
+        return sessions.created(request, meeting.arrivals.join_with_offer(name, sdp, grants=grants, limits=limits))
 
     sessions.add_preflight(router, "")
     sessions.add_session_routes(router)
@@ -61,7 +61,7 @@ def whep_routes(context: PluginContext) -> APIRouter:
         sdp = await sessions.offer(request)
         meeting = await sessions.meeting(meeting_id)
         grants = await sessions.admitted(request, meeting)
-        return sessions.created(request, meeting.view_with_offer(sdp, grants=grants))
+        return sessions.created(request, meeting.arrivals.view_with_offer(sdp, grants=grants))
 
     @router.post("/{participant_id}", status_code=201, response_class=Response)
     async def play_participant(request: Request, meeting_id: str, participant_id: str) -> Response:
@@ -69,7 +69,7 @@ def whep_routes(context: PluginContext) -> APIRouter:
         sdp = await sessions.offer(request)
         meeting = await sessions.meeting(meeting_id)
         grants = await sessions.admitted(request, meeting)
-        return sessions.created(request, meeting.view_with_offer(sdp, participant_id, grants=grants))
+        return sessions.created(request, meeting.arrivals.view_with_offer(sdp, participant_id, grants=grants))
 
     sessions.add_preflight(router, "")
     sessions.add_preflight(router, "/{participant_id}")

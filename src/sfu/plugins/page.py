@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastapi import APIRouter
 from starlette.datastructures import MutableHeaders
-from starlette.responses import FileResponse
+from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,6 +21,11 @@ CONTENT_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/sv
 NO_CACHE = {"Cache-Control": "no-cache"}
 """Ask again each time, by ETag: a new server never meets an old page."""
 
+OPEN = '<html data-meetings="open"'
+"""Of a server that lists its meetings to everybody: the page asks for them without a key there alone, as browsers show
+each 401 as an error.
+"""
+
 
 class PagePlugin:
     """``/`` and ``/m/{id}`` are one page, which reads its own address; its files lie under ``/web``."""
@@ -33,10 +38,14 @@ class PagePlugin:
             mimetypes.add_type(content_type, suffix)
         router = APIRouter(include_in_schema=False)
 
+        markup = (WEB / "index.html").read_text()
+        if context.options.dev:
+            markup = markup.replace("<html", OPEN, 1)
+
         @router.get("/")
         @router.get("/m/{meeting_id}")
-        async def page() -> FileResponse:
-            return FileResponse(WEB / "index.html", headers=NO_CACHE)
+        async def page() -> HTMLResponse:
+            return HTMLResponse(markup, headers=NO_CACHE)
 
         context.include_router(router)
         context.mount("/web", _Files(StaticFiles(directory=WEB)))

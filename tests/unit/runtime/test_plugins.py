@@ -128,6 +128,15 @@ async def test_the_page_answers_on_both_of_its_addresses_and_never_from_an_old_c
     assert (await client.get("/web/%2e%2e/config.py")).status_code == 404
 
 
+@pytest.mark.parametrize("dev", [True, False])
+async def test_the_page_says_whether_meetings_are_listed_to_everybody(dev: bool) -> None:
+    context = context_of("page")
+    context.options = ServerOptions(dev=dev)
+    PagePlugin().setup(context)
+    answer = await client_of(context).get("/")
+    assert ('data-meetings="open"' in answer.text) is dev
+
+
 def test_a_layer_policy_is_found_by_name(module: types.ModuleType) -> None:
     class OwnPolicy(StandardPolicy):
         pass

@@ -26,18 +26,20 @@ export function open(title, body, onClose) {
  * @param {string} title the question
  * @param {string} text what a yes does
  * @param {string} yes what the button says
+ * @param {{no?: string, isFinal?: boolean}} [options] `no`: what the other button says; `isFinal`: what a yes does is
+ *   not undone, so it is not what Enter answers
  * @returns {Promise<boolean>} false however else it is closed
  */
-export function confirm(title, text, yes) {
+export function confirm(title, text, yes, { no = "Cancel", isFinal = false } = {}) {
   return new Promise((resolve) => {
     let answer = false;
-    const button = h("button.button.primary", {
-      type: "button", autofocus: true, onClick: () => {
+    const button = h(`button.button.${isFinal ? "danger" : "primary"}`, {
+      type: "button", autofocus: !isFinal, onClick: () => {
         answer = true;
         end();
       },
     }, yes);
-    const cancel = h("button.button.quiet", { type: "button", onClick: () => end() }, "Cancel");
+    const cancel = h("button.button.quiet", { type: "button", autofocus: isFinal, onClick: () => end() }, no);
     const body = h("div.question", {}, h("p", {}, text), h("div.question-answers", {}, cancel, button));
     const end = open(title, body, () => resolve(answer));
   });

@@ -1,17 +1,21 @@
 /**
- * The home view's list of meetings: those to come, those that go on, those that are over; and planning new ones. For
- * who may: with an API key, which this tab remembers, or on a server in development mode without one.
+ * The home view's list of meetings: those to come, those that go on, those that are over; planning new ones, and
+ * changing and ending them. For who may: with an API key, which this tab remembers, or on a server in development mode
+ * without one.
  */
 import { Api } from "../sdk/http.js";
 import { open } from "./dialogs.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { planForm } from "./plan_form.js";
+import { planRow } from "./plan_row.js";
 import { apiKey } from "./store.js";
-import { whenOf, zoneName } from "./when.js";
+import { zoneName } from "./when.js";
 
 const STATES = [["scheduled", "Upcoming"], ["active", "Running"], ["ended", "Past"]];
 const EMPTY = { scheduled: "Nothing is planned.", active: "No meeting is open.", ended: "No meeting has ended." };
+/** Whether the server, which says so in the page, tells everybody of its meetings. */
+const IS_OPEN = document.documentElement.dataset.meetings === "open";
 const PAGE = { scheduled: 200, active: 20, ended: 20 };
 
 export class Plans {
@@ -44,13 +48,20 @@ export class Plans {
       this.#list, this.#note, this.#more);
     this.#door = this.#keyForm();
     this.element = h("section.plans", { "aria-label": "Meetings" }, this.#body, this.#door);
-    this.#load();
+    if (apiKey.get() || IS_OPEN) this.#load();
+    else this.#door.hidden = false;
   }
 
   #choose(state) {
     this.#state = state;
     for (const [name, tab] of this.#tabs) tab.setAttribute("aria-pressed", String(name === state));
     this.#load();
+  }
+
+  /** A meeting was changed here: the list is another, and the focus is where it begins. */
+  async #again() {
+    await this.#load();
+    this.#tabs.get(this.#state).focus();
   }
 
   async #load(cursor = null) {
@@ -68,7 +79,7 @@ export class Plans {
     this.#door.hidden = true;
     this.#next = next;
     this.#more.hidden = next === null;
-    const rows = meetings.map((meeting) => row(meeting));
+    const rows = meetings.map((meeting) => planRow(this.#api, meeting, () => this.#again()));
     // The server tells the latest first; of what is to come, what comes next is wanted first.
     const isToCome = this.#state === "scheduled";
     if (isToCome) rows.reverse();
@@ -115,29 +126,4 @@ export class Plans {
     const form = planForm(this.#api, () => this.#choose("scheduled"));
     open("Plan a meeting", form, () => {});
   }
-}
-
-/** One meeting of the list. */
-function row(meeting) {
-  const path = `/meetings/${encodeURIComponent(meeting.id)}`;
-  const isOver = meeting.status === "ended";
-  const title = meeting.title || "Untitled meeting";
-  const facts = [meeting.host, isOver ? null : ACCESS[meeting.access], presence(meeting)].filter(Boolean);
-  const calendar = meeting.scheduled_start && !isOver && h("a.icon-button", {
-    href: `${path}.ics`, download: "meeting.ics", title: "Add to calendar", "aria-label": `Add ${title} to a calendar`,
-  }, icon("calendar"));
-  const go = !isOver && h("a.button.quiet.compact", {
-    href: `/m/${encodeURIComponent(meeting.id)}`, "aria-label": `Open ${title}`,
-  }, "Open");
-  return h("li.plan", {},
-    h("div.plan-when", {}, ...whenOf(meeting).map((text) => h("span", {}, text))),
-    h("div.plan-what", {}, h("h3", {}, title), h("p", {}, facts.join(" · "))),
-    h("div.plan-do", {}, calendar, go));
-}
-
-const ACCESS = { open: "open to all", token: "by its link", waiting_room: "waiting room" };
-
-function presence({ status, participants }) {
-  if (status !== "active") return null;
-  return participants === 1 ? "1 person in it" : `${participants} people in it`;
 }

@@ -85,6 +85,11 @@ export const apiKey = {
   },
 };
 
+/** @returns {string|undefined} by what this tab may change a meeting */
+export function authority(id) {
+  return apiKey.get() ?? hostTokens.of(id);
+}
+
 /** @returns {string|undefined} what this browser calls itself: a guest whom a host removed is known by it */
 export function browserName() {
   try {

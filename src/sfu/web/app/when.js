@@ -20,9 +20,13 @@ export function whenOf({ status, scheduled_start: planned, started_at: started, 
   return [day.format(start), end ? `${time.format(start)} – ${time.format(end)}` : time.format(start)];
 }
 
-/** @returns {string} what a `datetime-local` field takes: the next half hour but one */
+/** @returns {string} the next half hour but one, as `localTime` */
 export function soon(now = new Date()) {
-  const at = new Date(Math.ceil((now.getTime() + 30 * 60_000) / 1_800_000) * 1_800_000);
+  return localTime(new Date(Math.ceil((now.getTime() + 30 * 60_000) / 1_800_000) * 1_800_000));
+}
+
+/** @returns {string} what a `datetime-local` field takes */
+export function localTime(at) {
   const two = (number) => String(number).padStart(2, "0");
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`;
 }

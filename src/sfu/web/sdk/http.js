@@ -33,6 +33,28 @@ export class Api {
     return this.#call("GET", `meetings?${new URLSearchParams(given)}`, { token: key });
   }
 
+  /**
+   * Changes what was agreed of a meeting.
+   * @param {object} changes what docs/api.md says of `PATCH /meetings/{id}`
+   * @param {{token?: string, version?: number}} [as] `token`: an API key, or the host token; `version`: of the meeting
+   *   that is to be changed. Where it is another one now it is rejected with `precondition_failed`.
+   * @returns {Promise<object>} the meeting as it is now
+   */
+  updateMeeting(id, changes, { token, version } = {}) {
+    const match = version === undefined ? undefined : `"${version}"`;
+    return this.#call("PATCH", `meetings/${encodeURIComponent(id)}`, { body: changes, token, match });
+  }
+
+  /** Everybody in it leaves, and nobody joins it any more. `token` as of `updateMeeting`. */
+  endMeeting(id, token) {
+    return this.#call("POST", `meetings/${encodeURIComponent(id)}/end`, { token });
+  }
+
+  /** @returns {Promise<string>} a planned meeting for calendars; its link works by itself with the `joinToken` alone */
+  calendarFile(id, joinToken) {
+    return this.#call("GET", `meetings/${encodeURIComponent(id)}.ics`, { token: joinToken, read: (text) => text });
+  }
+
   /** @returns {Promise<{id: string, title: string, join_url: string, participants: number}>} */
   meeting(id) {
     return this.#call("GET", `meetings/${encodeURIComponent(id)}`);
@@ -62,10 +84,11 @@ export class Api {
     return this.#call("POST", `meetings/${encodeURIComponent(id)}/leave`, { token, keepalive });
   }
 
-  async #call(method, path, { body, token, keepalive = false } = {}) {
+  async #call(method, path, { body, token, match, keepalive = false, read = JSON.parse } = {}) {
     const headers = {};
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (token) headers.Authorization = `Bearer ${token}`;
+    if (match) headers["If-Match"] = match;
     let response;
     let payload;
     try {
@@ -77,7 +100,7 @@ export class Api {
         body: body === undefined ? undefined : JSON.stringify(body),
         signal: keepalive ? undefined : AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       });
-      payload = await parse(response);
+      payload = await parse(response, response.ok ? read : JSON.parse);
     } catch (error) {
       throw new SfuError("network", "The server cannot be reached.", { hint: String(error?.message ?? error) });
     }
@@ -86,11 +109,11 @@ export class Api {
   }
 }
 
-async function parse(response) {
+async function parse(response, read) {
   if (response.status === 204) return null;
   const text = await response.text();
   try {
-    return JSON.parse(text);
+    return read(text);
   } catch {
     return null;
   }

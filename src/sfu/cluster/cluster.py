@@ -77,6 +77,7 @@ class Cluster:
     async def start(self, conference: Conference) -> None:
         """Goes on by itself, with Redis or until it is there."""
         self._conference = conference
+        self.leases.settle = conference.settle
         await self.redis.start()
         self._tasks = [
             asyncio.create_task(self.leases.run(), name="leases"),

@@ -8,7 +8,7 @@ what others took. While Redis is away what is held stays held: nobody can take i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,6 +26,8 @@ BEATS = 5
 HOME_LIFE_S, RENEW_EVERY_S = 3600.0, 600.0
 """Keys of a deployment that is no more go by themselves."""
 BATCH = 500
+SETTLE_EVERY_S = 0.5
+"""While the database is away."""
 
 log = structlog.get_logger(__name__)
 
@@ -64,10 +66,15 @@ class _Hold:
 
     users: int = 0
     is_open: bool = False
+    was_open: bool = False
+    """So that something of it may still be on its way to the store."""
+    is_settling: bool = False
 
 
 class Leases:
-    """``on_lost`` is called with a meeting that another process took."""
+    """``on_lost`` is called with a meeting that another process took. ``settle`` is awaited before a meeting that was
+    at hand is given back: the next home goes by what is in the store. False: that is not so yet.
+    """
 
     def __init__(
         self,
@@ -88,6 +95,8 @@ class Leases:
         self._good_until = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
         self.on_lost: Callable[[str], None] | None = None
+        self.settle: Callable[[], Awaitable[bool]] | None = None
+        self._is_closing = False
         self.taken_over = self.lost = 0
 
     def __len__(self) -> int:
@@ -131,7 +140,8 @@ class Leases:
         """
         if await self.home_of(meeting_id) != self.process_id:
             raise RemoteError("conflict", "the meeting is on another server", "ask there", status=409)
-        self._holds.setdefault(meeting_id, _Hold()).is_open = True
+        hold = self._holds.setdefault(meeting_id, _Hold())
+        hold.is_open = hold.was_open = True
 
     def let_go(self, meeting_id: str) -> None:
         """It is not at hand any more."""
@@ -184,6 +194,7 @@ class Leases:
 
     async def close(self) -> None:
         """Gives everything back that is not open."""
+        self._is_closing = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with suppress(RemoteError):
             await self._redis.ask("DEL", self._keys.process(self.process_id))
@@ -230,6 +241,11 @@ class Leases:
             task.add_done_callback(self._tasks.discard)
 
     async def _release(self, meeting_id: str) -> None:
+        hold = self._holds.get(meeting_id)
+        if hold is not None and hold.was_open:
+            if hold.is_settling:
+                return  # whoever settles it gives it back
+            await self._settled(hold)
         async with self._lock(meeting_id):
             hold = self._holds.get(meeting_id)
             if hold is None or hold.users or hold.is_open:
@@ -238,6 +254,20 @@ class Leases:
             # Away: the key still names this process, which takes it up again when it is asked.
             with suppress(RemoteError):
                 await self._redis.script(RELEASE, [self._keys.home(meeting_id)], self.process_id)
+
+    async def _settled(self, hold: _Hold) -> None:
+        """Until the store knows how the meeting was left, or somebody wants it here again. Who stops waits once."""
+        hold.is_settling = True
+        try:
+            while self.settle is not None and not hold.users and not hold.is_open:
+                with suppress(RemoteError):
+                    if await self.settle():
+                        return
+                if self._is_closing:
+                    return
+                await asyncio.sleep(SETTLE_EVERY_S)
+        finally:
+            hold.is_settling = False
 
 
 def _ms(seconds: float) -> int:

@@ -140,7 +140,7 @@ class Conference:
 
     async def _add(self, record: MeetingRecord, once: Once | None, *, is_named: bool) -> bool:
         may_wait = once is None and not is_named  # what nobody else can have made need not be looked up
-        if may_wait and not await self._settle():
+        if may_wait and not await self.settle():
             self._ledger.defer(Added(record))
             return True
         try:
@@ -233,7 +233,7 @@ class Conference:
         meeting = self._meetings.get(meeting_id)
         if meeting is not None:
             return meeting.record
-        await self._settle()
+        await self.settle()
         record = await self.store.find(meeting_id)
         if record is None:
             raise missing(meeting_id)
@@ -254,7 +254,7 @@ class Conference:
         check_record(replace(before, **changes), self.options)
         if expected_version is None:
             expected_version = before.version  # what was checked is what is changed
-        settled = await self._settle()
+        settled = await self.settle()
         meeting = self._meetings.get(meeting_id)
         if meeting is None:
             record = await self.store.update(meeting_id, expected_version, changes)
@@ -304,14 +304,14 @@ class Conference:
         """Ends it, and forgets that it was. Raises ``RemoteError`` ``meeting_not_found``."""
         is_at_hand = meeting_id in self._meetings
         await self.end_meeting(meeting_id)
-        if not await self._settle() and is_at_hand:
+        if not await self.settle() and is_at_hand:
             self._ledger.defer(Removed(meeting_id, self.clock.wall()))
             return
         await self.store.remove(meeting_id)
 
     async def list_meetings(self, wanted: MeetingFilter, cursor: str | None, limit: int) -> Page[MeetingRecord]:
         """Those that were made, the latest ``starts_at`` first."""
-        await self._settle()
+        await self.settle()
         return await self.store.list_meetings(wanted, cursor, limit)
 
     async def stays(
@@ -322,12 +322,12 @@ class Conference:
         Raises ``RemoteError`` ``meeting_not_found``.
         """
         await self.record(meeting_id)
-        await self._settle()
+        await self.settle()
         return await self.store.participants(meeting_id, cursor, limit, current=current)
 
     async def recordings(self, meeting_id: str) -> tuple[RecordingRecord, ...]:
         """Those of a meeting, the oldest first."""
-        await self._settle()
+        await self.settle()
         return await self.store.recordings(meeting_id)
 
     async def end_idle(self) -> None:
@@ -335,7 +335,7 @@ class Conference:
         that came to nothing. To be called now and then.
         """
         now = self.clock.wall()
-        await self._settle()
+        await self.settle()
         idle_since = now - timedelta(seconds=self.options.empty_meeting_s)
         elsewhere = await self._homes.elsewhere()
         await self.store.end_idle(now, idle_since, keep=elsewhere | self._meetings.keys())
@@ -382,7 +382,7 @@ class Conference:
         if meeting.record.status is MeetingStatus.ENDED:
             self._over.add(meeting.id)
 
-    async def _settle(self) -> bool:
+    async def settle(self) -> bool:
         """What was noted comes before what is asked for. False while the store is away: the asking fails by itself."""
         over = tuple(self._over)
         settled = await self._ledger.settle()

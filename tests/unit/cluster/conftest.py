@@ -31,7 +31,7 @@ async def start(redis: PrivateRedis) -> AsyncIterator[Start]:
     async def start(app: Any = None, patience: Patience = PATIENT, meetings: dict[str, Any] | None = None) -> Any:
         cluster = Cluster(redis.url, prefix, LoopClock(asyncio.get_running_loop()), patience)
         started.append(cluster)
-        await cluster.start(SimpleNamespace(meetings=meetings or {}, meeting=no_meeting))  # type: ignore[arg-type]
+        await cluster.start(SimpleNamespace(meetings=meetings or {}, meeting=no_meeting, settle=settled))  # type: ignore[arg-type]
         routed = cluster.around(app or nothing)
         await until(lambda: cluster.redis.is_up, "a connection")
         if len(started) == 1:
@@ -45,6 +45,11 @@ async def start(redis: PrivateRedis) -> AsyncIterator[Start]:
 
 async def no_meeting(_meeting_id: str) -> None:
     """It is opened elsewhere."""
+
+
+async def settled() -> bool:
+    """There is no store."""
+    return True
 
 
 async def nothing(_scope: Any, _receive: Any, _send: Any) -> None:

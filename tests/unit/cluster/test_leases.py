@@ -45,6 +45,45 @@ async def test_an_open_meeting_is_kept_until_it_is_let_go(start: Start) -> None:
     await other.leases.open("m")
 
 
+async def test_a_meeting_that_was_open_is_given_back_once_the_store_knows_how_it_was_left(start: Start) -> None:
+    one, other = await start(), await start()
+    knows, asked = asyncio.Event(), 0
+
+    async def settle() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise RemoteError("store_unavailable", "it is away", status=503)
+        return knows.is_set()
+
+    one.leases.settle = settle
+    await one.leases.open("m")
+    one.leases.let_go("m")
+    for _ in range(3):
+        with one.leases.using("m"):
+            assert await other.leases.home_of("m") == one.id
+    await until(lambda: asked, "that the store is asked", good=lambda times: times >= 3)
+    assert await other.leases.home_of("m") == one.id
+    assert len(one.leases._tasks) == 1, "one waits for the store, however often it was asked for"
+    knows.set()
+    await until(lambda: not one.leases.holds("m"), "that it is given back")
+    assert await other.leases.home_of("m") == other.id
+
+
+async def test_who_stops_asks_the_store_once_and_gives_back_what_it_has(start: Start) -> None:
+    one, other = await start(), await start()
+
+    async def settle() -> bool:
+        return False
+
+    one.leases.settle = settle
+    await one.leases.open("m")
+    one.leases.let_go("m")
+    await one.leases.close()
+    assert not one.leases.holds("m")
+    assert await other.leases.home_of("m") == other.id
+
+
 async def test_the_meeting_of_a_killed_process_is_anothers_long_before_its_lease_is_over(start: Start) -> None:
     one, other = await start(), await start()
     await one.leases.open("m")

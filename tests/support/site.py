@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from types import SimpleNamespace
 
 import httpx
 import structlog
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 from tests.support.clock import VirtualClock
+from tests.support.deployments import Deployment
 
 from sfu.access import Access, ApiKey, ApiKeys, Scope
 from sfu.conference import Conference
@@ -29,25 +31,40 @@ class Operator(httpx.Auth):
 
 
 class Site:
-    """An application with one plugin, as the server would make it. ``operator`` may do everything."""
+    """An application with plugins, as the server would make it. ``operator`` may do everything. ``deployment``: the
+    servers that the conference is of; None: it is all there is.
+    """
 
-    def __init__(self, conference: Conference, clock: VirtualClock) -> None:
+    def __init__(self, conference: Conference, clock: VirtualClock, deployment: Deployment | None = None) -> None:
         self._conference = conference
         self._clock = clock
+        self._deployment = deployment
         key, secret = ApiKey.create("operator", Scope)
         self.operator = Operator(secret)
         self.access = Access(api_keys=ApiKeys([key]))
 
-    def app(self, plugin: Plugin, access: Access | None = None, **options: object) -> FastAPI:
+    def app(self, *plugins: Plugin, access: Access | None = None, **options: object) -> ASGIApp:
         """``options``: fields of ``ServerOptions``."""
-        context = PluginContext(
-            name=plugin.name,
-            conference=self._conference,
-            clock=self._clock,
-            options=ServerOptions(**options),  # type: ignore[arg-type]
-            runtime=SimpleNamespace(),  # type: ignore[arg-type]  # none of these plugins looks at the process
-            access=access or self.access,
-            logger=structlog.get_logger(),
-        )
-        plugin.setup(context)
-        return make_app([context], "0")
+
+        def make(conference: Conference) -> FastAPI:
+            return self._make(conference, plugins, access or self.access, ServerOptions(**options))  # type: ignore[arg-type]
+
+        return make(self._conference) if self._deployment is None else self._deployment.front(make)
+
+    def _make(
+        self, conference: Conference, plugins: Sequence[Plugin], access: Access, options: ServerOptions
+    ) -> FastAPI:
+        contexts = []
+        for plugin in plugins:
+            context = PluginContext(
+                name=plugin.name,
+                conference=conference,
+                clock=self._clock,
+                options=options,
+                runtime=SimpleNamespace(),  # type: ignore[arg-type]  # none of these plugins looks at the process
+                access=access,
+                logger=structlog.get_logger(),
+            )
+            plugin.setup(context)
+            contexts.append(context)
+        return make_app(contexts, "0")

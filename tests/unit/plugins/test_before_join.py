@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.support.clock import EPOCH, VirtualClock
+from tests.support.deployments import EVERYWHERE, Deployment
 from tests.support.site import Site
 from tests.unit.plugins.test_signaling_session import Talk
 from tests.unit.plugins.test_whip import SDP, offer
@@ -20,7 +21,6 @@ from sfu.access.keys import Algorithm, StaticKeys
 from sfu.conference import Conference, Source
 from sfu.conference.authority import Role
 from sfu.conference.hooks import Deny, JoinAsked, Way
-from sfu.media.engine import Engine
 from sfu.plugins.meetings import MeetingsPlugin
 from sfu.plugins.whip import WhipPlugin
 from sfu.runtime.hooks import HookRunner
@@ -47,14 +47,20 @@ def door() -> Door:
     return Door()
 
 
+@pytest.fixture(params=EVERYWHERE)
+def where(request: pytest.FixtureRequest) -> str:
+    """Each of them in turn."""
+    return str(request.param)
+
+
 @pytest.fixture
-def conference(engine: Engine, clock: VirtualClock, door: Door) -> Conference:
-    return Conference(engine, clock, hooks=HookRunner([door], clock))
+async def conference(deployment: Deployment, clock: VirtualClock, door: Door) -> Conference:
+    return await deployment.deploy(hooks=HookRunner([door], clock))
 
 
 @pytest.fixture
 async def http(site: Site) -> AsyncIterator[httpx.AsyncClient]:
-    app = site.app(MeetingsPlugin(), Access(keys=StaticKeys([KEY]), api_keys=site.access.api_keys))
+    app = site.app(MeetingsPlugin(), access=Access(keys=StaticKeys([KEY]), api_keys=site.access.api_keys))
     transport = httpx.ASGITransport(app, client=("192.0.2.7", 1234))
     async with httpx.AsyncClient(transport=transport, base_url="http://sfu", auth=site.operator) as http:
         yield http

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from tests.support.answers import answer_to
 from tests.support.clock import VirtualClock
+from tests.support.deployments import Deployment
 from tests.support.site import Site
 from tests.unit.plugins.test_signaling_session import Talk
 from tests.unit.plugins.test_whip import SDP, offer
@@ -20,7 +21,6 @@ from sfu.conference.authority import Role
 from sfu.conference.hooks import Deny, PublishAsked
 from sfu.conference.rights import Rules
 from sfu.conference.track import Limits
-from sfu.media.engine import Engine
 from sfu.plugins.signaling_ws.session import CLOSE_TOO_MUCH, MAX_PUT_OFF
 from sfu.plugins.whip import WhipPlugin
 from sfu.runtime.hooks import HookOptions, HookRunner
@@ -49,8 +49,8 @@ def studio() -> Studio:
 
 
 @pytest.fixture
-def conference(engine: Engine, clock: VirtualClock, studio: Studio) -> Conference:
-    return Conference(engine, clock, hooks=HookRunner([studio], clock, HookOptions(timeout_s=20)))
+async def conference(deployment: Deployment, clock: VirtualClock, studio: Studio) -> Conference:
+    return await deployment.deploy(hooks=HookRunner([studio], clock, HookOptions(timeout_s=20)))
 
 
 class Client(Talk):

@@ -9,12 +9,19 @@ import httpx
 import pytest
 from tests.support.attendee import Client
 from tests.support.clock import VirtualClock
+from tests.support.deployments import EVERYWHERE
 from tests.support.site import Site
 
 from sfu.conference import Meeting, Source
 from sfu.conference.authority import Role
 from sfu.conference.events import Muted, UnmuteAsked
 from sfu.plugins.meetings import MeetingsPlugin
+
+
+@pytest.fixture(params=EVERYWHERE)
+def where(request: pytest.FixtureRequest) -> str:
+    """Each of them in turn."""
+    return str(request.param)
 
 
 @pytest.fixture

@@ -1,53 +1,37 @@
-"""Meetings as a resource: ``docs/api.md``, over every store."""
+"""Meetings as a resource: ``docs/api.md``, over every store, also by way of a server that has not the meeting."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from tests.support.clock import EPOCH, VirtualClock
-from tests.support.postgres import Postgres
+from tests.support.deployments import EVERYWHERE, MEMORY, Deployment
 from tests.support.site import Site
 
 from sfu.conference import Conference, ConferenceOptions
 from sfu.conference.names import digest
 from sfu.conference.store import MemoryStore
-from sfu.media.engine import Engine
 from sfu.plugins.meetings import MeetingsPlugin
-from sfu.store.database import Database, database_url
-from sfu.store.migrate import upgrade
 from sfu.store.sql_store import SqlStore
-from sfu.store.tables import meetings
 
 OPTIONS = ConferenceOptions(max_participants=8, max_meetings=20)
 KEY = {"Idempotency-Key": "b2f9d3f0-6d0e-4b52-8d0b-6c1f1f2f9f3a"}
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of the database; "": memory."""
-    if request.param != "postgresql":
-        return "" if request.param == "memory" else f"sqlite:///{tmp_path}/sfu.db"
-    postgres: Postgres = request.getfixturevalue("postgres")
-    return postgres.url()
+@pytest.fixture(params=[MEMORY, *EVERYWHERE])
+def where(request: pytest.FixtureRequest) -> str:
+    """Each of them in turn."""
+    return str(request.param)
 
 
 @pytest.fixture
-async def conference(url: str, engine: Engine, clock: VirtualClock) -> AsyncIterator[Conference]:
-    if not url:
-        yield Conference(engine, clock, OPTIONS)
-        return
-    database = Database(database_url(url))
-    await upgrade(database)
-    async with database.writing() as connection:
-        await connection.execute(meetings.delete())
-    yield Conference(engine, clock, OPTIONS, store=SqlStore(database, "node"))
-    await database.close()
+async def conference(deployment: Deployment) -> Conference:
+    return await deployment.deploy(OPTIONS)
 
 
 @pytest.fixture

@@ -6,12 +6,19 @@ from typing import Any
 import httpx
 import pytest
 from tests.support.clock import VirtualClock
+from tests.support.deployments import EVERYWHERE, Deployment
 from tests.support.site import Site
 
 from sfu.conference import Conference, Meeting, Source
 from sfu.conference.rights import Rules
 from sfu.ice.servers import IceServer
 from sfu.plugins.meetings import MeetingsPlugin
+
+
+@pytest.fixture(params=EVERYWHERE)
+def where(request: pytest.FixtureRequest) -> str:
+    """Each of them in turn."""
+    return str(request.param)
 
 
 def client(site: Site, **options: Any) -> httpx.AsyncClient:
@@ -200,16 +207,16 @@ async def test_who_made_the_meeting_joins_as_its_host_and_nobody_else_does(
         assert is_problem(await join(http, meeting.id, host_token=wrong), 403, "forbidden")
 
 
-async def test_options_make_the_rules_of_a_meeting(http: httpx.AsyncClient, conference: Conference) -> None:
+async def test_options_make_the_rules_of_a_meeting(http: httpx.AsyncClient, deployment: Deployment) -> None:
     options = {"max_cameras": 2, "max_video": 3, "max_screens": 0, "publish": ["microphone"], "audience": True}
     created = (await http.post("/meetings", json={"options": options})).json()
-    meeting = conference.meetings[created["id"]]
+    meeting = deployment.meeting(created["id"])
     assert meeting.permissions.rules == Rules(2, 3, 0, frozenset({Source.MICROPHONE}), audience=True)
     joined = (await join(http, meeting.id)).json()
     assert meeting.participants[joined["participant_id"]].rights.role == "audience"
     assert sum(slot["kind"] == "video" for slot in joined["slots"]) == 3
     created = (await http.post("/meetings", json={"options": {"max_screens": 4}})).json()
-    assert conference.meetings[created["id"]].permissions.rules == Rules(max_screens=4)
+    assert deployment.meeting(created["id"]).permissions.rules == Rules(max_screens=4)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.support.clock import EPOCH, VirtualClock
+from tests.support.deployments import EVERYWHERE, Deployment
 from tests.support.site import Site
 
 from sfu.access import Access, ApiKey, ApiKeys, Key, Scope, issue_token
@@ -18,7 +19,6 @@ from sfu.conference import Conference
 from sfu.conference.authority import Role
 from sfu.conference.hooks import Deny, RecordAsked
 from sfu.conference.records import RecordingRecord, RecordingStatus
-from sfu.media.engine import Engine
 from sfu.plugins.meetings import MeetingsPlugin
 from sfu.runtime.hooks import HookRunner
 
@@ -42,16 +42,22 @@ def studio() -> Studio:
     return Studio()
 
 
+@pytest.fixture(params=EVERYWHERE)
+def where(request: pytest.FixtureRequest) -> str:
+    """Each of them in turn."""
+    return str(request.param)
+
+
 @pytest.fixture
-def conference(engine: Engine, clock: VirtualClock, studio: Studio) -> Conference:
-    return Conference(engine, clock, hooks=HookRunner([studio], clock))
+async def conference(deployment: Deployment, clock: VirtualClock, studio: Studio) -> Conference:
+    return await deployment.deploy(hooks=HookRunner([studio], clock))
 
 
 @pytest.fixture
 async def http(site: Site) -> AsyncIterator[httpx.AsyncClient]:
     reader, secret = ApiKey.create("reader", [Scope.READ])
     keys = ApiKeys([*site.access.api_keys._keys.values(), reader])
-    app = site.app(MeetingsPlugin(), Access(keys=StaticKeys([KEY]), api_keys=keys))
+    app = site.app(MeetingsPlugin(), access=Access(keys=StaticKeys([KEY]), api_keys=keys))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sfu", auth=site.operator) as http:
         http.headers["X-Reader"] = secret  # for the test that has it
         yield http

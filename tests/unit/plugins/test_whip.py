@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.support.answers import attribute, mids_of
 from tests.support.attendee import Client
 from tests.support.clock import EPOCH, VirtualClock
+from tests.support.deployments import EVERYWHERE, Deployment
 from tests.support.sim import settle
 from tests.support.site import Site
 
@@ -61,6 +62,12 @@ def offer(
 def client(site: Site, **options: Any) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(site.app(WhipPlugin(), **options))
     return httpx.AsyncClient(transport=transport, base_url="http://sfu.test")
+
+
+@pytest.fixture(params=EVERYWHERE)
+def where(request: pytest.FixtureRequest) -> str:
+    """Each of them in turn."""
+    return str(request.param)
 
 
 @pytest.fixture
@@ -266,12 +273,12 @@ async def test_where_a_token_is_configured_all_requests_need_it(site: Site, meet
         assert (await http.delete(session, headers=right)).status_code == 200
 
 
-async def test_an_unknown_meeting_is_not_found_but_made_in_development(site: Site, conference: Conference) -> None:
+async def test_an_unknown_meeting_is_not_found_but_made_in_development(site: Site, deployment: Deployment) -> None:
     async with client(site) as http:
         assert (await post(http, "/whip/stage", offer())).status_code == 404
     async with client(site, dev=True) as http:
         assert (await post(http, "/whep/stage", offer("recvonly"))).status_code == 201
-        assert conference.meetings["stage"].viewers == 1
+        assert deployment.meeting("stage").viewers == 1
         assert (await post(http, "/whip/stage", offer())).status_code == 201
 
 
@@ -404,7 +411,7 @@ async def test_publishing_goes_by_the_door_of_the_meeting(site: Site, meeting: M
     key = Key("", Algorithm.HS256, b"k" * 32)
     claims = {"exp": EPOCH.timestamp() + 60, "aud": "sfu", "sub": "encoder", "sfu": {"publish": ["camera"]}}
     token = issue_token(key, claims)
-    app = site.app(WhipPlugin(), Keys(StaticKeys([key])))
+    app = site.app(WhipPlugin(), access=Keys(StaticKeys([key])))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sfu.test") as http:
         for bearer, status in (
             (None, 403), ("wrong", 403), ("a.b.c", 401), (meeting.join_token, 201), (meeting.host_token, 201),

@@ -23,7 +23,7 @@ from sfu.bench.meter import Meter
 from sfu.bench.participant import Participant, post
 from sfu.bench.phases import Phase, Point, Summary, Watch
 from sfu.bench.session import WARM_UP_S, Progress, publish, session, subscribe
-from sfu.bench.target import Target
+from sfu.bench.target import Target, control_cpu_s
 from sfu.bench.whip import SignalingError
 from sfu.dtls.srtp import SrtpProfile
 
@@ -71,6 +71,8 @@ class Result:
     joins_per_s: float
     """Joins that came about, from the start of the first to the end of the last."""
     join_ms: dict[str, float]
+    cpu_ms_per_join: float | None
+    """Of the server without its data plane, from the first join to the last, milliseconds; None: not known."""
     most_at_once: int
     """Joins under way at the same time: it grows when the server or the generator does not keep up."""
     rss_bytes: int | None
@@ -199,7 +201,9 @@ async def run(options: Options, progress: Progress) -> Result:
             progress("before the storm", 0, 1)
             await asyncio.sleep(QUIET_S)
             watch.phase = Phase.DURING
+            control_before_s = control_cpu_s(target)
             await storm.run(options, joins, progress)
+            control_s = control_cpu_s(target) - control_before_s
             watch.phase = Phase.AFTER
             progress("after the storm", 0, 1)
             await asyncio.sleep(QUIET_S)
@@ -207,10 +211,13 @@ async def run(options: Options, progress: Progress) -> Result:
             await watch.stop()
             await joins.close()
         usage = target.usage()
-        return _result(options, storm, watch, usage.rss_bytes if usage is not None else None)
+        cpu_ms = control_s * 1e3 / len(storm.times_s) if usage is not None and storm.times_s else None
+        return _result(options, storm, watch, cpu_ms, usage.rss_bytes if usage is not None else None)
 
 
-def _result(options: Options, storm: _Storm, watch: Watch, rss_bytes: int | None) -> Result:
+def _result(
+    options: Options, storm: _Storm, watch: Watch, cpu_ms_per_join: float | None, rss_bytes: int | None
+) -> Result:
     failed = storm.errors.total()
     return Result(
         options=asdict(options),
@@ -219,6 +226,7 @@ def _result(options: Options, storm: _Storm, watch: Watch, rss_bytes: int | None
         errors=dict(storm.errors.most_common(5)),
         joins_per_s=len(storm.times_s) / storm.duration_s if storm.duration_s else 0.0,
         join_ms=join_percentiles_ms(storm.times_s),
+        cpu_ms_per_join=cpu_ms_per_join,
         most_at_once=storm.most_at_once,
         rss_bytes=rss_bytes,
         phases={phase.value: watch.summary(phase) for phase in Phase},

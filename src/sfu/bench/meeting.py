@@ -22,7 +22,7 @@ from sfu.bench.participant import Sends, post
 from sfu.bench.phases import Phase, Point, Summary, Watch
 from sfu.bench.session import JOINS_AT_ONCE, WARM_UP_S, Progress, session
 from sfu.bench.talk import microphones
-from sfu.bench.target import Target, Usage, threads_of
+from sfu.bench.target import SHARD, Target, Usage, threads_of
 from sfu.dtls.srtp import SrtpProfile
 
 JOINING_GATHER_MS, GATHER_MS = 4, 10
@@ -36,8 +36,6 @@ _STORMERS = 1
 """Their group: what the storm does to the meeting is counted of those who are in it."""
 _SPARE = 50
 """Places of those who tried in vain and could not say goodbye."""
-_SHARD = "sfu-shard"
-"""How names of data-plane threads begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +290,7 @@ def _cost(window: Window, threads: dict[str, float] | None) -> Cost:
 
 
 def _control_s(threads: dict[str, float]) -> float:
-    return sum(used for name, used in threads.items() if not name.startswith(_SHARD))
+    return sum(used for name, used in threads.items() if not name.startswith(SHARD))
 
 
 def _result(options: Options, window: Window, cost: Cost, slots: SlotCheck, found: _Found) -> Result:

@@ -101,7 +101,8 @@ def joins_rows(result: dict[str, Any]) -> Rows:
         ("joins", f"{result['joins']:,.0f}"),
         ("failed", f"{result['failed']:,.0f}"),
         ("joins/s that came about", f"{result['joins_per_s']:.1f}"),
-        ("join ms p50 / p99 / max", f"{join['p50']:.0f} / {join['p99']:.0f} / {join['max']:.0f}"),
+        ("join ms p50 / p95 / p99 / max", " / ".join(f"{join[name]:.0f}" for name in ("p50", "p95", "p99", "max"))),
+        ("control plane CPU ms per join", number(result["cpu_ms_per_join"], 2)),
         ("under way at once, at most", f"{result['most_at_once']:.0f}"),
         ("server RSS MiB", number(result["rss_bytes"], 1, scale=2**-20)),
     ]

@@ -25,6 +25,8 @@ STOP_TIMEOUT_S = 15.0
 _POLL_S = 0.05
 _SETTINGS = {"SFU_MEETING__MAX_VIEWERS": "10000"}
 """What a run may need beyond the defaults."""
+SHARD = "sfu-shard"
+"""How names of the data plane's threads begin."""
 _CPUCLOCK_SCHED = 2
 """linux/posix-timers.h: user and system time, by the scheduler."""
 
@@ -87,6 +89,12 @@ def threads_of(pid: int) -> dict[str, float]:
     except OSError as error:
         raise TargetError(f"the server (process {pid}) is gone") from error
     return times
+
+
+def control_cpu_s(target: Target) -> float:
+    """Processor time of all threads but the data plane's so far, seconds; 0: the process is not known. TargetError."""
+    times = {} if target.pid is None else threads_of(target.pid)
+    return sum(time_s for name, time_s in times.items() if not name.startswith(SHARD))
 
 
 @asynccontextmanager

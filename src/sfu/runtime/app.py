@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from sfu.errors import RemoteError, SfuError
 from sfu.plugins.api import PluginContext
+from sfu.runtime.direct import DirectApp
 from sfu.runtime.headers import BrowserHeaders
 from sfu.runtime.limits import BodyLimit
 from sfu.runtime.log import logger
@@ -26,8 +27,10 @@ CODES = {401: "unauthorized", 403: "unauthorized", 404: "not_found", 405: "metho
 
 
 def make_app(contexts: Iterable[PluginContext], version: str) -> FastAPI:
-    """An application with the routes of all plugins, then their mounts."""
-    app = FastAPI(
+    """An application with the routes of all plugins, the direct ones first, then their mounts."""
+    app = DirectApp(
+        on_refusal=_remote_error,
+        on_failure=_internal_error,
         title="sfu",
         version=version,
         summary="Video meetings through a selective forwarding unit",
@@ -39,6 +42,7 @@ def make_app(contexts: Iterable[PluginContext], version: str) -> FastAPI:
     contexts = tuple(contexts)
     serve_reference(app)
     for context in contexts:
+        app.add_direct(context.directs)
         for router in context.routers:
             app.include_router(router)
     for context in contexts:

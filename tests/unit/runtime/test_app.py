@@ -61,7 +61,7 @@ async def client():
         return Response(headers={"Content-Security-Policy": "frame-ancestors https://intranet.example"})
 
     mounted = FastAPI()
-    context = SimpleNamespace(name="test", routers=[router], mounts=[("/mounted", mounted)])
+    context = SimpleNamespace(name="test", routers=[router], mounts=[("/mounted", mounted)], directs=[])
     transport = httpx.ASGITransport(make_app([context], "1.2.3"), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

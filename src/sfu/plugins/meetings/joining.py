@@ -16,7 +16,7 @@ from sfu.conference.hooks import Hook, Way
 from sfu.conference.names import digest
 from sfu.conference.views import timestamp
 from sfu.conference.waiting import Waiting
-from sfu.plugins.api import PluginContext
+from sfu.plugins.api import DirectRequest, PluginContext
 from sfu.plugins.http import address_text, base_url, bearer_token
 from sfu.plugins.joined import Joined, signaling_url
 from sfu.plugins.meetings.caller import Caller, Callers
@@ -67,19 +67,13 @@ def joining_routes(context: PluginContext) -> APIRouter:
     """Routes of those who come and go."""
     router = APIRouter(prefix="/meetings", tags=["meetings"], responses=_PROBLEMS)
     conference, options, hooks = context.conference, context.options, context.conference.hooks
-    who, rates = Depends(Callers(context)), JoinRates(context.clock, options)
+    callers, rates = Callers(context), JoinRates(context.clock, options)
+    who = Depends(callers)
 
     async def find(meeting_id: str) -> Meeting:
         return await (conference.meeting_or_new if options.dev else conference.meeting)(meeting_id)
 
-    @router.post(
-        "/{meeting_id}/join",
-        response_model=Joined,
-        response_model_exclude_none=True,
-        responses={202: {"model": WaitingAnswer, "description": "one waits to be let in"}},
-    )
-    async def join(request: Request, meeting_id: str, body: Join, caller: Caller = who) -> Any:
-        """Joins: a participant, its token, and the offer to answer over the signaling WebSocket. Or waits."""
+    async def enter(request: Request, meeting_id: str, body: Join, caller: Caller) -> Response:
         with conference.admission_stats.counting():
             rates.take(request, meeting_id)
         meeting = await find(meeting_id)
@@ -97,7 +91,21 @@ def joining_routes(context: PluginContext) -> APIRouter:
         joined = Joined.of(found, options, base)
         if makes_it and not meeting.first_is_host:
             joined.host_token = meeting.host_token
-        return joined
+        return Response(joined.model_dump_json(exclude_none=True), media_type="application/json")
+
+    @router.post(
+        "/{meeting_id}/join",
+        response_model=Joined,
+        responses={202: {"model": WaitingAnswer, "description": "one waits to be let in"}},
+    )
+    async def join(request: Request, meeting_id: str, body: Join, caller: Caller = who) -> Response:
+        """Joins: a participant, its token, and the offer to answer over the signaling WebSocket. Or waits."""
+        return await enter(request, meeting_id, body, caller)
+
+    async def join_directly(request: Request, body: Join) -> Response:
+        return await enter(request, request.path_params["meeting_id"], body, await callers(request))
+
+    context.direct(DirectRequest("/meetings/{meeting_id}/join", Join, join_directly))
 
     @router.post("/{meeting_id}/leave", status_code=204)
     async def leave(request: Request, meeting_id: str) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, WebSocket
+from starlette.websockets import WebSocket
 
 from sfu.conference import Attendee
-from sfu.plugins.api import PluginContext
+from sfu.plugins.api import DirectSocket, PluginContext
 from sfu.plugins.http import base_url
 from sfu.plugins.joined import Joined
 from sfu.plugins.signaling_ws.pump import accept, pump
@@ -26,11 +26,9 @@ class SignalingWsPlugin:
 
     def setup(self, context: PluginContext) -> None:
         """Adds the WebSocket route."""
-        router = APIRouter()
         encoder = EventEncoder()
 
-        @router.websocket("/meetings/{meeting_id}/signaling")
-        async def signaling(websocket: WebSocket, meeting_id: str) -> None:
+        async def signaling(websocket: WebSocket) -> None:
             wire = await accept(websocket, context.options)
             if wire is None:
                 return
@@ -40,8 +38,14 @@ class SignalingWsPlugin:
                 return Joined.of(attendee, context.options, base).model_dump(mode="json", exclude_none=True)
 
             session = SignalingSession(
-                meeting_id, context.conference, wire, encoder, clock=context.clock, logger=context.logger, answer=answer
+                websocket.path_params["meeting_id"],
+                context.conference,
+                wire,
+                encoder,
+                clock=context.clock,
+                logger=context.logger,
+                answer=answer,
             )
             await pump(websocket, session)
 
-        context.include_router(router)
+        context.direct(DirectSocket("/meetings/{meeting_id}/signaling", signaling))

@@ -2,69 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 from tests.support.pattern import PatternTrack, ToneTrack
 from tests.support.peers import Participant, join
 from tests.support.postgres import Postgres
 from tests.support.redis import PrivateRedis
-from tests.support.server import RunningServer, running_server
+from tests.support.several import Several, several
 from tests.support.waiting import until
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
 
-class Deployment:
-    """Servers that share a Redis and a database."""
-
-    def __init__(self, stack: AsyncExitStack, folder: Path, env: dict[str, str]) -> None:
-        self._stack = stack
-        self._folder = folder
-        self._env = env
-
-    @property
-    def prefix(self) -> str:
-        return self._env["SFU_REDIS__PREFIX"]
-
-    def redis(self) -> Redis:
-        return Redis.from_url(self._env["SFU_REDIS__URL"])
-
-    async def start(self, name: str) -> RunningServer:
-        folder = self._folder / name
-        folder.mkdir()
-        env = {**self._env, "SFU_STORE__DATA_DIR": str(folder / "data")}
-        return await self._stack.enter_async_context(running_server(folder, env=env))
-
-    async def pair(self) -> tuple[RunningServer, RunningServer]:
-        one, other = await asyncio.gather(self.start("one"), self.start("other"))
-        return one, other
-
-
 @pytest.fixture
-async def deployment(redis: PrivateRedis, postgres: Postgres, tmp_path: Path) -> AsyncIterator[Deployment]:
-    env = {
-        "SFU_STORE__URL": postgres.create_database(f"several_{os.urandom(4).hex()}"),
-        "SFU_REDIS__URL": redis.url,
-        "SFU_REDIS__PREFIX": f"sfu-{os.urandom(4).hex()}:",
-    }
-    upgrade = [sys.executable, "-m", "sfu", "db", "upgrade"]
-    await asyncio.to_thread(subprocess.run, upgrade, check=True, capture_output=True, env={**os.environ, **env})
-    async with AsyncExitStack() as stack:
-        yield Deployment(stack, tmp_path, env)
+async def deployment(redis: PrivateRedis, postgres: Postgres, tmp_path: Path) -> AsyncIterator[Several]:
+    async with several(redis, postgres, tmp_path) as deployment:
+        yield deployment
 
 
-async def test_people_who_came_by_different_servers_are_in_one_meeting(deployment: Deployment) -> None:
+async def test_people_who_came_by_different_servers_are_in_one_meeting(deployment: Several) -> None:
     one, other = await deployment.pair()
     made = (await one.http.post("/meetings", json={"title": "Weekly"})).json()
     path, host = f"/meetings/{made['id']}", {"Authorization": f"Bearer {made['host_token']}"}
@@ -92,7 +53,7 @@ async def test_people_who_came_by_different_servers_are_in_one_meeting(deploymen
 
 
 async def test_media_goes_on_while_redis_and_the_server_that_carries_are_killed(
-    deployment: Deployment, redis: PrivateRedis
+    deployment: Several, redis: PrivateRedis
 ) -> None:
     one, other = await deployment.pair()
     meeting = await one.create_meeting()
@@ -126,7 +87,7 @@ async def test_media_goes_on_while_redis_and_the_server_that_carries_are_killed(
 
 
 async def test_a_meeting_whose_home_is_killed_goes_on_at_another_with_everybody_who_was_in_it(
-    deployment: Deployment,
+    deployment: Several,
 ) -> None:
     one, other = await deployment.pair()
     made = (await one.http.post("/meetings", json={})).json()
@@ -182,7 +143,7 @@ async def come_back(peer: Participant) -> None:
     await until(said_hello, "a socket")
 
 
-async def is_seen(deployment: Deployment, meeting: str, participant_id: str) -> None:
+async def is_seen(deployment: Several, meeting: str, participant_id: str) -> None:
     """That others can see a raised hand: a kill costs what was not written yet."""
     async with deployment.redis() as redis:
 

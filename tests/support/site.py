@@ -22,11 +22,11 @@ class Operator(httpx.Auth):
     """Calls the server API with a key, and joins and leaves like everybody else."""
 
     def __init__(self, secret: str) -> None:
-        self._secret = secret
+        self.secret = secret
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         if not request.url.path.endswith(("/join", "/leave")):
-            request.headers.setdefault("Authorization", f"Bearer {self._secret}")
+            request.headers.setdefault("Authorization", f"Bearer {self.secret}")
         yield request
 
 

@@ -1,5 +1,5 @@
-"""The home view's list of meetings: planned ones with their time and zone; planning, changing and cancelling them, with a
-key and without.
+"""The home view's list of meetings: planned ones with their time and zone; planning, changing and cancelling them,
+with a key and without.
 """
 
 from __future__ import annotations

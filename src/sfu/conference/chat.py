@@ -164,6 +164,10 @@ class Chat:
             self._agreed = mode, direct
             self._settle(mode, direct)
 
+    def follow_rules(self) -> None:
+        """What hosts said since they were agreed holds no longer."""
+        self._settle(*self._agreed)
+
     def _settle(self, mode: ChatMode, direct: bool) -> None:
         if (mode, direct) == (self.mode, self.direct):
             return

@@ -1,4 +1,7 @@
-"""All meetings of a process: finds, makes and ends them, within limits."""
+"""All meetings of a process: finds, makes and ends them, within limits.
+
+Long, because whatever is asked of a meeting that may not be at hand is asked here.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ from sfu.conference.records import (
 from sfu.conference.returning import Seat, SeatKeeper
 from sfu.conference.rights import Rules
 from sfu.conference.store import MeetingStore
-from sfu.conference.stored import StoredHistory, StoredSeats
+from sfu.conference.stored import StoredHistory, StoredSeats, forget_chat_orders
 from sfu.conference.views import ConferenceStats
 from sfu.errors import RemoteError
 from sfu.layers import LayerPolicy, StandardPolicy
@@ -257,10 +260,7 @@ class Conference:
         settled = await self.settle()
         meeting = self._meetings.get(meeting_id)
         if meeting is None:
-            record = await self.store.update(meeting_id, expected_version, changes)
-            if before.rules.keep_chat and not record.rules.keep_chat:
-                self._history.forget(meeting_id)
-            return record
+            return await self._update_kept(before, expected_version, changes)
         try:
             if not settled:
                 raise unavailable()
@@ -273,6 +273,21 @@ class Conference:
             record = replace(meeting.record, **changes, version=expected_version + 1)
             self._ledger.defer(Changed(record, self.clock.wall()))
         meeting.changed(record)
+        return record
+
+    async def _update_kept(self, before: MeetingRecord, version: int, changes: Mapping[str, Any]) -> MeetingRecord:
+        """Of a meeting that was not at hand: what follows from other rules is what ``Meeting.changed`` does."""
+        record = await self.store.update(before.id, version, changes)
+        if before.rules.keep_chat and not record.rules.keep_chat:
+            self._history.forget(before.id)
+        is_chat_changed = before.rules.chat_settings != record.rules.chat_settings
+        if is_chat_changed:
+            await forget_chat_orders(self.store, self._ledger, before.id, self.clock.wall())
+        meeting = self._meetings.get(before.id)
+        if meeting is not None:  # somebody came meanwhile
+            meeting.changed(record)
+            if is_chat_changed:
+                meeting.chat.follow_rules()
         return record
 
     async def new_join_token(self, meeting_id: str, expires_at: datetime | None = None) -> tuple[MeetingRecord, str]:

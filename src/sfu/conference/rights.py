@@ -50,6 +50,11 @@ class Rules:
     keep_chat: bool = False
     """Whether what is said is kept for who comes after a restart of the server, until the meeting is deleted."""
 
+    @property
+    def chat_settings(self) -> tuple[ChatMode, bool]:
+        """Those that a host may say otherwise."""
+        return self.chat, self.direct_messages
+
 
 @dataclass(slots=True)
 class Rights:

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from sfu.clock import Clock
 from sfu.conference.chat_history import ChatLog, highest_seq
 from sfu.conference.chat_lines import KeptLine
 from sfu.conference.chat_views import ChatEntry
-from sfu.conference.ledger import Hushed, Ledger, Said, Seated
+from sfu.conference.ledger import Hushed, Ledger, Ordered, Said, Seated
 from sfu.conference.returning import Seat
 from sfu.conference.store import MeetingStore
+
+
+async def forget_chat_orders(store: MeetingStore, ledger: Ledger, meeting_id: str, at: datetime) -> None:
+    """Other rules for its chat were agreed while nobody had the meeting at hand: they hold when it is opened again, not
+    what a host said before. Settled in the store when it returns, unless that is away.
+    """
+    orders = (await store.recall(meeting_id)).orders
+    forgotten = replace(orders, chat=None, direct=None)
+    if forgotten != orders:
+        ledger.note(Ordered(meeting_id, at, forgotten))
+        await ledger.settle()
 
 
 class StoredSeats:

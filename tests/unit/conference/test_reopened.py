@@ -18,6 +18,7 @@ from sfu.conference.authority import Caller, Role
 from sfu.conference.chat_views import ChatMode
 from sfu.conference.grants import Grants
 from sfu.conference.names import digest
+from sfu.conference.orders import Kept
 from sfu.conference.records import Access, MeetingRecord
 from sfu.conference.returning import GATHER_S
 from sfu.conference.standings import DENIED_FOR, MAX_OTHERS, MAX_REMOVED, Decision, Standing, Standings
@@ -88,6 +89,60 @@ def test_what_hosts_said_for_everybody_holds_after_a_crash(start: Start, clock: 
     assert not cid.rights.may_unmute
     clock.advance(30)
     assert after.moderation.view().spotlight == (), "Bob did not come"
+
+
+@pytest.mark.parametrize("is_at_hand", [True, False], ids=["running", "not running"])
+def test_other_rules_for_the_chat_undo_what_a_host_said_before(
+    engine: Engine, clock: VirtualClock, is_at_hand: bool
+) -> None:
+    store = MemoryStore()
+    before = Conference(engine, clock, ConferenceOptions(), store=store)
+    meeting = asyncio.run(before.create_meeting())
+    host = Client(meeting, "Host", host_token=meeting.host_token).attendee
+    meeting.chat.settle(host.caller, mode=ChatMode.OFF, direct=False)
+    meeting.admission.lock(host.caller, locked=True)
+    between = before if is_at_hand else Conference(engine, clock, ConferenceOptions(), store=store)
+
+    def change(**changes: Any) -> None:
+        asyncio.run(between.update(meeting.id, None, changes))
+
+    def opened() -> Meeting:
+        return asyncio.run(Conference(engine, clock, ConferenceOptions(), store=store).meeting(meeting.id))
+
+    change(title="Weekly", rules=replace(meeting.record.rules, max_video=4))
+    assert (opened().chat.mode, opened().chat.direct) == (ChatMode.OFF, False), "nothing was agreed about the chat"
+    change(rules=replace(meeting.record.rules, chat=ChatMode.HOSTS))
+    after = opened()
+    assert (after.chat.mode, after.chat.direct) == (ChatMode.HOSTS, True)
+    assert after.admission.is_locked, "about that nothing was agreed"
+
+
+def test_who_comes_while_other_rules_are_written_down_has_those(engine: Engine, clock: VirtualClock) -> None:
+    store = MemoryStore()
+    before = Conference(engine, clock, ConferenceOptions(), store=store)
+    meeting = asyncio.run(before.create_meeting())
+    host = Client(meeting, "Host", host_token=meeting.host_token).attendee
+    meeting.chat.settle(host.caller, mode=ChatMode.OFF)
+    conference = Conference(engine, clock, ConferenceOptions(), store=store)
+
+    async def both() -> Meeting:
+        recall, opened = store.recall, []
+
+        async def slow_recall(meeting_id: str) -> Kept:
+            kept = await recall(meeting_id)
+            if not opened:  # somebody joins before what was forgotten is written down
+                opened.append(True)
+                await conference.meeting(meeting_id)
+            return kept
+
+        store.recall = slow_recall  # type: ignore[method-assign]
+        rules = replace(meeting.record.rules, chat=ChatMode.HOSTS)
+        await conference.update(meeting.id, None, {"rules": rules})
+        return conference.meetings[meeting.id]
+
+    found = asyncio.run(both())
+    assert found.chat.mode is ChatMode.HOSTS
+    assert found.chat.ordered == (None, None)
 
 
 def test_when_nobody_comes_back_the_next_begin_anew(start: Start, clock: VirtualClock) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest_asyncio
 from playwright.async_api import Locator, expect
-from tests.browser.conftest import NewPerson
+from tests.browser.conftest import VIEWPORT, NewPerson
 from tests.browser.person import Person
 from tests.browser.screen import PHONE, show
 from tests.support.server import RunningServer, running_server
@@ -118,6 +118,20 @@ async def test_who_was_removed_stays_out_and_a_locked_door_is_locked(
     await ann.page.reload()
     await knock(ann, made["join_url"])
     await expect(heading(ann, "You were removed from the meeting")).to_be_visible()
+
+    out = host.page.get_by_role("listitem", name="Ann, kept out")
+    await host.page.get_by_text("Kept out (1)").click()
+    await expect(out).to_contain_text("Removed at")
+    await show(host, "kept-out-desktop")
+    await host.page.set_viewport_size(PHONE)
+    await show(host, "kept-out-phone")
+    await host.page.set_viewport_size(VIEWPORT)
+    await out.get_by_role("button", name="Let Ann come again").press("Enter")
+    await host.page.get_by_role("dialog").get_by_role("button", name="Let them come").press("Enter")
+    await expect(out).to_have_count(0)
+    await ann.page.reload()
+    await knock(ann, made["join_url"])
+    await ann.connected()
 
     lock = host.page.locator("[data-control=lock]")
     await lock.click()

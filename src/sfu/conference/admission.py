@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from sfu.conference.admission_stats import AdmissionStats
 from sfu.conference.authority import Action, Caller, Role, require
-from sfu.conference.events import Admitted, Denied, DenyReason, LeaveReason, LockChanged, WaitingRoomChanged
+from sfu.conference.events import (
+    Admitted,
+    Denied,
+    DenyReason,
+    KeptOutChanged,
+    LeaveReason,
+    LockChanged,
+    WaitingRoomChanged,
+)
 from sfu.conference.grants import GUEST, Grants
+from sfu.conference.kept_out import KeptOut
 from sfu.conference.names import check_name, digest
 from sfu.conference.records import Access
 from sfu.conference.returning import Seat
@@ -79,6 +88,8 @@ class Admission:
             chronicle=meeting.chronicle,
             ended=self.stats.waited,
         )
+        self.kept_out = KeptOut(meeting, self._tell_leaders)
+        """Whom a host may let back."""
 
     # who comes
 
@@ -189,8 +200,9 @@ class Admission:
         """
         require(caller.role, Action.DENY)
         waiting = self.room.find(waiting_id)
-        self._meeting.standings.deny(waiting.application.grants, self._meeting.clock.wall())
+        self._meeting.standings.deny(waiting.application.grants, self._meeting.clock.wall(), waiting.name)
         self.room.remove(waiting, Denied(DenyReason.DENIED))
+        self.kept_out.changed()
 
     def remove(self, caller: Caller, participant_id: str) -> None:
         """Removes somebody for good: the same identity, the same token and the same browser do not come back. Raises
@@ -200,9 +212,10 @@ class Admission:
         if participant is None:
             raise RemoteError("participant_not_found", f"no participant {participant_id[:64]!r} is here", status=404)
         require(caller.role, Action.REMOVE, participant.rights.role)
-        self._meeting.standings.remove(participant.grants, self._meeting.clock.wall())
+        self._meeting.standings.remove(participant.grants, self._meeting.clock.wall(), participant.name)
         participant.tell("participant.removed", by=caller.participant_id)
         self._meeting.remove(participant, LeaveReason.REMOVED)
+        self.kept_out.changed()
 
     def revoke(self, *, identity: str | None = None, token_id: str | None = None, link: bytes = b"") -> int:
         """Who came by that token, as that identity or by that join link leaves, and waits no longer; how many."""
@@ -254,6 +267,7 @@ class Admission:
     def close(self, reason: DenyReason) -> None:
         """Nobody comes in any more."""
         self.room.close(reason)
+        self.kept_out.close()
 
     # inner
 
@@ -381,7 +395,7 @@ class Admission:
         if self.is_locked:
             raise RemoteError("locked", "a host locked the meeting", "ask a host to unlock it", status=403)
 
-    def _tell_leaders(self, event: WaitingRoomChanged) -> None:
+    def _tell_leaders(self, event: WaitingRoomChanged | KeptOutChanged) -> None:
         for participant in tuple(self._meeting.participants.values()):
             if participant.rights.role in LEADERS:
                 participant.notify(event)

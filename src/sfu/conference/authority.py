@@ -67,6 +67,8 @@ class Action(StrEnum):
     # to who wants to come in
     ADMIT = "admit"
     DENY = "deny"
+    READMIT = "readmit"
+    """To see who is kept out, and to lift that."""
     # to one who is there
     MUTE = "mute"
     ASK_TO_UNMUTE = "ask_to_unmute"
@@ -106,6 +108,7 @@ MAY: dict[Action, frozenset[Actor]] = {
     Action.SPOTLIGHT: _LEADERS,
     Action.ADMIT: _LEADERS,
     Action.DENY: _LEADERS,
+    Action.READMIT: _LEADERS,
     Action.MUTE: _LEADERS,
     Action.ASK_TO_UNMUTE: _LEADERS,
     Action.LOWER_HAND: _LEADERS,

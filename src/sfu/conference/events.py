@@ -207,6 +207,11 @@ class WaitingRoomChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptOutChanged:
+    """For hosts: others are kept out than before; who, they ask."""
+
+
+@dataclass(frozen=True, slots=True)
 class MeetingEnded:
     """The last event that anybody in the meeting gets."""
 
@@ -273,6 +278,7 @@ Event = (
     | TransportChanged
     | LockChanged
     | WaitingRoomChanged
+    | KeptOutChanged
     | MeetingEnded
     | Replaced
     | Removed

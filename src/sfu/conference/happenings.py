@@ -44,6 +44,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "participant.joined": f"{_PERSON} role joined_at",
         "participant.left": f"{_PERSON} role joined_at left_at reason",
         "participant.removed": f"{_PERSON} by",
+        "participant.readmitted": "kept_out_id name reason by",
         "participant.role_changed": f"{_PERSON} role before by",
         "participant.hand_raised": _PERSON,
         "participant.hand_lowered": _PERSON,

@@ -2,20 +2,23 @@
 out, who was let in need not wait again, who was sent away does not get in by asking again, and what a host made of an
 identity it is. Bounded: what was decided first is forgotten first, but a removal only for another one.
 
-Nobody's name is kept: people are known by the SHA-256 of their identity, token or browser.
+People are known by the SHA-256 of their identity, token or browser. Of those who are kept out, and of nobody else,
+there is a name besides, so that a host sees whom to let back.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import takewhile
 
 from sfu.conference.authority import Role
 from sfu.conference.grants import Grants
-from sfu.conference.names import digest
+from sfu.conference.names import digest, new_participant_id
 
 MAX_REMOVED = 10_000
 MAX_OTHERS = 10_000
@@ -44,6 +47,15 @@ class Standing:
     """SHA-256 of what they are known by."""
     decision: Decision | None
     at: datetime
+    person: str = ""
+    """Of who is kept out: the same for all that one was known by. "": an older version wrote it down."""
+    name: str = ""
+    """Of who is kept out, as the others were shown it."""
+
+    @property
+    def person_id(self) -> str:
+        """By which a host names who is kept out."""
+        return self.person or self.who.hex()[:12]
 
 
 class Standings:
@@ -76,10 +88,9 @@ class Standings:
         one = self._others.get(_role_key(identity)) if identity else None
         return Role(one.decision) if one is not None and one.decision is not None else None
 
-    def remove(self, grants: Grants, now: datetime) -> None:
+    def remove(self, grants: Grants, now: datetime, name: str = "") -> None:
         """They do not come back, by nothing that they are known by."""
-        for key in _keys(grants):
-            self._put(Standing(key, Decision.REMOVED, now))
+        self._keep_out(grants, Decision.REMOVED, now, name)
 
     def admit(self, grants: Grants, now: datetime) -> None:
         """They need not wait again. By what they are known best: two may use one browser."""
@@ -89,14 +100,44 @@ class Standings:
             elif key in self._others:
                 self._put(Standing(key, None, now))
 
-    def deny(self, grants: Grants, now: datetime) -> None:
+    def deny(self, grants: Grants, now: datetime, name: str = "") -> None:
         """They do not get in by asking again, for a while."""
-        for key in _keys(grants):
-            self._put(Standing(key, Decision.DENIED, now))
+        self._keep_out(grants, Decision.DENIED, now, name)
+
+    def kept_out(self, now: datetime) -> Iterator[Standing]:
+        """One for each who was removed, or sent away a short time ago: the last decided first."""
+        recent = takewhile(lambda one: now - one.at < DENIED_FOR, reversed(self._others.values()))
+        denied = (one for one in recent if one.decision is Decision.DENIED)
+        seen: set[str] = set()
+        for one in heapq.merge(reversed(self._removed.values()), denied, key=lambda one: one.at, reverse=True):
+            if one.person_id not in seen:
+                seen.add(one.person_id)
+                yield one
+
+    def kept_out_as(self, identity: str, now: datetime) -> Standing | None:
+        """That of ``kept_out`` by which this identity is."""
+        key = digest(f"identity {identity}")
+        one = self._removed.get(key) or self._others.get(key)
+        return one if one is not None and _holds(one, now) else None
+
+    def readmit(self, person_id: str, now: datetime) -> Standing | None:
+        """Lifts what keeps that one of ``kept_out`` out, by all that they are known by; None: there is no such one."""
+        tables = self._removed, self._others
+        found = [one for table in tables for one in table.values() if one.person_id == person_id and _holds(one, now)]
+        for one in found:
+            for table in tables:
+                table.pop(one.who, None)
+            self._note(Standing(one.who, None, now))
+        return found[0] if found else None
 
     def appoint(self, identity: str, role: Role, now: datetime) -> None:
         """That is what the identity is from now on, whenever it comes."""
         self._put(Standing(_role_key(identity), Decision(role.value), now))
+
+    def _keep_out(self, grants: Grants, decision: Decision, now: datetime, name: str) -> None:
+        person = new_participant_id()
+        for key in _keys(grants):
+            self._put(Standing(key, decision, now, person, name))
 
     def _put(self, standing: Standing) -> None:
         where = self._removed if standing.decision is Decision.REMOVED else self._others
@@ -109,6 +150,11 @@ class Standings:
             while len(table) > most:
                 _, oldest = table.popitem(last=False)
                 self._note(Standing(oldest.who, None, standing.at))
+
+
+def _holds(one: Standing, now: datetime) -> bool:
+    """Whether it keeps somebody out."""
+    return one.decision is Decision.REMOVED or (one.decision is Decision.DENIED and now - one.at < DENIED_FOR)
 
 
 def _keys(grants: Grants) -> list[bytes]:

@@ -216,6 +216,27 @@ class WaitingPage:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptOutView:
+    """Who is kept out, for hosts. ``name`` "": not known any more. ``reason``: ``removed`` or ``denied``; ``until``:
+    when it ends by itself, None: not at all.
+    """
+
+    id: str
+    name: str
+    reason: str
+    at: str
+    until: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOutPage:
+    """Some of those who are kept out, the last first; ``next`` as of ``RosterPage``."""
+
+    kept_out: tuple[KeptOutView, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SlotTimeline:
     """A video slot's last seconds, the oldest first; what feeds it now is beside them."""
 

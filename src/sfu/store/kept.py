@@ -126,13 +126,20 @@ async def _order(connection: AsyncConnection, facts: Sequence[Ordered]) -> None:
 async def _decide(connection: AsyncConnection, facts: Sequence[Decided]) -> None:
     last = {(key_of(fact.meeting_id), fact.standing.who): fact.standing for fact in facts}
     kept = [
-        {"meeting_id": key, "who": who, "decision": one.decision, "at": one.at}
+        {
+            "meeting_id": key,
+            "who": who,
+            "decision": one.decision,
+            "at": one.at,
+            "person": one.person,
+            "name": one.name,
+        }
         for (key, who), one in last.items()
         if one.decision is not None
     ]
     if kept:
         put = insert_into(connection, standings)
-        newer = {"decision": put.excluded.decision, "at": put.excluded.at}
+        newer = {name: put.excluded[name] for name in ("decision", "at", "person", "name")}
         await connection.execute(
             put.on_conflict_do_update(
                 index_elements=["meeting_id", "who"], set_=newer, where=standings.c.at <= put.excluded.at
@@ -151,7 +158,7 @@ async def recall(connection: AsyncConnection, meeting_id: str) -> Kept:
     orders = await connection.scalar(sa.select(meetings.c.orders).where(meetings.c.id == key))
     found = standings.select().where(standings.c.meeting_id == key).order_by(standings.c.at, standings.c.who)
     rows = await connection.execute(found)
-    decided = tuple(Standing(row.who, row.decision, row.at) for row in rows)
+    decided = tuple(Standing(row.who, row.decision, row.at, row.person, row.name) for row in rows)
     return Kept(read(Orders, orders) if orders is not None else Orders(), decided)
 
 

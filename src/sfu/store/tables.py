@@ -170,9 +170,13 @@ standings = sa.Table(
     sa.Column("who", sa.LargeBinary(32), nullable=False),
     sa.Column("decision", word_of(Decision, "decision"), nullable=False),
     sa.Column("at", Instant, nullable=False),
+    sa.Column("person", sa.String(64), nullable=False, server_default=""),
+    sa.Column("name", sa.String(64), nullable=False, server_default=""),
     sa.PrimaryKeyConstraint("meeting_id", "who"),
 )
-"""What hosts decided about somebody. ``who``: SHA-256 of an identity, a token's id or a browser."""
+"""What hosts decided about somebody. ``who``: SHA-256 of an identity, a token's id or a browser. Of who is kept out
+``person`` is the same in all their rows, and ``name`` is theirs.
+"""
 
 chat = sa.Table(
     "chat",

@@ -21,6 +21,7 @@ from tests.unit.plugins.test_signaling_session import Talk
 from sfu.access import Access, ApiKey, ApiKeys, Key, Scope, issue_token
 from sfu.access.keys import Algorithm, StaticKeys
 from sfu.conference import Conference, ConferenceOptions, LeaveReason, Meeting
+from sfu.conference.grants import Grants
 from sfu.conference.records import Access as Who
 from sfu.errors import RemoteError
 from sfu.media.engine import Engine
@@ -137,6 +138,47 @@ async def test_a_guest_who_was_removed_is_known_by_its_browser(site: Site, meeti
         assert response.status_code == 204
         assert await refusal(http, browser="b1") == (403, "removed")
         assert (await join(http, browser="b2")).status_code == 200
+
+
+async def test_whom_a_host_removed_it_lets_back_by_rest(site: Site, meeting: Meeting) -> None:
+    host = bearer(meeting.host_token)
+    async with client(site) as http:
+        for name, browser in (("Ann", "b1"), ("Bob", "b2")):
+            body = {"participant_id": (await join(http, name=name, browser=browser)).json()["participant_id"]}
+            await http.post("/meetings/standup/remove", json=body, headers=host)
+        page = (await http.get("/meetings/standup/kept-out?limit=1", headers=host)).json()
+        assert [(one["reason"], one["until"]) for one in page["kept_out"]] == [("removed", None)]
+        rest = (await http.get(f"/meetings/standup/kept-out?after={page['next']}", headers=host)).json()
+        people = {one["name"]: one["id"] for one in page["kept_out"] + rest["kept_out"]}
+        assert (set(people), rest["next"]) == ({"Ann", "Bob"}, None)
+
+        path, ann = "/meetings/standup/readmit", {"kept_out_id": people["Ann"]}
+        for body in ({}, {**ann, "identity": "ann"}, {"kept_out_id": "x" * 65}):
+            assert (await http.post(path, json=body, headers=host)).status_code == 400
+        for headers, status in ((None, 401), (bearer("unknown"), 401)):
+            assert (await http.get("/meetings/standup/kept-out", headers=headers)).status_code == status
+            assert (await http.post(path, json=ann, headers=headers)).status_code == status
+        assert await refusal(http, browser="b1") == (403, "removed"), "nothing of that has let anybody back"
+        assert (await http.post(path, json=ann, headers=host)).status_code == 204
+        assert (await join(http, browser="b1")).status_code == 200
+        assert await refusal(http, browser="b2") == (403, "removed")
+        again = await http.post(path, json=ann, headers=host)
+        assert (again.status_code, again.json()["code"]) == (404, "participant_not_found")
+
+
+async def test_an_operator_lets_an_identity_back(site: Site, meeting: Meeting) -> None:
+    key, secret = ApiKey.create("shop", [Scope.MODERATE])
+    reader, look = ApiKey.create("desk", [Scope.READ])
+    joined = bearer(token(sub="ann"))
+    async with client(site, Access(StaticKeys([KEY]), api_keys=ApiKeys([key, reader]))) as http:
+        body = {"participant_id": (await join(http, headers=joined)).json()["participant_id"]}
+        await http.post("/meetings/standup/remove", json=body, headers=bearer(secret))
+        assert await refusal(http, headers=joined) == (403, "removed")
+        refused = await http.post("/meetings/standup/readmit", json={"identity": "ann"}, headers=bearer(look))
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+        answer = await http.post("/meetings/standup/readmit", json={"identity": "ann"}, headers=bearer(secret))
+        assert answer.status_code == 204, answer.text
+        assert (await join(http, headers=joined)).status_code == 200
 
 
 # what hosts do
@@ -291,6 +333,8 @@ async def test_hosts_lock_and_remove_by_signaling_and_others_do_not(
         ("admit", {"waiting_id": "x"}),
         ("deny", {"waiting_id": "x"}),
         ("waiting_list", {}),
+        ("kept_out_list", {}),
+        ("readmit", {"kept_out_id": "x"}),
     ):
         assert ann.request(name, **fields)["code"] == "forbidden"
     host.request("lock", locked=True)
@@ -298,6 +342,16 @@ async def test_hosts_lock_and_remove_by_signaling_and_others_do_not(
     host.request("remove", participant_id=joined.id)
     assert {"type": "removed", "reason": "removed"} in ann.received()
     assert ann.closed == (4403, "removed: removed")
+    assert host.request("kept_out_list")["kept_out"] == [], "she hid: there is nothing by which she stays out"
+    bob = meeting.join("Bob", grants=Grants(identity="bob"))
+    host.request("remove", participant_id=bob.id)
+    clock.advance(1)
+    assert {"type": "kept_out"} in host.received()
+    [one] = host.request("kept_out_list")["kept_out"]
+    assert (one["name"], one["reason"], one["until"]) == ("Bob", "removed", None)
+    assert host.request("readmit", kept_out_id=one["id"])["type"] == "reply"
+    assert host.request("kept_out_list")["kept_out"] == []
+    assert host.request("readmit", kept_out_id=one["id"])["code"] == "participant_not_found"
 
 
 @pytest.mark.parametrize(("reason", "code"), [("revoked", 4403), ("expired", 4403), ("replaced", 4409)])

@@ -280,6 +280,8 @@ async def test_every_route_is_in_the_openapi_document(http: httpx.AsyncClient) -
         "/meetings/{meeting_id}/join",
         "/meetings/{meeting_id}/leave",
         *(f"/meetings/{{meeting_id}}/{action}" for action in ("waiting", "admit", "deny", "lock", "remove")),
+        "/meetings/{meeting_id}/kept-out",
+        "/meetings/{meeting_id}/readmit",
         *(
             f"/meetings/{{meeting_id}}/{action}"
             for action in ("mute", "ask-to-unmute", "promote", "demote", "mute-all")

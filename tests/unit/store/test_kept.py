@@ -71,6 +71,15 @@ async def test_decisions_about_people_are_kept_the_newest_of_each(store: Meeting
     assert (await store.recall(MEETING)).standings == (third,)
 
 
+async def test_who_is_kept_out_is_known_by_name_after_a_restart(store: MeetingStore) -> None:
+    await store.add(meeting())
+    denied = Standing(ANN, Decision.DENIED, at(1), "person 1", "Ann")
+    removed = Standing(ANN, Decision.REMOVED, at(2), "person 2", "Ann of Example")
+    for one in (denied, removed):
+        await store.keep(Decided(MEETING, one))
+    assert (await store.recall(MEETING)).standings == (removed,)
+
+
 async def test_a_chat_is_kept_in_order_and_without_what_was_deleted(store: MeetingStore) -> None:
     await store.add(meeting())
     direct = line(3, "only you", to="p2", to_name="Bob")

@@ -7,6 +7,7 @@ from sfu.plugins.meetings.crud import crud_routes
 from sfu.plugins.meetings.door_routes import door_routes
 from sfu.plugins.meetings.host_routes import host_routes
 from sfu.plugins.meetings.joining import joining_routes
+from sfu.plugins.meetings.kept_out_routes import kept_out_routes
 from sfu.plugins.meetings.recording_routes import recording_routes
 from sfu.plugins.meetings.routes import meeting_routes
 
@@ -22,5 +23,6 @@ class MeetingsPlugin:
         context.include_router(meeting_routes(context))
         context.include_router(joining_routes(context))
         context.include_router(door_routes(context))
+        context.include_router(kept_out_routes(context))
         context.include_router(host_routes(context))
         context.include_router(recording_routes(context))

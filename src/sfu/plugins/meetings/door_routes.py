@@ -19,7 +19,7 @@ from sfu.plugins.meetings.caller import Caller, Callers
 from sfu.plugins.meetings.models import Body
 
 _PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {}}}
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"description": "a field is missing or wrong", **_PROBLEM},
     401: {"description": "no credentials that are known", **_PROBLEM},
     403: {"description": "not with these credentials", **_PROBLEM},
@@ -82,7 +82,7 @@ class Revoked(BaseModel):
 
 def door_routes(context: PluginContext) -> APIRouter:
     """All of them."""
-    router = APIRouter(tags=["admission"], responses=_PROBLEMS)
+    router = APIRouter(tags=["admission"], responses=PROBLEMS)
     conference = context.conference
     who = Depends(Callers(context))
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from sfu.conference import Attendee
-from sfu.conference.views import WaitingPage
+from sfu.conference.views import KeptOutPage, WaitingPage
 from sfu.conference.waiting import MAX_PAGE
 from sfu.plugins.signaling_ws.request import FOR_ALL, PAGE, Request, RequestType, request_of
 
@@ -19,6 +19,10 @@ class WaitingList(Request):
 
 class OneWaiting(Request):
     waiting_id: str = Field(max_length=64)
+
+
+class OneKeptOut(Request):
+    kept_out_id: str = Field(max_length=64)
 
 
 class AdmitAll(Request):
@@ -49,6 +53,14 @@ def _deny(attendee: Attendee, request: OneWaiting) -> None:
     attendee.meeting.admission.deny(attendee.caller, request.waiting_id)
 
 
+def _kept_out_list(attendee: Attendee, request: WaitingList) -> KeptOutPage:
+    return attendee.meeting.admission.kept_out.page(attendee.caller, request.after, request.limit)
+
+
+def _readmit(attendee: Attendee, request: OneKeptOut) -> None:
+    attendee.meeting.admission.kept_out.readmit(attendee.caller, request.kept_out_id)
+
+
 def _lock(attendee: Attendee, request: Lock) -> None:
     attendee.meeting.admission.lock(attendee.caller, locked=request.locked)
 
@@ -63,6 +75,8 @@ DOOR: dict[str, RequestType] = {
     "admit_all": request_of(AdmitAll, _admit_all, FOR_ALL),
     "deny": request_of(OneWaiting, _deny),
     "lock": request_of(Lock, _lock, FOR_ALL),
+    "kept_out_list": request_of(WaitingList, _kept_out_list, PAGE),
+    "readmit": request_of(OneKeptOut, _readmit, FOR_ALL),
     "remove": request_of(Remove, _remove, FOR_ALL),
 }
 

@@ -14,6 +14,7 @@ from sfu.conference.events import (
     ChatTold,
     EncodingsChanged,
     Event,
+    KeptOutChanged,
     LockChanged,
     MeetingEnded,
     ModerationChanged,
@@ -58,6 +59,7 @@ NOTIFICATIONS: dict[type, str] = {
     TransportChanged: "transport",
     LockChanged: "lock",
     WaitingRoomChanged: "waiting_room",
+    KeptOutChanged: "kept_out",
     MeetingEnded: "meeting_ended",
 }
 """Events that become messages, and the ``type`` of each."""

@@ -3,6 +3,7 @@ import { Directory } from "./directory.js";
 import { h } from "./dom.js";
 import { DoorSection, LockButton } from "./door_view.js";
 import { icon } from "./icons.js";
+import { KeptOutSection } from "./kept_out_view.js";
 import { act, askToMuteAll } from "./mute_all.js";
 import { PeopleRow } from "./people_row.js";
 import { leads } from "./person_menu.js";
@@ -19,6 +20,7 @@ export class PeoplePanel {
   #muteAll;
   #allowUnmute;
   #door;
+  #keptOut;
   #lock;
   #directory;
   #list;
@@ -42,6 +44,7 @@ export class PeoplePanel {
     this.#actions = actions;
     this.#directory = new Directory(meeting);
     this.#door = new DoorSection(meeting.door);
+    this.#keptOut = new KeptOutSection(meeting);
     this.#lock = new LockButton(meeting.door);
     this.#list = new VirtualList({
       label: "All participants",
@@ -69,6 +72,7 @@ export class PeoplePanel {
     if (this.#found.textContent !== found) this.#found.textContent = found;
     this.#muteAll.parentElement.hidden = !leads(this.#meeting.permissions.role);
     this.#allowUnmute.hidden = this.#meeting.moderation.mayUnmute;
+    this.#keptOut.become(this.#meeting.permissions.role);
     this.#refreshHands();
   }
 
@@ -77,6 +81,7 @@ export class PeoplePanel {
     this.#meeting.chat.removeEventListener("settings", this.#onFloor);
     this.#directory.close();
     this.#door.close();
+    this.#keptOut.close();
     this.#lock.close();
     this.#list.close();
     this.element.remove();
@@ -103,7 +108,7 @@ export class PeoplePanel {
       h("header", {}, h("h2", {}, "Participants"), this.#count, h("span.spacer"), close),
       h("label.input.people-search", {}, icon("search"), this.#input), this.#found,
       h("div.people-tops", {}, this.#door.element, this.#handsBox), this.#list.element,
-      order);
+      this.#keptOut.element, order);
   }
 
   #find() {

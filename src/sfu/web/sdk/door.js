@@ -2,7 +2,7 @@
  * What hosts and co-hosts see and do at the meeting's door; see "At the door" in docs/signaling.md. Knows nobody for
  * everybody else.
  *
- * Event: `change`.
+ * Events: `change`; `keptout`: others are kept out than before.
  *
  * @typedef {{id: string, name: string, known: boolean, since: string, reason: string}} Visitor `known`: a token says who
  *   it is
@@ -47,7 +47,23 @@ export class Door extends EventTarget {
     return this.#request("lock", { locked });
   }
 
-  /** Removes a participant for good: the same identity, token or browser does not come back. */
+  /**
+   * Whom hosts keep out, the last first: removed for good, or denied, until `until`. The event `keptout` says that it
+   * has changed.
+   * @param {{after?: string, limit?: number}} [page] `after`: the `next` of the page before
+   * @returns {Promise<{kept_out: {id: string, name: string, reason: "removed"|"denied", at: string,
+   *   until: string|null}[], next: string|null}>}
+   */
+  keptOut({ after, limit = MOST } = {}) {
+    return this.#request("kept_out_list", { after, limit });
+  }
+
+  /** Lifts a removal or a denial: that one may come again, like everybody. @param {string} id of `keptOut` */
+  readmit(id) {
+    return this.#request("readmit", { kept_out_id: id });
+  }
+
+  /** Removes a participant for good: the same identity, token or browser does not come back, unless `readmit` says so. */
   remove(participantId) {
     return this.#request("remove", { participant_id: participantId });
   }
@@ -55,8 +71,10 @@ export class Door extends EventTarget {
   /** For the SDK: this participant's role, now or again. */
   become(role) {
     const leads = role === "host" || role === "cohost";
-    if (leads) this.#look();
-    else if (this.#leads) this.#set([], 0);
+    if (leads) {
+      this.#look();
+      this.dispatchEvent(new Event("keptout"));
+    } else if (this.#leads) this.#set([], 0);
     this.#leads = leads;
   }
 
@@ -66,6 +84,7 @@ export class Door extends EventTarget {
       this.locked = message.locked;
       return this.#changed();
     }
+    if (message.type === "kept_out") return this.dispatchEvent(new Event("keptout"));
     for (const visitor of message.joined) if (this.waiting.size < MOST) this.waiting.set(visitor.id, visitor);
     for (const id of message.left) this.waiting.delete(id);
     this.total = message.total;

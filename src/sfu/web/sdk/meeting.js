@@ -390,6 +390,7 @@ export class Meeting extends EventTarget {
       view: () => this.#emitFloor(this.#floor.notify(message)),
       lock: () => this.door.notify(message),
       waiting_room: () => this.door.notify(message),
+      kept_out: () => this.door.notify(message),
       unpublished: () => this.#publications.withdrawn(message),
       muted: () => this.#muted(message),
       unmute_asked: () => this.#emit("unmute-asked", { by: message.by, byName: message.by_name }),

@@ -2,6 +2,7 @@
 
 use crate::drop::{DropCounts, DropReason};
 use crate::event::{Event, EventQueue};
+use crate::ingress::keyframe::CrowdPace;
 use crate::slab::Key;
 use crate::stats::Counters;
 use crate::time::Time;
@@ -17,6 +18,8 @@ pub struct Outbox<'a> {
     pub drops: &'a mut DropCounts,
     /// Producers that their stage has to look at.
     pub attending: &'a mut Vec<Key>,
+    /// Whose turn it is to be asked for a keyframe that goes to a crowd.
+    pub crowd_pace: &'a mut CrowdPace,
 }
 
 impl Outbox<'_> {

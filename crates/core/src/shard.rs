@@ -21,6 +21,7 @@ use crate::egress::consumer::Consumer;
 use crate::event::{Event, EventQueue};
 use crate::hash::next_random;
 use crate::ids::{ConsumerId, ProducerId, RouterId, TransportId};
+use crate::ingress::keyframe::CrowdPace;
 use crate::ingress::producer::Producer;
 use crate::outbox::Outbox;
 use crate::router::fan_out;
@@ -112,6 +113,8 @@ pub struct Shard {
     paced_transports: Vec<Key>,
     /// Senders to be asked for keyframes of what has waited for its time.
     asked_transports: Vec<Key>,
+    /// Whose turn it is to be asked for a keyframe that goes to a crowd.
+    crowd_pace: CrowdPace,
     events: EventQueue,
     counters: Counters,
     drops: DropCounts,
@@ -127,6 +130,7 @@ macro_rules! outbox {
             counters: &mut $shard.counters,
             drops: &mut $shard.drops,
             attending: &mut $shard.attending,
+            crowd_pace: &mut $shard.crowd_pace,
         }
     };
 }
@@ -154,6 +158,7 @@ impl Shard {
             spare_touched: Vec::new(),
             paced_transports: Vec::new(),
             asked_transports: Vec::new(),
+            crowd_pace: CrowdPace::default(),
             events: EventQueue::new(config.max_events),
             counters: Counters::default(),
             drops: DropCounts::default(),

@@ -65,6 +65,9 @@ pub struct Encoding {
     pub nacks_sent: u64,
     pub plis_sent: u64,
     pub keyframes_seen: u64,
+    /// Of the last keyframe; 0: none came.
+    pub keyframe_packets: usize,
+    keyframe_ts: u32,
     pub top_tid: u8,
     pub top_sid: u8,
     /// Structure of the dependency descriptors, once one came.
@@ -98,6 +101,8 @@ impl Encoding {
             nacks_sent: 0,
             plis_sent: 0,
             keyframes_seen: 0,
+            keyframe_packets: 0,
+            keyframe_ts: 0,
             top_tid: 0,
             top_sid: 0,
             dependencies: None,
@@ -231,11 +236,14 @@ impl Encoding {
         let is_keyframe = is_media && meta.marks.starts_keyframe && self.kind == Kind::Video;
         if is_keyframe {
             self.keyframes_seen += 1;
+            self.keyframe_packets = 0;
+            self.keyframe_ts = meta.rtp_ts;
             self.keyframes.settle();
             let payload = incoming.header.payload(incoming.packet);
             let told = self.dependencies.as_ref().and_then(|reader| reader.structure()?.largest_size());
             self.size = told.or_else(|| keyframe_size(meta.codec.codec, payload)).or(self.size);
         }
+        self.keyframe_packets += usize::from(is_media && self.keyframe_ts == meta.rtp_ts);
         self.top_tid = self.top_tid.max(meta.marks.tid);
         self.top_sid = self.top_sid.max(meta.marks.sid);
         Accepted {
@@ -316,6 +324,24 @@ mod tests {
         assert!(accepted.ext_seq > old + 65_536 && accepted.has_started);
         assert_eq!(accepted.ext_seq as u16, 10);
         assert!(encoding.nack.is_empty());
+    }
+
+    #[test]
+    fn packets_of_the_last_keyframe_are_counted() {
+        let mut encoding = encoding();
+        let mut offer = |seq, timestamp, starts_keyframe| {
+            let mut packet = [7u8; 40];
+            let fields = HeaderFields { marker: false, pt: 96, seq, timestamp, ssrc: 1, has_padding: false };
+            HeaderWriter::write(&mut packet, &fields, &[]).expect("room");
+            let header = RtpHeader::parse(&packet).expect("well formed");
+            let (arrival, is_recovered) = (Time(1), false);
+            let incoming = Incoming { packet: &packet, header, payload_type: VP8, arrival, serial: 0, is_recovered };
+            let marks = FrameMarks { starts_keyframe, ..FrameMarks::default() };
+            encoding.accept(&incoming, marks, Extensions::default()).expect("new");
+            encoding.keyframe_packets
+        };
+        assert_eq!([offer(0, 900, true), offer(1, 900, false), offer(2, 900, false)], [1, 2, 3]);
+        assert_eq!([offer(3, 3_900, false), offer(4, 6_900, true), offer(5, 9_900, false)], [3, 1, 1]);
     }
 
     #[test]

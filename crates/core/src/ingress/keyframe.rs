@@ -13,21 +13,56 @@ const RECEIVER_INTERVAL: Micros = Micros::from_millis(200);
 const RECEIVER_WINDOW: Micros = Micros::from_secs(10);
 const RECEIVER_BURST: usize = 3;
 
+/// Who look at an encoding are a crowd from so many on: its keyframe is a burst that others on the thread wait for.
+const CROWD: usize = 64;
+/// What one packet of a keyframe to one of a crowd books: ten times what it costs, so that the keyframes of crowds take
+/// about a tenth of the thread and one is over before the next begins.
+const PER_PACKET: Micros = Micros(12);
+/// No request waits longer for others than this.
+const LONGEST_WAIT: Micros = Micros::from_secs(1);
+
+/// When the next keyframe for a crowd may be asked for: of all encodings of a shard, one after the other.
+///
+/// A storm of joins makes every camera on the first page be asked at once. A thousand who look at ten cameras then are
+/// sent a hundred thousand packets in one go, and everything else waits behind them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CrowdPace {
+    free_at: Time,
+}
+
+impl CrowdPace {
+    /// Books the time of a keyframe of so many packets to so many; when it may be asked for.
+    fn book(&mut self, now: Time, audience: usize, packets: usize) -> Time {
+        if audience < CROWD {
+            return now;
+        }
+        let at = self.free_at.clamp(now, now + LONGEST_WAIT);
+        let copies = audience.saturating_mul(packets.max(1)) as u64;
+        self.free_at = at + Micros(copies.saturating_mul(PER_PACKET.0).min(LONGEST_WAIT.0));
+        at
+    }
+}
+
 /// Keyframe requests towards one encoding.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeyframeRequests {
     due: Option<Time>,
     sent_at: Option<Time>,
     unanswered: u8,
+    /// Its turn among those for crowds is booked: at `due`.
+    is_booked: bool,
 }
 
 impl KeyframeRequests {
     /// Somebody needs a keyframe. Sent now, or when the last request is old enough; not at all when
     /// a keyframe comes before.
     pub fn request(&mut self, now: Time) {
+        self.unanswered = 0;
+        if self.is_booked {
+            return;
+        }
         let allowed = self.sent_at.map_or(now, |sent| now.max(sent + SENDER_INTERVAL));
         self.due = Some(self.due.map_or(allowed, |due| due.min(allowed)));
-        self.unanswered = 0;
     }
 
     /// As [`KeyframeRequests::request`], unless one is under way.
@@ -40,17 +75,32 @@ impl KeyframeRequests {
     /// A keyframe came, or nobody needs one any more.
     pub fn settle(&mut self) {
         self.due = None;
+        self.is_booked = false;
     }
 
     pub fn due(&self) -> Option<Time> {
         self.due
     }
 
-    /// True when a request is to be sent now; plans its repetition.
-    pub fn take_due(&mut self, now: Time) -> bool {
-        if self.due.is_none_or(|due| due > now) {
+    pub fn is_due(&self, now: Time) -> bool {
+        self.due.is_some_and(|due| due <= now)
+    }
+
+    /// True when a request is to be sent now; plans its repetition. When a crowd is to get the keyframe, of which the last
+    /// one had so many `packets`, it may have to wait for its turn.
+    pub fn take_due(&mut self, now: Time, pace: &mut CrowdPace, audience: usize, packets: usize) -> bool {
+        if !self.is_due(now) {
             return false;
         }
+        if !self.is_booked {
+            let turn = pace.book(now, audience, packets);
+            if turn > now {
+                self.is_booked = true;
+                self.due = Some(turn);
+                return false;
+            }
+        }
+        self.is_booked = false;
         self.sent_at = Some(now);
         self.unanswered += 1;
         self.due = (self.unanswered < MAX_UNANSWERED).then(|| now + REPEAT_AFTER);
@@ -86,19 +136,24 @@ mod tests {
         Time(value * 1_000)
     }
 
+    /// Of a meeting of few.
+    fn take_due(requests: &mut KeyframeRequests, now: Time) -> bool {
+        requests.take_due(now, &mut CrowdPace::default(), 9, 10)
+    }
+
     #[test]
     fn requests_are_joined_and_repeated_until_a_keyframe_comes() {
         let mut requests = KeyframeRequests::default();
         requests.request(ms(0));
         requests.request(ms(0));
-        assert!(requests.take_due(ms(0)));
-        assert!(!requests.take_due(ms(0)));
+        assert!(take_due(&mut requests, ms(0)));
+        assert!(!take_due(&mut requests, ms(0)));
         requests.request(ms(100));
         assert_eq!(requests.due(), Some(ms(500)));
-        assert!(!requests.take_due(ms(499)));
-        assert!(requests.take_due(ms(500)));
-        assert!(!requests.take_due(ms(1_499)));
-        assert!(requests.take_due(ms(1_500)));
+        assert!(!take_due(&mut requests, ms(499)));
+        assert!(take_due(&mut requests, ms(500)));
+        assert!(!take_due(&mut requests, ms(1_499)));
+        assert!(take_due(&mut requests, ms(1_500)));
         requests.settle();
         assert_eq!(requests.due(), None);
     }
@@ -107,8 +162,40 @@ mod tests {
     fn a_sender_that_never_answers_is_not_asked_for_ever() {
         let mut requests = KeyframeRequests::default();
         requests.request(ms(0));
-        let asked = (0..100).filter(|second| requests.take_due(ms(second * 1_000))).count();
+        let asked = (0..100).filter(|second| take_due(&mut requests, ms(second * 1_000))).count();
         assert_eq!((asked, requests.due()), (10, None));
+    }
+
+    #[test]
+    fn keyframes_for_crowds_are_asked_for_one_after_the_other() {
+        let (mut pace, mut cameras) = (CrowdPace::default(), [KeyframeRequests::default(); 4]);
+        let mut asked = Vec::new();
+        for at_ms in 0..500 {
+            for (number, camera) in cameras.iter_mut().enumerate() {
+                // One more who wishes it puts nobody before those who wait.
+                camera.request(ms(at_ms));
+                if camera.take_due(ms(at_ms), &mut pace, 1_000, 10) {
+                    asked.push((number, at_ms));
+                }
+            }
+        }
+        assert_eq!(asked, [(0, 0), (1, 120), (2, 240), (3, 360)]);
+    }
+
+    #[test]
+    fn what_few_wait_for_waits_for_nobody() {
+        let mut pace = CrowdPace::default();
+        assert_eq!(pace.book(ms(0), 1_000, 50), ms(0));
+        assert_eq!(pace.book(ms(0), CROWD - 1, 50), ms(0));
+        assert_eq!(pace.book(ms(0), 1_000, 50), ms(600));
+    }
+
+    #[test]
+    fn no_request_waits_longer_than_a_second() {
+        let mut pace = CrowdPace::default();
+        let turns: Vec<Time> = (0..50).map(|_| pace.book(ms(0), 100_000, 1_000)).collect();
+        assert!(turns.iter().all(|&turn| turn <= ms(1_000)), "{turns:?}");
+        assert_eq!(pace.book(ms(10_000), 1_000, 10), ms(10_000), "bookings do not pile up");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::rate::earlier;
 use crate::rtcp::{
     Pli, ReportBlock, SenderInfo, write_cname, write_nack, write_pli, write_receiver_report, write_sender_report,
 };
-use crate::slab::Slab;
+use crate::slab::{Key, Slab};
 use crate::srtp::{MAX_OVERHEAD, SrtpEgress};
 use crate::table::Path;
 use crate::time::{Micros, Time};
@@ -87,8 +87,12 @@ pub fn send_due(
     for &key in &transport.producers {
         let Some(producer) = producers.get_mut(key) else { continue };
         let is_consumed = producer.fed().next().is_some();
-        for encoding in &mut producer.encodings {
+        for (index, encoding) in producer.encodings.iter_mut().enumerate() {
             request_repair(&mut rtcp, encoding, is_consumed, rtt, out);
+            if encoding.keyframes.is_due(out.now) {
+                let audience = audience(&producer.consumers, index, consumers);
+                request_keyframe(&mut rtcp, encoding, audience, is_consumed, out);
+            }
         }
     }
     for _ in 0..MAX_ROUNDS {
@@ -149,7 +153,7 @@ fn sender_report(
     rtcp.append(out, |writer| write_cname(writer, consumer.ssrc, consumer.cname.as_bytes()));
 }
 
-/// NACKs and keyframe requests of one encoding.
+/// NACKs of one encoding.
 fn request_repair(
     rtcp: &mut Sender<'_>,
     encoding: &mut Encoding,
@@ -182,16 +186,35 @@ fn request_repair(
             rest = rest.get(told.max(1)..).unwrap_or_default();
         }
     }
-    if encoding.keyframes.take_due(out.now) {
-        let pli = Pli { sender_ssrc: rtcp.ssrc, media_ssrc };
-        rtcp.append(out, |writer| write_pli(writer, pli));
-        encoding.plis_sent += 1;
-        if !is_consumed {
-            // Asked for once by the control plane; nobody waits for it.
-            encoding.keyframes.settle();
-        }
-        out.counters.tx_plis += 1;
+}
+
+/// How many look at an encoding, or are about to.
+fn audience(list: &[Key], encoding: usize, consumers: &Slab<Consumer>) -> usize {
+    list.iter()
+        .filter(|&&key| consumers.get(key).is_some_and(|consumer| consumer.interest() & (1 << encoding) != 0))
+        .count()
+}
+
+/// Asks for a keyframe, when it is the encoding's turn.
+fn request_keyframe(
+    rtcp: &mut Sender<'_>,
+    encoding: &mut Encoding,
+    audience: usize,
+    is_consumed: bool,
+    out: &mut Outbox<'_>,
+) {
+    let Some(media_ssrc) = encoding.ssrc else { return };
+    if !encoding.keyframes.take_due(out.now, out.crowd_pace, audience, encoding.keyframe_packets) {
+        return;
     }
+    let pli = Pli { sender_ssrc: rtcp.ssrc, media_ssrc };
+    rtcp.append(out, |writer| write_pli(writer, pli));
+    encoding.plis_sent += 1;
+    if !is_consumed {
+        // Asked for once by the control plane; nobody waits for it.
+        encoding.keyframes.settle();
+    }
+    out.counters.tx_plis += 1;
 }
 
 /// Collects packets into compounds and sends them protected.

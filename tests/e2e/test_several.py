@@ -37,6 +37,10 @@ async def test_people_who_came_by_different_servers_are_in_one_meeting(deploymen
         await frames(ann, bob)
         found = (await other.http.get(path)).json()
         assert (found["title"], found["participants"]) == ("Weekly", 2)
+        for server in (one, other):
+            await until(
+                lambda s=server: counted(s), "the count in the list", good=lambda count: count == {made["id"]: 2}
+            )
         for number in range(3):
             await (ann, bob)[number % 2].request("chat", text=f"line {number}")
         for peer in (ann, bob):
@@ -69,6 +73,7 @@ async def test_media_goes_on_while_redis_and_the_server_that_carries_are_killed(
             await ann.request("mute", source="camera", muted=False)
             assert (await one.http.get(f"/meetings/{meeting}")).json()["participants"] == 2
             assert (await other.http.get(f"/meetings/{meeting}")).status_code == 503
+            assert (await counted(one), await counted(other)) == ({meeting: 2}, {meeting: None})
             assert "Redis" in (await other.http.get("/readyz")).json()["reasons"][0]
             await frames(bob, ann)
         finally:
@@ -123,6 +128,11 @@ async def frames(viewer: Participant, sender: Participant, more: int = 15) -> No
     assert seen is not None
     before = len(seen.counters)
     await until(lambda: len(seen.counters), "frames", good=lambda count: count >= before + more)
+
+
+async def counted(server: Any) -> dict[str, int | None]:
+    """How many are in each meeting, as the list of that server tells."""
+    return {one["id"]: one["participants"] for one in (await server.http.get("/meetings")).json()["meetings"]}
 
 
 def texts(peer: Participant) -> list[str]:

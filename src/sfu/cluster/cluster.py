@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from sfu.cluster.hot_state import HotState
 from sfu.cluster.keys import Keys
 from sfu.cluster.leases import Leases, Patience
 from sfu.cluster.post import TICK_S, Post
+from sfu.cluster.scripts import COUNTS
 from sfu.conference.events import EndReason
 from sfu.conference.homes import ClusterStats
 from sfu.conference.returning import Seat
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _OF_MEETING = re.compile(r"/(?:meetings|whip|whep)/([A-Za-z0-9_-]{1,64})(?:\.ics)?(?:/.*)?")
 MAX_HOMES = 200_000
+COUNT_S = 1.0
+"""A list of meetings waits no longer than this to say how many are in them."""
 MAX_NEWS_BYTES = 4096
 MAX_RETOLD = 1000
 """Revocations that are told again whenever Redis is back; to hear of one twice does no harm."""
@@ -154,6 +157,18 @@ class Cluster:
             found |= {name.decode().removeprefix(head).removesuffix(tail) for name in names}
             if int(cursor) == 0 or len(found) > MAX_HOMES:
                 return frozenset(one for one in found if not self.leases.holds(one))
+
+    async def counts(self, meeting_ids: Sequence[str]) -> Mapping[str, int] | None:
+        """See ``Homes``. As others have written it, a quarter of a second ago or less."""
+        if not meeting_ids:
+            return {}
+        keys = [place(one) for place in (self._keys.home, self._keys.participants) for one in meeting_ids]
+        try:
+            async with asyncio.timeout(COUNT_S):
+                found = await self.redis.script(COUNTS, keys, self._keys.prefix)
+        except (RemoteError, TimeoutError):
+            return None
+        return dict(zip(meeting_ids, map(int, found), strict=True))
 
     def revoked(self, *, identity: str | None, token_id: str | None) -> None:
         """See ``Homes``. While Redis is away the others are told when it is back."""

@@ -36,6 +36,18 @@ return lost
 it was not.
 """
 
+COUNTS = """
+-- KEYS: homes, then as many hashes of participants. ARGV: prefix
+local counts, half = {}, #KEYS / 2
+for i = 1, half do
+  local home = redis.call('GET', KEYS[i])
+  local is_there = home and redis.call('EXISTS', ARGV[1] .. 'process:' .. home) == 1
+  counts[i] = is_there and redis.call('HLEN', KEYS[half + i]) or 0
+end
+return counts
+"""
+"""How many are in each of these meetings. Where its home is gone nobody is, whatever is still written of it."""
+
 BEAT = """
 -- KEYS: process:<me>. ARGV: lease in ms. 0: the lease ran out, somebody may have taken what was ours
 return redis.call('PEXPIRE', KEYS[1], ARGV[1])

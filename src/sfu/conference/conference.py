@@ -329,6 +329,14 @@ class Conference:
         await self.settle()
         return await self.store.list_meetings(wanted, cursor, limit)
 
+    async def counts(self, meeting_ids: Sequence[str]) -> Mapping[str, int | None]:
+        """How many participants are in each of these meetings, here or elsewhere; None: that can not be known now."""
+        elsewhere = [meeting_id for meeting_id in meeting_ids if meeting_id not in self._meetings]
+        there = await self._homes.counts(elsewhere)
+        counts: dict[str, int | None] = {one: None if there is None else there[one] for one in elsewhere}
+        here = ((one, self._meetings.get(one)) for one in meeting_ids)
+        return counts | {one: len(meeting.participants) for one, meeting in here if meeting is not None}
+
     async def stays(
         self, meeting_id: str, cursor: str | None, limit: int, *, current: bool | None = None
     ) -> Page[ParticipantRecord]:

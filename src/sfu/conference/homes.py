@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,11 @@ class Homes(Protocol):
     async def elsewhere(self) -> frozenset[str]:
         """The meetings that others have. Raises ``RemoteError`` ``cluster_unavailable``."""
 
+    async def counts(self, meeting_ids: Sequence[str]) -> Mapping[str, int] | None:
+        """How many are in meetings that others have; 0: nobody has it. Takes a second at most; None: that can not be
+        known now.
+        """
+
 
 class Alone:
     """Of a server that shares its meetings with nobody."""
@@ -46,6 +51,10 @@ class Alone:
     async def elsewhere(self) -> frozenset[str]:
         """See ``Homes``."""
         return frozenset()
+
+    async def counts(self, meeting_ids: Sequence[str]) -> Mapping[str, int] | None:
+        """See ``Homes``."""
+        return dict.fromkeys(meeting_ids, 0)
 
 
 @dataclass(frozen=True, slots=True)

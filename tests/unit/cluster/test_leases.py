@@ -124,6 +124,31 @@ async def test_whoever_finds_its_lease_old_looks_before_it_says_that_a_meeting_i
     assert await one.leases.home_of("m") == other.id
 
 
+async def test_how_many_are_in_meetings_elsewhere_is_counted_while_their_home_is_there(start: Start) -> None:
+    one, other = await start(), await start()
+    await one.leases.home_of("standup")
+    keys = one.cluster._keys
+    for meeting in ("standup", "left over"):
+        await one.cluster.redis.ask("HSET", keys.participants(meeting), "ann", "{}", "bob", "{}")
+    asked = ["standup", "left over", "nobody's"]
+    assert await other.cluster.counts(asked) == {"standup": 2, "left over": 0, "nobody's": 0}
+    assert await other.cluster.counts([]) == {}
+    await vanish(one)
+    await other.cluster.redis.ask("DEL", keys.process(one.id))  # as when its lease is over
+    assert await other.cluster.counts(["standup"]) == {"standup": 0}
+
+
+async def test_while_redis_is_away_or_silent_it_is_not_known_how_many_are_elsewhere(
+    start: Start, redis: PrivateRedis
+) -> None:
+    one = await start()
+    redis.freeze()
+    try:
+        assert await one.cluster.counts(["standup"]) is None
+    finally:
+        redis.thaw()
+
+
 async def test_a_redis_that_lost_everything_hears_first_what_there_is(start: Start, redis: PrivateRedis) -> None:
     one, other = await start(), await start()
     await one.leases.open("m")

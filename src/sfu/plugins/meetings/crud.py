@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -83,10 +84,20 @@ class Desk:
         return base_url(request, self._public_url)
 
     def told(self, request: Request, caller: Caller, record: MeetingRecord) -> MeetingOut:
-        """What this caller is told of a meeting."""
+        """What this caller is told of a meeting that it asked for by its id: where several servers share meetings, its
+        home answers that.
+        """
         meeting = self.at_hand(record.id)
-        is_leader = may(caller.actor(Action.CHANGE, record, meeting), Action.CHANGE)
         present = len(meeting.participants) if meeting is not None else 0
+        return self._told(request, caller, record, present)
+
+    async def all_told(self, request: Request, caller: Caller, records: Sequence[MeetingRecord]) -> list[MeetingOut]:
+        """What this caller is told of meetings that may be at any server."""
+        counts = await self.conference.counts([one.id for one in records if one.status is not MeetingStatus.ENDED])
+        return [self._told(request, caller, one, counts.get(one.id, 0)) for one in records]
+
+    def _told(self, request: Request, caller: Caller, record: MeetingRecord, present: int | None) -> MeetingOut:
+        is_leader = may(caller.actor(Action.CHANGE, record, self.at_hand(record.id)), Action.CHANGE)
         return meeting_out(record, self.base(request), present=present, tells_host=is_leader)
 
 
@@ -177,7 +188,7 @@ def _add_listing(router: APIRouter, desk: Desk, who: Any) -> None:
         if host is not None and not host.isprintable():
             raise RemoteError("bad_request", "the host has characters that can not be printed")
         page = await conference.list_meetings(MeetingFilter(status, host, since, until), cursor, limit)
-        return MeetingPage(meetings=[desk.told(request, caller, record) for record in page.items], next=page.next)
+        return MeetingPage(meetings=await desk.all_told(request, caller, page.items), next=page.next)
 
     @router.get("/{meeting_id}/participants")
     async def get_participants(

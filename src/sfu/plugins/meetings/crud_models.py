@@ -106,7 +106,7 @@ class MeetingOut(BaseModel):
     lobby: bool
     join_expires_at: str | None
     options: MeetingOptions
-    participants: int = Field(description="how many are in it on this server")
+    participants: int | None = Field(description="how many are in it; null: its server can not be asked now")
     version: int = Field(description="grows by each change; the ETag")
 
 
@@ -172,7 +172,7 @@ class People(BaseModel):
     total: int | None
 
 
-def meeting_out(record: MeetingRecord, base_url: str, *, present: int, tells_host: bool) -> MeetingOut:
+def meeting_out(record: MeetingRecord, base_url: str, *, present: int | None, tells_host: bool) -> MeetingOut:
     """What is told of a meeting."""
     return MeetingOut(**_fields(record, join_url(record.id, base_url), present, tells_host=tells_host))
 
@@ -188,7 +188,7 @@ def join_url(meeting_id: str, base_url: str, join_token: str | None = None) -> s
     return f"{base_url}/m/{meeting_id}" + (f"#{join_token}" if join_token else "")
 
 
-def _fields(record: MeetingRecord, url: str, present: int, *, tells_host: bool) -> dict[str, Any]:
+def _fields(record: MeetingRecord, url: str, present: int | None, *, tells_host: bool) -> dict[str, Any]:
     return {
         "id": record.id,
         "title": record.title,

@@ -78,6 +78,7 @@ function titleOf({ title }) {
 }
 
 function presence({ status, participants }) {
-  if (status !== "active") return null;
+  // Null: the server that has it can not be asked now.
+  if (status !== "active" || participants === null) return null;
   return participants === 1 ? "1 person in it" : `${participants} people in it`;
 }

@@ -213,6 +213,8 @@ class SlotTable:
         self._on_change = on_change
         self._ear = ear
         self.on_feeds: Callable[[], None] | None = None
+        self._withheld: set[str] = set()
+        """Mids whose codec the client had not negotiated when last heard of."""
         self._slots: list[Slot] = []
         self._opened: dict[Kind, list[Slot]] = {}
         self._told: dict[str, tuple[Track | None, bool, CodecId | None]] = {}
@@ -364,9 +366,19 @@ class SlotTable:
         section = slot.section
         consumer = self._transport.consume(section.kind, section.mid, section.ssrc, section.rtx_ssrc, section.cname)
 
-        consumer.on_codec_unsupported = lambda _consumer, _codec: self._state_changed()
-        consumer.on_layers = lambda _consumer, _layers: self._state_changed()
+        consumer.on_codec_unsupported = lambda _consumer, _codec: self._unsupported(slot)
+        consumer.on_layers = lambda _consumer, _layers: self._flows(slot)
         return consumer
+
+    def _unsupported(self, slot: Slot) -> None:
+        self._withheld.add(slot.mid)
+        self._state_changed()
+
+    def _flows(self, slot: Slot) -> None:
+        """Layers change many times in the life of a slot; what it shows changes when it was held back before."""
+        if slot.mid in self._withheld:
+            self._withheld.discard(slot.mid)
+            self._state_changed()
 
     def _state_changed(self) -> None:
         self._on_change()

@@ -20,9 +20,10 @@ from sfu.conference.events import (
 from sfu.conference.rights import Rules
 from sfu.conference.views import Departure
 from sfu.errors import RemoteError
+from sfu.media.consumer import Layers
 from sfu.media.engine import Engine
 from sfu.media.states import TransportState
-from sfu.rtp.codecs import Kind
+from sfu.rtp.codecs import CodecId, CodecName, Kind
 
 
 def test_the_first_offer_has_the_ingress_lines_then_audio_slots_then_video_slots(meeting: Meeting) -> None:
@@ -300,15 +301,27 @@ def test_a_codec_that_the_client_lacks_is_named_until_the_feed_changes(meeting: 
     ann.attendee.publish(Source.CAMERA)
     [consumer] = [item for item in bob.attendee.transport.consumers.values() if item.producer is not None]
     bob.events.clear()
-    from sfu.rtp.codecs import CodecId, CodecName
-
     consumer.codec_unsupported(consumer.producer.id, CodecId(CodecName.AV1))
     [event] = bob.heard(SlotsChanged)
     assert [(slot.state, slot.codec) for slot in event.slots] == [("unsupported_codec", "av1")]
-    from sfu.media.consumer import Layers
-
     consumer.layers_changed(consumer.producer.id, Layers(0, 0))
     assert bob.shown() == [(ann.id, "camera", "active")]
+
+
+def test_layers_that_come_and_go_are_no_reason_to_decide_anew(meeting: Meeting) -> None:
+    ann, bob = Client(meeting, "Ann"), Client(meeting, "Bob")
+    ann.answer()
+    bob.answer()
+    ann.attendee.publish(Source.CAMERA)
+    [consumer] = [item for item in bob.attendee.transport.consumers.values() if item.producer is not None]
+    decided: list[str] = []
+    bob.attendee.slots.on_feeds = lambda: decided.append("anew")
+    for layers in (Layers(0, 0), Layers(1, 0), Layers(1, 2)):
+        consumer.layers_changed(consumer.producer.id, layers)
+    assert decided == []
+    consumer.codec_unsupported(consumer.producer.id, CodecId(CodecName.AV1))
+    consumer.layers_changed(consumer.producer.id, Layers(0, 0))
+    assert decided == ["anew", "anew"], "it is shown, and then it is again"
 
 
 # coming, going, coming back

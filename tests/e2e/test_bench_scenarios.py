@@ -56,6 +56,21 @@ def test_a_short_storm_of_joins_lets_everybody_in_and_costs_the_meeting_no_packe
 
 
 @repeatable
+def test_a_storm_for_fewer_places_fills_each_of_them_and_refuses_the_others(tmp_path: Path) -> None:
+    options = ("--whole", "--rate", "40", "--duration", "1", "--places", "15", "--subscribers", "5")
+    result, _ = bench(tmp_path, "joins", *options)
+    assert (result["joins"], result["failed"], result["errors"]) == (40, 0, {})
+    assert (result["present"], result["refused"]) == (15, 25)
+    assert 0 < result["refused_ms"]["p50"] <= result["refused_ms"]["max"]
+    assert result["phases"]["during"]["lost"] == 0
+
+
+def test_places_are_for_joins_as_the_page_does(tmp_path: Path) -> None:
+    outcome = CliRunner().invoke(app, ["bench", "joins", "--places", "15"])
+    assert (outcome.exit_code, "add --whole" in outcome.output) == (2, True)
+
+
+@repeatable
 def test_media_flows_while_the_control_plane_is_blocked(tmp_path: Path) -> None:
     result, plot = bench(tmp_path, "isolate", "--block", "2", "--subscribers", "5")
     assert result["blocked_s"] == pytest.approx(2, abs=0.5)

@@ -231,6 +231,9 @@ def joins(  # noqa: PLR0917 - options, all given by name
     whole: Annotated[
         bool, typer.Option("--whole/--whep", help="They join as the page does, by token and signaling; or by WHEP.")
     ] = False,
+    places: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="All come to one meeting of so many; the others are refused.")
+    ] = None,
     video_kbps: _VideoKbps = 1500,
     audio: _Audio = True,
     srtp: _Srtp = Srtp.GCM,
@@ -249,7 +252,9 @@ def joins(  # noqa: PLR0917 - options, all given by name
         _fail(
             f"--rate times --duration is {rate * duration:,.0f} joins, accepted are 1 to {MAX_JOINS:,}", EXIT_WRONG_USE
         )
-    options = Options(rate, duration, publishers, subscribers, video_kbps, audio, profile, url, pin, whole)
+    if places is not None and not whole:
+        _fail("--places is for joins as the page does: add --whole", EXIT_WRONG_USE)
+    options = Options(rate, duration, publishers, subscribers, video_kbps, audio, profile, url, pin, whole, places)
     _measure("joins", lambda progress: run(options, progress), rounds, as_json=as_json, out=out, plot=plot)
 
 

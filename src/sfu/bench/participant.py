@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from websockets.exceptions import WebSocketException
 
 from sfu.bench import whip
 from sfu.bench.answer import answer, mids_of_streams
+from sfu.bench.ask import Refusal, RefusedError, ask
 from sfu.bench.load import Encoding, JoinError, Load, Microphone
 from sfu.bench.told import Told, kind_of
 
@@ -50,6 +52,14 @@ def post(url: str, body: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(reply, dict):
         raise whip.SignalingError(f"POST {url}: not a JSON object")
     return reply
+
+
+class JoinRefusedError(JoinError):
+    """The server said no."""
+
+    def __init__(self, text: str, refusal: Refusal) -> None:
+        super().__init__(text)
+        self.refusal = refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +150,33 @@ class Participant:
         streams = ((self._mids.get(ssrc), last) for ssrc, _, _, last in self._load.incoming(self.peer))
         return {mid: last for mid, last in streams if mid is not None and last is not None}
 
-    async def join(self, meeting_url: str, video: int | None = None, join_token: str | None = None) -> None:
+    async def join(
+        self,
+        meeting_url: str,
+        video: int | None = None,
+        join_token: str | None = None,
+        *,
+        turn: AbstractAsyncContextManager[Any] | None = None,
+    ) -> None:
         """From the request to the keys; its time counts. ``video``: how many cameras it is going to see;
-        ``join_token``: of the link, where nobody comes in without. JoinError when it does not come about.
+        ``join_token``: of the link, where nobody comes in without; ``turn``: what it waits for between its request and
+        the rest. JoinError when it does not come about, JoinRefusedError when the request is refused.
         """
         start = time.monotonic()
         wishes = {"name": self._name, "video": video, "join_token": join_token}
         wish = {name: value for name, value in wishes.items() if value is not None}
         try:
-            joined = await asyncio.to_thread(post, f"{meeting_url}/join", wish)
+            joined = await ask(f"{meeting_url}/join", wish, timeout_s=REQUEST_TIMEOUT_S)
+        except RefusedError as error:
+            raise JoinRefusedError(f"{self._name}: {error}", error.refusal) from error
+        except whip.SignalingError as error:
+            raise JoinError(f"{self._name}: {error}") from error
+        async with turn or nullcontext():
+            await self._come_in(joined)
+        self._load.join_times_s.append(time.monotonic() - start)
+
+    async def _come_in(self, joined: dict[str, Any]) -> None:
+        try:
             self.id = joined["participant_id"]
             self._ingress = joined["ingress"]
             sources = [source for source in _SOURCES if getattr(self._sends, source)]
@@ -172,7 +200,6 @@ class Participant:
             self.peer = await self._load.connect(self._local, remote, self._group, timeout_s=MEDIA_TIMEOUT_S)
         except JoinError as error:
             raise JoinError(f"{self._name}: {error}") from error
-        self._load.join_times_s.append(time.monotonic() - start)
 
     async def publish(self, video_kbps: int) -> None:
         """Starts to send the camera in whole packets and, if it sends one, the microphone, and says so."""

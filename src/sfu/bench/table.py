@@ -94,12 +94,25 @@ def ramp_rows(result: dict[str, Any]) -> Rows:
     ]
 
 
+def _refusals(result: dict[str, Any]) -> Rows:
+    """Where there are fewer places than joins."""
+    if result["present"] is None:
+        return []
+    times = result["refused_ms"]
+    return [
+        ("in the meeting, as the server says", f"{result['present']:,.0f}"),
+        ("refused: full, come again later", f"{result['refused']:,.0f}"),
+        ("refusal ms p50 / p95 / p99 / max", " / ".join(f"{times[name]:.0f}" for name in ("p50", "p95", "p99", "max"))),
+    ]
+
+
 def joins_rows(result: dict[str, Any]) -> Rows:
     """The storm; the running meeting is a table of its own."""
     join = result["join_ms"]
     rows = [
         ("joins", f"{result['joins']:,.0f}"),
         ("failed", f"{result['failed']:,.0f}"),
+        *_refusals(result),
         ("joins/s that came about", f"{result['joins_per_s']:.1f}"),
         ("join ms p50 / p95 / p99 / max", " / ".join(f"{join[name]:.0f}" for name in ("p50", "p95", "p99", "max"))),
         ("control plane CPU ms per join", number(result["cpu_ms_per_join"], 2)),

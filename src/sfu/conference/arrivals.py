@@ -14,7 +14,7 @@ from sfu.conference.events import LeaveReason
 from sfu.conference.grants import GUEST, Grants
 from sfu.conference.names import check_name
 from sfu.conference.negotiation import parse_sdp
-from sfu.conference.places import Places
+from sfu.conference.places import FULL_S, Places
 from sfu.conference.publisher import Publisher
 from sfu.conference.returning import Seat
 from sfu.conference.track import Limits, Source
@@ -123,7 +123,12 @@ class Arrivals:
         if target is not None and target not in meeting.participants:
             raise RemoteError("participant_not_found", f"no participant {target!r} is in the meeting", status=404)
         if meeting.viewers >= meeting.options.max_viewers:
-            raise RemoteError("meeting_full", f"the meeting has {meeting.options.max_viewers} viewers", status=409)
+            raise RemoteError(
+                "meeting_full",
+                f"the meeting has {meeting.options.max_viewers} viewers",
+                status=409,
+                retry_after_s=FULL_S,
+            )
         meeting.require_running()
         transport = self._upkeep.router().create_transport()
         try:

@@ -10,6 +10,9 @@ from sfu.conference.participant import Participant
 from sfu.conference.returning import Returning
 from sfu.errors import RemoteError
 
+FULL_S = 10.0
+"""So soon it may be worth to come again to a full meeting: somebody may have left."""
+
 
 class Places:
     """``most`` says how many participants there may be now; ``take_out`` ends the stay of who is replaced."""
@@ -35,7 +38,9 @@ class Places:
         """
         most = self._most()
         if len(self._members.participants) + len(self._returning) + beyond >= most:
-            raise RemoteError("meeting_full", f"the meeting has its {most} participants", status=409)
+            raise RemoteError(
+                "meeting_full", f"the meeting has its {most} participants", status=409, retry_after_s=FULL_S
+            )
 
     def replace(self, double: Participant | None) -> None:
         """Who is in by the identity that comes leaves, or nobody comes. Raises ``RemoteError``

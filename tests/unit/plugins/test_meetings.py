@@ -256,7 +256,9 @@ async def test_in_development_who_makes_a_meeting_by_joining_it_is_its_host(site
 async def test_a_full_meeting_is_a_conflict(http: httpx.AsyncClient, meeting: Meeting) -> None:
     for number in range(4):
         assert (await http.post("/meetings/standup/join", json={"name": str(number)})).status_code == 200
-    assert is_problem(await http.post("/meetings/standup/join", json={"name": "5"}), 409, "meeting_full")
+    refused = await http.post("/meetings/standup/join", json={"name": "5"})
+    assert is_problem(refused, 409, "meeting_full")
+    assert refused.headers["retry-after"] == "10"
 
 
 async def test_a_body_that_is_too_long_is_not_read(http: httpx.AsyncClient) -> None:

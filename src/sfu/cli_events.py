@@ -37,9 +37,9 @@ def dead(config: ConfigOption = None, sink: SinkOption = None) -> None:
     """List what was given up, a line each: sink, id, time, type, meeting, attempts, and why."""
 
     async def run(outbox: SqlOutbox, _sinks: list[str]) -> None:
-        after = 0
+        after = None
         while page := await outbox.dead(sink, PAGE, after):
-            after += len(page)
+            after = page[-1].place
             for one in page:
                 it = one.happening
                 words = (one.sink, it.id, it.at.isoformat(), it.type, it.meeting_id, str(one.attempts), one.error)

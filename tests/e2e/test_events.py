@@ -120,6 +120,7 @@ async def test_what_is_refused_is_dead_until_the_operator_says_otherwise(tmp_pat
             status, said, _ = sfu("events", "retry", listed.split("\t")[1], *options, env=environment(tmp_path))
             assert (status, said) == (0, "1 will be told again\n")
             await until(lambda: "meeting.created" in receiver.kinds(meeting_id), "it is told again")
+            assert (await server.http.get("/events/dead")).json() == {"events": [], "next": None}
             metrics = await server.metrics()
             assert metrics['sfu_events_total{sink="hook",what="dead"}'] == 1
             assert metrics['sfu_events_total{sink="hook",what="delivered"}'] >= len(LIFE)

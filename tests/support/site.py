@@ -14,7 +14,7 @@ from tests.support.deployments import Deployment
 
 from sfu.access import Access, ApiKey, ApiKeys, Scope
 from sfu.conference import Conference
-from sfu.plugins.api import Plugin, PluginContext, ServerOptions
+from sfu.plugins.api import EventsView, Plugin, PluginContext, ServerOptions
 from sfu.runtime.app import make_app
 
 
@@ -42,6 +42,7 @@ class Site:
         key, secret = ApiKey.create("operator", Scope)
         self.operator = Operator(secret)
         self.access = Access(api_keys=ApiKeys([key]))
+        self.events: EventsView | None = None
 
     def app(self, *plugins: Plugin, access: Access | None = None, **options: object) -> ASGIApp:
         """``options``: fields of ``ServerOptions``."""
@@ -61,7 +62,7 @@ class Site:
                 conference=conference,
                 clock=self._clock,
                 options=options,
-                runtime=SimpleNamespace(),  # type: ignore[arg-type]  # none of these plugins looks at the process
+                runtime=SimpleNamespace(events=self.events),  # type: ignore[arg-type]  # nothing else is looked at
                 access=access,
                 logger=structlog.get_logger(),
             )

@@ -34,6 +34,8 @@ class Scope(StrEnum):
     """To do in each meeting what its hosts may."""
     REVOKE = "revoke"
     """To revoke tokens and identities."""
+    EVENTS = "events"
+    """To see events that were given up, and have them told again."""
 
 
 _READ = frozenset({Action.LIST, Action.SEE_PEOPLE, Action.SEE_HISTORY})
@@ -42,8 +44,9 @@ _SERVER = frozenset(action for action, actors in MAY.items() if Outsider.SERVER 
 SCOPES: dict[Scope, frozenset[Action]] = {
     Scope.READ: _READ,
     Scope.MEETINGS: _MEETINGS,
-    Scope.MODERATE: _SERVER - _MEETINGS - {Action.REVOKE} | {Action.SEE_PEOPLE},
+    Scope.MODERATE: _SERVER - _MEETINGS - {Action.REVOKE, Action.RETRY_EVENTS} | {Action.SEE_PEOPLE},
     Scope.REVOKE: frozenset({Action.REVOKE}),
+    Scope.EVENTS: frozenset({Action.RETRY_EVENTS}),
 }
 """What each scope allows. Together: whatever the server may do."""
 

@@ -51,6 +51,8 @@ class Action(StrEnum):
     LIST = "list"
     REVOKE = "revoke"
     """Tokens and identities, for every meeting."""
+    RETRY_EVENTS = "retry_events"
+    """To see what sinks were not told, and to have it told again."""
     CHANGE = "change"
     DELETE = "delete"
     END = "end"
@@ -96,6 +98,7 @@ MAY: dict[Action, frozenset[Actor]] = {
     Action.CREATE: frozenset({Outsider.SERVER}),
     Action.LIST: frozenset({Outsider.SERVER}),
     Action.REVOKE: frozenset({Outsider.SERVER}),
+    Action.RETRY_EVENTS: frozenset({Outsider.SERVER}),
     Action.CHANGE: _OPERATORS,
     Action.DELETE: _OPERATORS,
     Action.END: _OPERATORS,

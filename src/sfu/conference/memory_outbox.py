@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import count, islice
 
 from sfu.conference.happenings import Happening
-from sfu.conference.outbox import MAX_ERROR_CHARS, Backlog, DeadEntry, Entry, Lane
+from sfu.conference.outbox import MAX_ERROR_CHARS, Backlog, DeadEntry, DeadPlace, Entry, Lane
 
 MAX_ENTRIES = 10_000
 """Some 500 bytes each."""
@@ -111,10 +111,11 @@ class MemoryOutbox:
             del self._lanes[key]
         return True
 
-    async def dead(self, sink: str | None, limit: int, after: int = 0) -> Sequence[DeadEntry]:
+    async def dead(self, sink: str | None, limit: int, after: DeadPlace | None = None) -> Sequence[DeadEntry]:
         """See ``Outbox``."""
         found = (one for one in self._dead.values() if sink in {None, one.sink})
-        return list(islice(found, after, after + limit))
+        behind = (one for one in found if after is None or one.place > after)
+        return sorted(behind, key=lambda one: one.place)[:limit]
 
     async def revive(self, sinks: Collection[str], now: datetime, ids: Collection[str] | None = None) -> int:
         """See ``Outbox``."""

@@ -11,12 +11,15 @@ A happening that a sink refuses for good is *dead*: the lane goes on behind it. 
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from sfu.conference.happenings import Happening
+from sfu.errors import RemoteError
 
 MAX_DEAD_PAGE = 200
 MAX_ERROR_CHARS = 200
@@ -45,6 +48,34 @@ class Lane:
     owner: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class DeadPlace:
+    """Where a list of dead ones goes on: behind this one, which may be gone. To clients it is an opaque text."""
+
+    died_at: datetime
+    sink: str
+    meeting_id: str
+    number: int
+
+    def __str__(self) -> str:
+        fields = [self.died_at.isoformat(), self.sink, self.meeting_id, self.number]
+        return base64.urlsafe_b64encode(json.dumps(fields, ensure_ascii=False).encode()).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str) -> DeadPlace:
+        """That of a page before. Raises ``RemoteError`` ``bad_request`` for what no page has given."""
+        try:
+            padded = text.encode() + b"=" * (-len(text) % 4)
+            match json.loads(base64.b64decode(padded, altchars=b"-_", validate=True)):
+                case [str(at), str(sink), str(meeting_id), int(number)] if abs(number) < 2**63:
+                    instant = datetime.fromisoformat(at)
+                    if instant.tzinfo is UTC and meeting_id.isprintable() and sink.isprintable():
+                        return cls(instant, sink, meeting_id, number)
+        except (ValueError, RecursionError):
+            pass
+        raise RemoteError("bad_request", "the cursor is none of ours", "take it from the page before")
+
+
 @dataclass(frozen=True, slots=True)
 class DeadEntry:
     """Something that a sink was not told. ``number``, ``meeting_id`` and ``sink`` name it."""
@@ -55,6 +86,11 @@ class DeadEntry:
     attempts: int
     error: str
     died_at: datetime
+
+    @property
+    def place(self) -> DeadPlace:
+        """In the order of dying."""
+        return DeadPlace(self.died_at, self.sink, self.happening.meeting_id, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +142,8 @@ class Outbox(Protocol):
     async def bury(self, lane: Lane, entry: Entry, now: datetime, attempts: int, error: str) -> bool:
         """As ``release`` up to this one, which is dead."""
 
-    async def dead(self, sink: str | None, limit: int, after: int = 0) -> Sequence[DeadEntry]:
-        """Those of a sink or of all, in the order of dying; ``after``: so many are passed over."""
+    async def dead(self, sink: str | None, limit: int, after: DeadPlace | None = None) -> Sequence[DeadEntry]:
+        """Those of a sink or of all, in the order of dying, behind ``after``."""
 
     async def revive(self, sinks: Collection[str], now: datetime, ids: Collection[str] | None = None) -> int:
         """Has dead ones told again, all or those with these ids; how many."""

@@ -11,7 +11,7 @@ from random import Random
 import structlog
 
 from sfu.clock import Clock
-from sfu.conference.outbox import Backlog, DeadEntry, Outbox, SinkStats
+from sfu.conference.outbox import Backlog, DeadEntry, DeadPlace, Outbox, SinkStats
 from sfu.errors import RemoteError
 from sfu.events.deliverer import Deliverer
 from sfu.events.sink import Sink, SinkOptions
@@ -86,7 +86,7 @@ class EventService:
             for one in self._deliverers
         }
 
-    async def dead(self, sink: str | None, limit: int, after: int = 0) -> Sequence[DeadEntry]:
+    async def dead(self, sink: str | None, limit: int, after: DeadPlace | None = None) -> Sequence[DeadEntry]:
         """See ``Outbox``."""
         return await self._outbox.dead(sink, limit, after)
 

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from sfu.conference import Conference
     from sfu.conference.homes import ClusterStats
     from sfu.conference.ledger import LedgerStats
-    from sfu.conference.outbox import DeadEntry, SinkStats
+    from sfu.conference.outbox import DeadEntry, DeadPlace, SinkStats
     from sfu.ice.servers import IceServer
     from sfu.media.engine import EngineStats
     from sfu.rtp.codecs import Fingerprint
@@ -127,8 +127,8 @@ class EventsView(Protocol):
     def stats(self) -> Mapping[str, SinkStats]:
         """By sink."""
 
-    async def dead(self, sink: str | None, limit: int, after: int = 0) -> Sequence[DeadEntry]:
-        """What was given up, in order; ``after``: so many are passed over. Raises ``store_unavailable``."""
+    async def dead(self, sink: str | None, limit: int, after: DeadPlace | None = None) -> Sequence[DeadEntry]:
+        """What was given up, in order, behind ``after``. Raises ``store_unavailable``."""
 
     async def retry(self, sink: str | None = None, ids: Collection[str] | None = None) -> int:
         """Has that told again; how many. Raises ``store_unavailable``."""

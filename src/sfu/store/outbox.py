@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sfu.conference.happenings import Happening
-from sfu.conference.outbox import MAX_ERROR_CHARS, Backlog, DeadEntry, Entry, Lane
+from sfu.conference.outbox import MAX_ERROR_CHARS, Backlog, DeadEntry, DeadPlace, Entry, Lane
 from sfu.store.database import Database, insert_into
 from sfu.store.outbox_tables import dead, lanes, numbers, outbox
 
@@ -210,15 +210,19 @@ class SqlOutbox:
 
     # who looks after it
 
-    async def dead(self, sink: str | None, limit: int, after: int = 0) -> Sequence[DeadEntry]:
+    async def dead(self, sink: str | None, limit: int, after: DeadPlace | None = None) -> Sequence[DeadEntry]:
         """See ``Outbox``."""
+        place = dead.c.died_at, dead.c.sink, dead.c.meeting_id, dead.c.number
         found = (
             sa.select(dead, outbox.c.id, outbox.c.type, outbox.c.at, outbox.c.data)
             .join(outbox, sa.and_(outbox.c.meeting_id == dead.c.meeting_id, outbox.c.number == dead.c.number))
-            .order_by(dead.c.died_at, dead.c.sink, dead.c.meeting_id, dead.c.number)
+            .order_by(*place)
             .limit(limit)
-            .offset(after)
         )
+        if after is not None:
+            values = after.died_at, after.sink, after.meeting_id, after.number
+            literals = (sa.literal(value, column.type) for value, column in zip(values, place, strict=True))
+            found = found.where(sa.tuple_(*place) > sa.tuple_(*literals))
         if sink is not None:
             found = found.where(dead.c.sink == sink)
         async with self._database.reading() as connection:

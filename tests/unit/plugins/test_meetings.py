@@ -294,4 +294,6 @@ async def test_every_route_is_in_the_openapi_document(http: httpx.AsyncClient) -
         "/meetings/{meeting_id}/recordings",
         "/meetings/{meeting_id}/recordings/{recording_id}/stop",
         "/revocations",
+        "/events/dead",
+        "/events/retry",
     }

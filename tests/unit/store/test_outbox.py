@@ -15,8 +15,9 @@ from sfu.conference.happenings import FIELDS, Happening, happening
 from sfu.conference.ledger import Added, Changed, Ended, Fact, Happened, Joined, Left, Removed, bring
 from sfu.conference.memory_outbox import MemoryOutbox
 from sfu.conference.memory_store import MemoryStore
-from sfu.conference.outbox import Entry, Lane
+from sfu.conference.outbox import DeadPlace, Entry, Lane
 from sfu.conference.records import RecordingStatus
+from sfu.errors import RemoteError
 from sfu.store.database import Database
 from sfu.store.fact_writer import FactWriter
 from sfu.store.outbox import SqlOutbox
@@ -222,7 +223,7 @@ async def test_what_is_dead_is_passed_over_kept_and_told_when_somebody_says_so(k
     assert numbers(await kept.told()) == [2, 3]
     [one] = await kept.outbox.dead("all", 10)
     assert (one.sink, one.number, one.happening, one.attempts, len(one.error)) == ("all", 1, first, 7, 200)
-    assert await kept.outbox.dead("people", 10) == await kept.outbox.dead(None, 10, after=1) == []
+    assert await kept.outbox.dead("people", 10) == await kept.outbox.dead(None, 10, one.place) == []
     assert (await kept.outbox.backlog(["all"]))["all"].dead == 1
     assert await kept.outbox.revive(["people"], LATER) == await kept.outbox.revive(["all"], LATER, [second.id]) == 0
     assert await kept.outbox.revive(["all"], LATER, [first.id]) == 1
@@ -237,6 +238,31 @@ async def test_what_is_dead_is_passed_over_kept_and_told_when_somebody_says_so(k
     assert await kept.outbox.release(branch, 1, LATER)
     assert await kept.outbox.dead(None, 10) == []
     assert not await kept.claim(now=LATER + MINUTE / 2)
+
+
+async def test_dead_ones_are_listed_in_pages_that_do_not_move_when_some_are_retried(kept: Kept) -> None:
+    happenings = [muted(number, meeting) for meeting in ("a", "b") for number in (1, 2, 3)]
+    await kept.append(*happenings)
+    while found := await kept.claim():
+        for lane in found:
+            [entry] = await kept.outbox.load(lane, 1)
+            died_at = LATER - timedelta(seconds=entry.number % 2)
+            assert await kept.outbox.bury(lane, entry, died_at, 1, "410")
+    everything = await kept.outbox.dead(None, 100)
+    assert len(everything) == 6
+    first = await kept.outbox.dead(None, 2)
+    await kept.outbox.revive(["all"], LATER, [one.happening.id for one in first])
+    rest = await kept.outbox.dead(None, 100, DeadPlace.parse(str(first[-1].place)))
+    assert [*first, *rest] == everything
+    assert everything == sorted(everything, key=lambda one: one.place)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "é", "W10", "WzFd", "bnVsbA", "WyIyMDI2LTAxLTAxIiwgImEiLCAiYiIsIDFd", "[" * 400]
+)
+def test_a_cursor_that_is_none_of_ours_is_refused(text: str) -> None:
+    with pytest.raises(RemoteError, match="the cursor is none of ours"):
+        DeadPlace.parse(text)
 
 
 async def test_the_backlog_says_how_many_wait_and_since_when(kept: Kept) -> None:

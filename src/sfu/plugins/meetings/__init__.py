@@ -1,9 +1,12 @@
-"""Meetings over HTTP: create, look up, join, leave; the first half of ``docs/signaling.md``."""
+"""Meetings over HTTP: create, look up, join, leave; the first half of ``docs/signaling.md``. Besides, what operators do
+about events of theirs that nobody took.
+"""
 
 from __future__ import annotations
 
 from sfu.plugins.api import PluginContext
 from sfu.plugins.meetings.crud import crud_routes
+from sfu.plugins.meetings.dead_event_routes import dead_event_routes
 from sfu.plugins.meetings.door_routes import door_routes
 from sfu.plugins.meetings.host_routes import host_routes
 from sfu.plugins.meetings.joining import joining_routes
@@ -26,3 +29,4 @@ class MeetingsPlugin:
         context.include_router(kept_out_routes(context))
         context.include_router(host_routes(context))
         context.include_router(recording_routes(context))
+        context.include_router(dead_event_routes(context))

@@ -12,7 +12,7 @@ from tests.support.pattern import PatternTrack, ToneTrack
 from tests.support.peers import Participant, join
 from tests.support.postgres import Postgres
 from tests.support.redis import PrivateRedis
-from tests.support.several import Several, several
+from tests.support.several import Several, frames, several
 from tests.support.waiting import until
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
@@ -33,8 +33,8 @@ async def test_people_who_came_by_different_servers_are_in_one_meeting(deploymen
     bob = await join(other.http, made["id"], "Bob", PatternTrack(first=10_000), subprotocol="sfu.v1.msgpack")
     async with ann, bob:
         assert bob.joined["signaling_url"].startswith(other.ws_url)
-        await frames(bob, ann)
-        await frames(ann, bob)
+        await frames(bob, ann.id)
+        await frames(ann, bob.id)
         found = (await other.http.get(path)).json()
         assert (found["title"], found["participants"]) == ("Weekly", 2)
         for server in (one, other):
@@ -65,7 +65,7 @@ async def test_media_goes_on_while_redis_and_the_server_that_carries_are_killed(
     bob = await join(other.http, meeting, "Bob", PatternTrack(first=10_000))
     async with ann, bob:
         for viewer, sender in ((ann, bob), (bob, ann)):
-            await frames(viewer, sender)
+            await frames(viewer, sender.id)
         await bob.request("raise_hand", raised=True)
         redis.kill()
         try:
@@ -75,15 +75,15 @@ async def test_media_goes_on_while_redis_and_the_server_that_carries_are_killed(
             assert (await other.http.get(f"/meetings/{meeting}")).status_code == 503
             assert (await counted(one), await counted(other)) == ({meeting: 2}, {meeting: None})
             assert "Redis" in (await other.http.get("/readyz")).json()["reasons"][0]
-            await frames(bob, ann)
+            await frames(bob, ann.id)
         finally:
             redis.start()
         await come_back(bob)
         assert bob.welcome["resumed"]
         await other.kill()
         await until(lambda: bob.close_code, "a broken socket", good=lambda code: code is not None)
-        await frames(bob, ann)
-        await frames(ann, bob)
+        await frames(bob, ann.id)
+        await frames(ann, bob.id)
         bob.joined["signaling_url"] = bob.joined["signaling_url"].replace(other.ws_url, one.ws_url)
         await come_back(bob)
         hands = {entry["name"]: entry["hand"] for entry in bob.welcome["participants"]}
@@ -99,7 +99,7 @@ async def test_a_meeting_whose_home_is_killed_goes_on_at_another_with_everybody_
     ann = await join(one.http, made["id"], "Ann", PatternTrack(first=0), asks={"host_token": made["host_token"]})
     bob = await join(other.http, made["id"], "Bob", PatternTrack(first=10_000))
     async with ann, bob:
-        await frames(bob, ann)
+        await frames(bob, ann.id)
         await bob.request("raise_hand", raised=True)
         await until(lambda: [entry for entry in ann.told("updated") if entry["hand"]], "Bob's hand at Ann's")
         await is_seen(deployment, made["id"], bob.id)
@@ -114,20 +114,12 @@ async def test_a_meeting_whose_home_is_killed_goes_on_at_another_with_everybody_
         async with again[0], again[1]:
             assert [who.id for who in again] == [ann.id, bob.id]
             assert again[0].welcome["permissions"]["role"] == "host"
-            await frames(again[1], again[0])
-            await frames(again[0], again[1])
+            await frames(again[1], ann.id)
+            await frames(again[0], bob.id)
             there = (await other.http.get(f"/meetings/{made['id']}/participants")).json()["participants"]
             told = {entry["id"]: (entry["name"], entry["role"], entry["hand"]) for entry in there}
             assert told == {ann.id: ("Ann", "host", None), bob.id: ("Bob", "participant", 1)}
             assert (await other.metrics())['sfu_cluster_events_total{what="taken_over"}'] == 1
-
-
-async def frames(viewer: Participant, sender: Participant, more: int = 15) -> None:
-    """Waits until so many more of the sender's pictures have come."""
-    seen = await until(lambda: viewer.shown(sender.id, "camera"), "the camera in a slot")
-    assert seen is not None
-    before = len(seen.counters)
-    await until(lambda: len(seen.counters), "frames", good=lambda count: count >= before + more)
 
 
 async def counted(server: Any) -> dict[str, int | None]:

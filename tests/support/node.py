@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,6 +17,7 @@ from tests.support.waiting import until
 from sfu.cluster.cluster import Cluster, meeting_of
 from sfu.cluster.leases import Patience
 from sfu.conference import Conference, ConferenceOptions
+from sfu.conference.events import EndReason
 from sfu.conference.homes import Homes
 from sfu.conference.hooks import NO_HOOKS, Hooks
 from sfu.media.engine import Engine
@@ -47,6 +49,7 @@ class Node:
     ) -> None:
         """``engine``: None: one of its own."""
         self.engine = engine or sim_engine()[0]
+        self.clock = clock
         self.cluster = cluster
         self.database = database
         self.store = SqlStore(database, name)
@@ -64,19 +67,35 @@ class Node:
         )
 
     async def start(self) -> None:
-        """With Redis, where there is one."""
+        """With Redis, where there is one, and after what an earlier life of it left."""
         await self.writer.start()
+        now, window_s = self.clock.wall(), self.conference.options.resume_window_s
+        await self.store.end_left_over(now, now + timedelta(seconds=window_s))
         if self.cluster is not None:
             self.cluster.on_revoked = lambda named: self.conference.remove_revoked(**named)
             await self.cluster.start(self.conference)
             await until(lambda: self.cluster is not None and self.cluster.redis.is_up, "a connection to Redis")
 
-    async def stop(self) -> None:
-        """In order."""
-        self.conference.close()
+    async def stop(self, reason: EndReason = EndReason.SERVER_STOPPING) -> None:
+        """In order. ``MOVED``: others go on with what it has."""
+        self.conference.close(reason)
         if self.cluster is not None:
             await self.cluster.close()
         await self.writer.close()
+        await self.database.close()
+        self.engine.close()
+
+    async def vanish(self) -> None:
+        """As after SIGKILL: nothing is said or written any more, to nobody."""
+        tasks = [task for task in (self.writer._task,) if task is not None]
+        if self.cluster is not None:
+            tasks += [*self.cluster._tasks, *self.cluster._host._tasks.values()]
+            self.cluster._hot.stop()
+            await self.cluster.redis.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.writer._journal.close()
         await self.database.close()
         self.engine.close()
 

@@ -11,9 +11,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from redis.asyncio import Redis
+from tests.support.peers import Participant
 from tests.support.postgres import Postgres
 from tests.support.redis import PrivateRedis
 from tests.support.server import RunningServer, running_server
+from tests.support.waiting import until
 
 
 class Several:
@@ -58,3 +60,11 @@ async def several(
     await asyncio.to_thread(subprocess.run, upgrade, check=True, capture_output=True, env={**os.environ, **shared})
     async with AsyncExitStack() as stack:
         yield Several(stack, folder, {**shared, **(env or {})}, config)
+
+
+async def frames(viewer: Participant, sender_id: str, more: int = 15) -> None:
+    """Waits until so many more of the sender's pictures have come."""
+    seen = await until(lambda: viewer.shown(sender_id, "camera"), "the camera in a slot")
+    assert seen is not None
+    before = len(seen.counters)
+    await until(lambda: len(seen.counters), "frames", good=lambda count: count >= before + more)

@@ -134,11 +134,11 @@ class Cluster:
 
     def seated(self, meeting_id: str, seat: Seat) -> None:
         """See ``SeatKeeper``."""
-        self._hot.changed(meeting_id, seat.participant_id)
+        self._hot.seated(meeting_id, seat.participant_id, seat)
 
     def freed(self, meeting_id: str, seat: Seat) -> None:
         """See ``SeatKeeper``."""
-        self._hot.changed(meeting_id, seat.participant_id)
+        self._hot.seated(meeting_id, seat.participant_id, None)
 
     async def seats(self, meeting_id: str) -> tuple[Seat, ...]:
         """See ``SeatKeeper``."""

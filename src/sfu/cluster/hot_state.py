@@ -53,6 +53,8 @@ class HotState:
         self._clock = clock
         self._meetings = meetings
         self._changed: dict[str, dict[str, None]] = {}
+        self._seats: dict[str, dict[str, Seat | None]] = {}
+        """What is not written yet of seats: the latest of each participant; None: it is free."""
         self._heard: dict[str, tuple[str | None, frozenset[str]]] = {}
         self._timer: Timer | None = None
         self._last: asyncio.Future[Any] | None = None
@@ -64,6 +66,11 @@ class HotState:
         self._changed.setdefault(meeting_id, {})[participant_id] = None
         if self._timer is None:
             self._timer = self._clock.call_later(BEAT_S, self._write)
+
+    def seated(self, meeting_id: str, participant_id: str, seat: Seat | None) -> None:
+        """The seat that is kept for it from now on; None: none is."""
+        self._seats.setdefault(meeting_id, {})[participant_id] = seat
+        self.changed(meeting_id, participant_id)
 
     async def seats(self, meeting_id: str) -> tuple[Seat, ...]:
         """Of those who were in a meeting when its home was lost, as far as they were written."""
@@ -92,8 +99,11 @@ class HotState:
         """It is not at hand any more; what is known of it stays for a while where it may go on elsewhere."""
         self._changed.pop(meeting_id, None)
         self._heard.pop(meeting_id, None)
+        seats = self._seats.pop(meeting_id, {})
         if not self._redis.is_up:
             return
+        if not is_over:
+            self._write_seats(meeting_id, seats)
         for key in (self._keys.participants(meeting_id), self._keys.speaker(meeting_id)):
             self._redis.call(*(("DEL", key) if is_over else ("EXPIRE", key, LEFT_S)))
 
@@ -117,6 +127,7 @@ class HotState:
         self._timer = None
         if not self._redis.is_up:
             self._changed.clear()
+            self._seats.clear()
             return
         left = BATCH
         if self._last is None or self._last.done():  # else Redis has not taken the last beat yet
@@ -133,10 +144,25 @@ class HotState:
         if self._changed:
             self._timer = self._clock.call_later(BEAT_S, self._write)
 
+    def _write_seats(self, meeting_id: str, seats: Mapping[str, Seat | None]) -> None:
+        """What the next home goes by must not wait for the beat: there is none any more."""
+        key = self._keys.participants(meeting_id)
+        kept = {one: _json({"seat": seat.to_json()}) for one, seat in seats.items() if seat is not None}
+        if kept:
+            self._redis.call("HSET", key, *(text for item in kept.items() for text in item))
+        free = [one for one, seat in seats.items() if seat is None]
+        if free:
+            self._redis.call("HDEL", key, *free)
+
     def _write_meeting(self, meeting_id: str, participant_ids: list[str]) -> None:
         meeting = self._meetings().get(meeting_id)
         if meeting is None:
             return
+        waiting = self._seats.get(meeting_id, {})
+        for one in participant_ids:
+            waiting.pop(one, None)
+        if not waiting:
+            self._seats.pop(meeting_id, None)
         _, audible = self._heard.get(meeting_id, (None, frozenset[str]()))
         here = {one: meeting.participants[one] for one in participant_ids if one in meeting.participants}
         told = {one: entry(who, is_speaking=one in audible) for one, who in here.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from sfu.cluster.keys import Keys
 from sfu.conference import Conference
 from sfu.conference.homes import Alone
 from sfu.conference.names import digest
+from sfu.conference.returning import Seat
 
 KEYS = Keys("test:")
 
@@ -142,3 +144,14 @@ async def test_a_meeting_that_is_over_leaves_nothing(world: World) -> None:
     world.clock.advance(BEAT_S)
     world.hot.let_go(meeting.id, is_over=True)
     assert not world.seen(meeting.id)
+
+
+async def test_what_changed_in_the_last_moment_is_there_for_the_next_home(world: World) -> None:
+    meeting = await world.conference.create_meeting()
+    ann, bob = meeting.join("Ann"), meeting.join("Bob")
+    world.clock.advance(BEAT_S)
+    raised = replace(Seat.of(ann), hand=3)
+    world.hot.seated(meeting.id, ann.id, raised)
+    world.hot.seated(meeting.id, bob.id, None)
+    world.hot.let_go(meeting.id, is_over=False)
+    assert await world.hot.seats(meeting.id) == (raised,)

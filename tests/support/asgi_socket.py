@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from starlette.types import ASGIApp
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S
 
 HOST = b"sfu.test"
 GONE = 1006
@@ -42,7 +42,9 @@ class AsgiSocket:
         self._last_id = 0
         self._incoming: asyncio.Queue[Any] = asyncio.Queue()
         self._incoming.put_nowait({"type": "websocket.connect"})
+        self._heard = asyncio.Event()
         self._task = asyncio.create_task(app(scope, self._incoming.get, self._send))  # type: ignore[arg-type]
+        self._task.add_done_callback(lambda _task: self._heard.set())
 
     async def request(self, name: str, **fields: Any) -> dict[str, Any]:
         """The reply; ``{"code": "closed"}`` where the socket was closed instead."""
@@ -50,7 +52,10 @@ class AsgiSocket:
         number = self._last_id
         text = json.dumps({"type": name, "id": number, **fields})
         self._incoming.put_nowait({"type": "websocket.receive", "text": text})
-        await until(lambda: number in self._replies or self.is_over, f"a reply to {name}")
+        async with asyncio.timeout(PATIENCE_S):
+            while number not in self._replies and not self.is_over:
+                self._heard.clear()
+                await self._heard.wait()
         return self._replies.pop(number, {"code": "closed"})
 
     @property
@@ -71,6 +76,7 @@ class AsgiSocket:
         self.closed = self.closed or GONE
 
     async def _send(self, message: Any) -> None:
+        self._heard.set()
         match message["type"]:
             case "websocket.send":
                 said = json.loads(message["text"])

@@ -5,6 +5,7 @@ order. Structured mode of the CloudEvents Kafka binding. Needs the extra ``kafka
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,6 +69,8 @@ class Kafka:
 
     def __init__(self, options: KafkaOptions, *, source: str) -> None:
         require_client()
+        # It writes a thousand lines while a broker is away; that sinks are away is said once, by who tells them.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         self.name = NAME
         self._options = options
         self._source = source

@@ -78,7 +78,7 @@ def test_each_event_is_a_record_and_a_meetings_are_in_order_in_one_partition(bro
         assert all(("content-type", b"application/cloudevents+json; charset=utf-8") in one.headers() for one in mine)
 
 
-def test_brokers_that_are_away_are_asked_anew_each_time() -> None:
+def test_brokers_that_are_away_are_asked_anew_each_time(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         kafka = Kafka(KafkaOptions(("127.0.0.1:9",), TOPIC, timeout_s=1), source="test")
         for _ in range(2):
@@ -89,6 +89,7 @@ def test_brokers_that_are_away_are_asked_anew_each_time() -> None:
         await kafka.close()
 
     asyncio.run(main())
+    assert caplog.messages == [], "that is said once, by who tells sinks"
 
 
 def test_without_the_extra_the_configuration_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

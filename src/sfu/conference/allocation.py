@@ -92,6 +92,7 @@ class Allocator:
         )
         self._receptions[transport.id] = reception
         slots.on_feeds = lambda: self.touch(reception)
+        slots.on_flow = lambda: self._flows(reception)
         transport.on_bandwidth = self._bandwidth
         self._start()
         return reception
@@ -100,7 +101,7 @@ class Allocator:
         """The transport receives no longer. Idempotent."""
         self._receptions.pop(reception.transport.id, None)
         reception.stop()
-        reception.slots.on_feeds = None
+        reception.slots.on_feeds = reception.slots.on_flow = None
         reception.transport.on_bandwidth = None
         self._stop_if_idle()
 
@@ -159,6 +160,11 @@ class Allocator:
 
     def _bandwidth(self, transport: Transport) -> None:
         self._enqueue(transport.id, first=transport.congested)
+
+    def _flows(self, reception: Reception) -> None:
+        """A slot gets other layers: what the policy waited for, where not every wish is filled."""
+        if not reception.is_settled:
+            self._enqueue(reception.transport.id)
 
     def _enqueue(self, transport_id: TransportId, *, anew: bool = False, first: bool = False) -> None:
         if transport_id not in self._changed:

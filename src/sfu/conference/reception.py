@@ -163,6 +163,11 @@ class Reception:
         return True
 
     @property
+    def is_settled(self) -> bool:
+        """Every wish is filled, and nothing is waited for."""
+        return self._subscriber.is_settled
+
+    @property
     def is_outdated(self) -> bool:
         """Something waits to be looked at; see ``may_wait``."""
         return self._outdated_since is not None

@@ -202,7 +202,7 @@ def _heard(audio: tuple[Track, ...] | None) -> object:
 
 class SlotTable:
     """All slots of one transport. ``on_change`` is called when the data plane reports a change of a slot's state,
-    ``on_feeds`` when other tracks feed the slots, or the same in another state.
+    ``on_feeds`` when other tracks feed the slots, or the same in another state, ``on_flow`` when other layers come.
     """
 
     def __init__(
@@ -213,6 +213,7 @@ class SlotTable:
         self._on_change = on_change
         self._ear = ear
         self.on_feeds: Callable[[], None] | None = None
+        self.on_flow: Callable[[], None] | None = None
         self._withheld: set[str] = set()
         """Mids whose codec the client had not negotiated when last heard of."""
         self._slots: list[Slot] = []
@@ -379,6 +380,8 @@ class SlotTable:
         if slot.mid in self._withheld:
             self._withheld.discard(slot.mid)
             self._state_changed()
+        elif self.on_flow is not None:
+            self.on_flow()
 
     def _state_changed(self) -> None:
         self._on_change()

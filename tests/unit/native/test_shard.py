@@ -8,8 +8,9 @@ import select
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -133,8 +134,12 @@ def test_a_check_is_answered_where_it_came_from_and_the_first_nomination_told(ip
 
 
 def test_the_thread_has_its_name_and_ends_at_close() -> None:
-    def names() -> list[str]:
-        return [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    def names() -> set[str]:
+        found = set()
+        for path in Path("/proc/self/task").glob("*/comm"):
+            with suppress(OSError):  # a thread that ended meanwhile
+                found.add(path.read_text().strip())
+        return found
 
     if not Path("/proc/self/task").exists():
         pytest.skip("no /proc here")
@@ -143,7 +148,10 @@ def test_the_thread_has_its_name_and_ends_at_close() -> None:
     wait_for_events(shard)
     assert "sfu-test-7" in names()
     shard.close()
-    assert "sfu-test-7" not in names()
+    deadline = monotonic() + DEADLINE_S  # the kernel shows it for a moment after it was waited for
+    while "sfu-test-7" in names():
+        assert monotonic() < deadline
+        sleep(0.001)
 
 
 def test_closing_twice_and_commanding_afterwards_is_harmless(shard: Shard) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +32,9 @@ TICK_S = 0.02
 BUSY_MS = 15
 """Where others have the processors so long, six pages that need both of them are late whatever the server does: that
 every page follows is tested all the same, how soon is only told."""
+STOLEN_SHARE = 0.01
+"""The same where the host gives so much of the processors to other machines: who waits is woken in time, who computes
+is late."""
 PAUSE_S = 0.4
 """Between two turns, as among people who listen to each other."""
 
@@ -37,6 +42,13 @@ PAUSE_S = 0.4
 def percentile(values: list[float], share: float) -> float:
     """The value that so many are not above."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def stolen_s() -> float:
+    """Processor time that the host gave to other machines since the start; 0 where nobody counts it (proc(5), stat)."""
+    stat = Path("/proc/stat")
+    counted = stat.read_text().split("\n", 1)[0].split() if stat.exists() else []
+    return int(counted[8]) / os.sysconf("SC_CLK_TCK") if len(counted) > 8 else 0.0
 
 
 @asynccontextmanager
@@ -101,6 +113,7 @@ async def test_every_page_shows_large_who_of_six_people_speaks(
     async def take_turns() -> None:
         from_decision: list[float] = []
         from_onset: list[float] = []
+        start, before_s = time.monotonic(), stolen_s()
         async with lateness() as late_ms:
             for turn in TURNS:
                 began = await speak(people[turn])
@@ -116,12 +129,13 @@ async def test_every_page_shows_large_who_of_six_people_speaks(
         decision = [round(percentile(from_decision, share)) for share in (0.5, 0.95)]
         onset = [round(percentile(from_onset, share)) for share in (0.5, 0.95)]
         busy_ms = percentile(late_ms, 0.95)
+        stolen = (stolen_s() - before_s) / ((time.monotonic() - start) * (os.cpu_count() or 1))
         report(
             f"a new speaker is large on {len(from_decision)} other screens: p50 {decision[0]} ms, p95 {decision[1]} ms "
             f"after the server's decision; p50 {onset[0]} ms, p95 {onset[1]} ms after the first word; "
-            f"a process that only waits was {busy_ms:.0f} ms late"
+            f"a process that only waits was {busy_ms:.0f} ms late; {stolen:.1%} of the processors were others'"
         )
-        assert decision[1] <= SHOWN_WITHIN_MS or busy_ms > BUSY_MS
+        assert decision[1] <= SHOWN_WITHIN_MS or busy_ms > BUSY_MS or stolen > STOLEN_SHARE
 
     await steady(take_turns, "who speaks is large")
     await show(people[0], "speaker-desktop")

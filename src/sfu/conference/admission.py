@@ -2,6 +2,8 @@
 
 In this order: who was removed stays out; hosts come in; a locked meeting takes nobody else; who has no token where one
 is asked for is refused; then one may have to wait, for the hour, for a host, for a host's word, for a place.
+
+Long by a little, because the order is read in one place; each of its steps is in a module of its own.
 """
 
 from __future__ import annotations

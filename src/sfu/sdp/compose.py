@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -30,7 +30,7 @@ from sfu.sdp.attributes import (
     Ssrc,
     SsrcGroup,
 )
-from sfu.sdp.description import Header, MediaDescription, Origin, SessionDescription, Shared
+from sfu.sdp.description import Header, MediaDescription, Origin, SessionDescription, Shared, text_of
 from sfu.sdp.formats import EXTENSION_IDS, EXTENSION_URIS, FEEDBACK, Format, extensions_for
 
 _ANY_ADDRESS = Header("c", "IN IP4 0.0.0.0")
@@ -94,29 +94,41 @@ def session(
     return SessionDescription(tuple(attributes), Origin("-", session_id, version), media=tuple(media))
 
 
-def offered_media(
-    section: IngressSection | EgressSection,
-    formats: tuple[Format, ...],
-    local: LocalTransportParameters,
-    *,
-    transport_details: bool,
-) -> MediaDescription:
-    """An m-line of our offer. Candidates go only where ``transport_details``: the group has one transport.
-
-    What says whose it is comes first, then what all offers have in common.
+class OfferWriter:
+    """Writes the m-lines of one offer, ``formats`` in them. What says whose an m-line is comes first, then what all
+    offers have in common. What several of its m-lines say is worked out once.
     """
-    own = [*_transport(local, transport_details=transport_details), Mid(section.mid)]
-    if isinstance(section, EgressSection):
-        shared = _offered(section.kind, formats, Direction.SENDONLY)
-        own += _stream(section)
-    else:
-        shared = _offered(section.kind, formats, Direction.RECVONLY, section.rids, section.content)
-    return shared.with_own(range(len(own)), own)
+
+    def __init__(self, local: LocalTransportParameters, formats: Mapping[Kind, tuple[Format, ...]]) -> None:
+        self._formats = formats
+        self._transport = _transport(local, transport_details=False)
+        self._transport_text = text_of(self._transport)
+        self._details = _transport(local, transport_details=True)
+        self._shared: dict[tuple[Kind, Direction, tuple[str, ...], str], Shared] = {}
+
+    def media(self, section: IngressSection | EgressSection, *, transport_details: bool) -> MediaDescription:
+        """An m-line. Candidates go only where ``transport_details``: the group has one transport."""
+        own: list[Attribute] = [Mid(section.mid)]
+        if isinstance(section, EgressSection):
+            own += _stream(section)
+            shared = self._in_common(section.kind, Direction.SENDONLY)
+        else:
+            shared = self._in_common(section.kind, Direction.RECVONLY, section.rids, section.content)
+        if transport_details:
+            return shared.led_by([*self._details, *own], text_of([*self._details, *own]))
+        return shared.led_by([*self._transport, *own], self._transport_text + text_of(own))
+
+    def _in_common(self, kind: Kind, direction: Direction, rids: tuple[str, ...] = (), content: str = "") -> Shared:
+        key = kind, direction, rids, content
+        shared = self._shared.get(key)
+        if shared is None:
+            shared = self._shared[key] = _offered(kind, self._formats[kind], direction, rids, content)
+        return shared
 
 
 @lru_cache(maxsize=16)
 def _offered(
-    kind: Kind, formats: tuple[Format, ...], direction: Direction, rids: tuple[str, ...] = (), content: str = ""
+    kind: Kind, formats: tuple[Format, ...], direction: Direction, rids: tuple[str, ...], content: str
 ) -> Shared:
     extensions = extensions_for(kind, simulcast=bool(rids))
     attributes = [

@@ -7,7 +7,7 @@ equal value, and attributes keep their order, known or not. What a description *
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Self, TypeVar
@@ -144,7 +144,8 @@ class _Section:
 class MediaDescription(_Section):
     """One m-line and what follows it. ``formats`` are payload types where ``is_rtp``.
 
-    ``shared`` is what it says but for whose it is, where that is known; it does not outlive ``replace``.
+    ``shared`` is what it says but for whose it is, where that is known, and ``_text`` all of it, where that was put
+    together; neither outlives ``replace``.
     """
 
     kind: str = "audio"
@@ -154,8 +155,7 @@ class MediaDescription(_Section):
     formats: tuple[str, ...] = ()
     headers: tuple[Header, ...] = ()
     shared: Shared | None = field(default=None, init=False, compare=False, repr=False)
-    _own: tuple[int, ...] = field(default=(), init=False, compare=False, repr=False)
-    """Where among ``attributes`` those stand that are not in ``shared``."""
+    _text: str | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def is_rtp(self) -> bool:
@@ -198,41 +198,49 @@ class MediaDescription(_Section):
         )
 
     def __str__(self) -> str:
-        if self.shared is None:
-            port = str(self.port) if self.ports is None else f"{self.port}/{self.ports}"
-            head = f"m={self.kind} {port} {self.protocol} {' '.join(self.formats)}"
-            return _join(head, *map(str, self.headers), *map(serialize_attribute, self.attributes))
-        rows = list(self.shared.rows)
-        first = len(rows) - len(self.shared.media.attributes)
-        for place in self._own:
-            rows.insert(first + place, serialize_attribute(self.attributes[place]))
-        return _join(*rows)
+        return self._text if self._text is not None else self.head + text_of(self.attributes)
+
+    @property
+    def head(self) -> str:
+        """What comes before the attributes."""
+        port = str(self.port) if self.ports is None else f"{self.port}/{self.ports}"
+        return _join(f"m={self.kind} {port} {self.protocol} {' '.join(self.formats)}", *map(str, self.headers))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shared:
-    """What an m-line says but for whose it is: ``media`` without those attributes, and its text. Many m-lines of many
-    descriptions have the same one, so that what follows from it is worked out once; compared by identity.
+    """What an m-line says but for whose it is: ``media`` without those attributes, and its text before and after them
+    where they come first. Many m-lines of many descriptions have the same one, so that what follows from it is worked
+    out once; compared by identity.
     """
 
     media: MediaDescription
-    rows: tuple[str, ...]
+    head: str
+    rest: str
 
     @classmethod
     def of(cls, media: MediaDescription) -> Self:
         """All that ``media`` says."""
-        return cls(media, tuple(str(media).split("\r\n")[:-1]))
+        return cls(media, media.head, text_of(media.attributes))
 
     def with_own(self, places: Sequence[int], own: Sequence[Attribute]) -> MediaDescription:
         """A whole m-line: ``own`` attributes at these places of it, which rise."""
-        media, attributes = self.media, list(self.media.attributes)
+        attributes = list(self.media.attributes)
         for place, attribute in zip(places, own, strict=True):
             attributes.insert(place, attribute)
+        return self._whole(tuple(attributes))
+
+    def led_by(self, own: Sequence[Attribute], text: str) -> MediaDescription:
+        """A whole m-line: ``own`` attributes, whose ``text_of`` is ``text``, come first."""
+        return self._whole((*own, *self.media.attributes), f"{self.head}{text}{self.rest}")
+
+    def _whole(self, attributes: tuple[Attribute, ...], text: str | None = None) -> MediaDescription:
+        media = self.media
         whole = MediaDescription(
-            tuple(attributes), media.kind, media.port, media.ports, media.protocol, media.formats, media.headers
+            attributes, media.kind, media.port, media.ports, media.protocol, media.formats, media.headers
         )
         object.__setattr__(whole, "shared", self)
-        object.__setattr__(whole, "_own", tuple(places))
+        object.__setattr__(whole, "_text", text)
         return whole
 
 
@@ -270,32 +278,31 @@ class SessionDescription(_Section):
 
     def __str__(self) -> str:
         head = ("v=0", f"o={self.origin}", f"s={self.name}", *map(str, self.headers))
-        return _join(*head, *map(serialize_attribute, self.attributes)) + "".join(map(str, self.media))
+        return "".join((_join(*head), text_of(self.attributes), *map(str, self.media)))
+
+
+def text_of(attributes: Iterable[Attribute]) -> str:
+    """Their lines."""
+    return _join(*map(serialize_attribute, attributes))
 
 
 def _join(*lines: str) -> str:
-    return "".join(f"{line}\r\n" for line in lines)
+    return "\r\n".join((*lines, ""))
 
 
 def _lines(rows: Sequence[str], start: int, end: int) -> list[Line]:
     return [parse_line(number, row) for number, row in enumerate(rows[start:end], start + 1)]
 
 
-def _parse_media(rows: Sequence[str], start: int, end: int, seen: dict[str, Attribute]) -> MediaDescription:
+def _parse_media(rows: list[str], start: int, end: int, seen: dict[str, Attribute]) -> MediaDescription:
     """The m-line of these rows. What it says of codecs has mostly been read before; ``seen`` are own attributes that
     stand in every m-line of the description.
     """
-    common: list[str] = []
-    own: list[tuple[int, str]] = []
-    places: list[int] = []
-    headers = 0
-    for number, row in enumerate(rows[start:end]):
-        if row.startswith(_OWN_ROWS):
-            own.append((start + number + 1, row))
-            places.append(number - headers)
-            continue
-        headers += not row.startswith("a=")
-        common.append(row)
+    section = rows[start:end]
+    own = [number for number, row in enumerate(section) if row.startswith(_OWN_ROWS)]
+    common = section.copy()
+    for number in reversed(own):
+        del common[number]
     text = "\n".join(common)
     if end - start > MAX_SECTION_LINES or len(text) > LONGEST_KEPT:
         return MediaDescription.parse(_lines(rows, start, end))
@@ -303,10 +310,14 @@ def _parse_media(rows: Sequence[str], start: int, end: int, seen: dict[str, Attr
         shared = _read_shared(text)
     except SdpError:
         return MediaDescription.parse(_lines(rows, start, end))  # anew, so that the error blames its line
-    for line, row in own:
+    first = 1 + len(shared.media.headers)
+    if any(row.startswith("a=") for row in section[:first]):
+        return MediaDescription.parse(_lines(rows, start, end))  # headers among the attributes: hardly anybody does so
+    for number in own:
+        row = section[number]
         if row not in seen:
-            seen[row] = parse_attribute(parse_line(line, row))
-    return shared.with_own(places, [seen[row] for _, row in own])
+            seen[row] = parse_attribute(parse_line(start + number + 1, row))
+    return shared.with_own([number - first for number in own], [seen[section[number]] for number in own])
 
 
 @lru_cache(maxsize=READ_BEFORE)

@@ -70,13 +70,15 @@ def excerpt(text: str) -> str:
 
 def split_rows(text: str) -> list[str]:
     """The rows of a description. Ends with CRLF or LF, may lack the last one (RFC 8866 §5 asks parsers to)."""
-    if len(text) > MAX_TEXT_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
+    is_ascii = text.isascii()
+    if len(text) > MAX_TEXT_BYTES or not (is_ascii or len(text.encode("utf-8", "surrogatepass")) <= MAX_TEXT_BYTES):
         raise SdpError("the description is too long", f"at most {MAX_TEXT_BYTES} bytes", line=0)
     text = text.rstrip("\r\n").replace("\r\n", "\n")
     rows = text.split("\n")
     if len(rows) > MAX_LINES:
         raise SdpError(f"the description has {len(rows)} lines", f"at most {MAX_LINES}", line=0)
-    if _FORBIDDEN.search(text) is not None:
+    is_plain = is_ascii and "\0" not in text and "\r" not in text
+    if not is_plain and _FORBIDDEN.search(text) is not None:
         number, found = next((n, found) for n, row in enumerate(rows, 1) if (found := _FORBIDDEN.search(row)))
         raise SdpError(f"character {ord(found[0]):#06x} may not appear", line=number)
     return rows

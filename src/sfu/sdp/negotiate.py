@@ -69,10 +69,8 @@ def build_offer(
     version: int,
 ) -> SessionDescription:
     """Our offer: one m-line a section, in order. A later version may append sections, never drop one."""
-    media = [
-        compose.offered_media(section, _offered_formats(section.kind, policy), local, transport_details=index == 0)
-        for index, section in enumerate(sections)
-    ]
+    writer = compose.OfferWriter(local, {kind: _offered_formats(kind, policy) for kind in Kind})
+    media = [writer.media(section, transport_details=index == 0) for index, section in enumerate(sections)]
     mids = tuple(section.mid for section in sections)
     return compose.session(local, media, mids, session_id=session_id, version=version)
 
@@ -232,14 +230,15 @@ def _remote_transport(session: SessionDescription, media: MediaDescription) -> _
 
 
 def _check_bundle(answer: SessionDescription, accepted: Sequence[Agreement]) -> None:
-    missing = [agreement.mid for agreement in accepted if agreement.mid not in answer.bundle]
+    bundle = answer.bundle
+    missing = [agreement.mid for agreement in accepted if agreement.mid not in bundle]
     if missing and len(accepted) > 1:
         raise unsupported_media(f"m-lines {', '.join(missing)} are not in the answer's BUNDLE group")
 
 
 def _transport_media(answer: SessionDescription, accepted: Sequence[Agreement]) -> MediaDescription:
     """The tagged m-line, whose transport holds for the group: the group's first (RFC 9143 §7.3)."""
-    tag = answer.bundle[0] if answer.bundle else None
+    tag = next(iter(answer.bundle), None)
     return next((agreement.remote for agreement in accepted if agreement.mid == tag), accepted[0].remote)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,15 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from sfu.conference.ledger import unavailable
 from sfu.errors import ConfigError
+from sfu.store.sqlite import sqlite_engine
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 CONNECT_TIMEOUT_S = 3.0
 COMMAND_TIMEOUT_S = 5.0
 """A database that takes longer is away, as far as somebody who waits for an answer is concerned."""
 POOL_SIZE = 8
-SQLITE_POOL_SIZE = 2
-"""Each connection is a thread; SQLite has one writer at a time anyway."""
-BUSY_TIMEOUT_MS = 4000
 TRANSIENT = frozenset({"08", "25", "28", "3D", "40", "53", "57"})
 """Classes of PostgreSQL's error codes that are no fault of a statement: connection, a standby that takes no writes,
 authorization, no such database, deadlock, resources, shutdown.
@@ -54,7 +51,7 @@ class Database:
     def __init__(self, url: URL) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.engine = _sqlite(url) if self.is_sqlite else _postgresql(url)
+        self.engine = sqlite_engine(url, pool_timeout_s=CONNECT_TIMEOUT_S) if self.is_sqlite else _postgresql(url)
 
     @classmethod
     def in_file(cls, path: Path) -> Database:
@@ -125,29 +122,3 @@ def _postgresql(url: URL) -> AsyncEngine:
             "server_settings": {"application_name": "sfu", "timezone": "UTC"},
         },
     )
-
-
-def _sqlite(url: URL) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=SQLITE_POOL_SIZE, max_overflow=0, pool_timeout=CONNECT_TIMEOUT_S)
-    sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode = WAL",  # readers do not wait for the writer
-        "synchronous = NORMAL",  # a crash of the machine may cost the last commits, never the file
-        f"busy_timeout = {BUSY_TIMEOUT_MS}",
-        "foreign_keys = ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    """A transaction that will write takes the lock at once: one that read first could not wait for it any more."""
-    reads_only = connection.get_execution_options().get("reads_only", False)
-    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")

@@ -1,5 +1,8 @@
 /** The level of a local microphone, for the pre-join meter and one's own speaking ring. */
 
+/** Nobody listens to it: no loudspeaker is opened, and it works in large steps, which costs least. */
+const UNHEARD = { latencyHint: "playback", sinkId: { type: "none" } };
+
 let context = null;
 
 export class LevelMeter {
@@ -9,7 +12,7 @@ export class LevelMeter {
 
   /** @param {MediaStreamTrack} track */
   constructor(track) {
-    context ??= new AudioContext();
+    context ??= new AudioContext(UNHEARD);
     // Created before the first click, a context waits for one.
     if (context.state === "suspended") context.resume().catch(() => {});
     this.#source = context.createMediaStreamSource(new MediaStream([track]));

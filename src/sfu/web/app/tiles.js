@@ -30,6 +30,8 @@ export class Tiles extends EventTarget {
   #onMore;
   /** @type {Map<string, Tile|MoreTile>} */
   #tiles = new Map();
+  /** @type {Map<string, Tile>} of those whose picture comes and who are not on the screen: they play unseen */
+  #ready = new Map();
   #main = new MainSpeaker();
   #marks;
   /** What the places in the gallery belong to: where it changes, everybody is placed anew. */
@@ -91,8 +93,9 @@ export class Tiles extends EventTarget {
     clearTimeout(this.#timer);
     this.#observer.disconnect();
     this.#marks.close();
-    for (const tile of this.#tiles.values()) tile.remove();
+    for (const tile of [...this.#tiles.values(), ...this.#ready.values()]) tile.remove();
     this.#tiles.clear();
+    this.#ready.clear();
   }
 
   #resized({ width, height }) {
@@ -115,6 +118,7 @@ export class Tiles extends EventTarget {
     this.#frameDominant();
     this.#tellServer(scene);
     this.dispatchEvent(new Event("scene"));
+    this.#keepReady(situation);
   }
 
   /** @returns {import("./scene.js").Situation} */
@@ -197,11 +201,30 @@ export class Tiles extends EventTarget {
   #tile(key) {
     const existing = this.#tiles.get(key);
     if (existing) return existing;
-    const tile = key === MORE ? new MoreTile(this.#onMore) : new Tile(() => this.#choices.togglePin(key));
+    const tile = key === MORE ? new MoreTile(this.#onMore) : (this.#ready.get(key) ?? this.#newTile(key));
+    this.#ready.delete(key);
     tile.setHeard?.(this.#marks.isHeard(key));
     this.#tiles.set(key, tile);
     this.element.append(tile.element);
     return tile;
+  }
+
+  #newTile(key) {
+    return new Tile(() => this.#choices.togglePin(key));
+  }
+
+  /** Where who speaks is large, a picture that comes and is not shown plays unseen: who gets the floor is seen at once. */
+  #keepReady({ videos }) {
+    const keys = this.#choices.mode === "speaker" ? videos.map(keyOf).filter((key) => !this.#tiles.has(key)) : [];
+    for (const [key, tile] of this.#ready) {
+      if (keys.includes(key)) continue;
+      tile.remove();
+      this.#ready.delete(key);
+    }
+    for (const key of keys) {
+      if (!this.#ready.has(key)) this.#ready.set(key, this.#newTile(key));
+      this.#ready.get(key).update(modelOf(key, this.#meeting, this.#media, 0));
+    }
   }
 
   /** For those who go through the page by keyboard, or listen to it. */

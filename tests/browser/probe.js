@@ -42,7 +42,9 @@
 
   function heard(message) {
     if (message.type === "welcome") probe.participantId = message.participant_id;
-    if (message.type === "speakers") speakers.push({ at: probe.now(), ...message });
+    if (message.type !== "speakers") return;
+    speakers.push({ at: probe.now(), ...message });
+    probe.settle?.();
   }
 
   // What screen readers were told, what toasts said, and what floated up, in order.
@@ -50,9 +52,9 @@
     for (const { target, addedNodes } of changes) {
       const { id, className } = target.nodeType === Node.ELEMENT_NODE ? target : target.parentElement ?? {};
       if (id === "live" && target.textContent) said.push(target.textContent);
-      const shown = [...addedNodes].filter((node) => node.checkVisibility?.()).map(({ textContent }) => textContent);
-      if (id === "toasts") toasts.push(...shown);
-      if (className === "floats") floats.push(...shown);
+      const list = id === "toasts" ? toasts : className === "floats" ? floats : null;
+      // Of what comes elsewhere it is not asked whether it is seen: the page would have to be laid out for the answer.
+      list?.push(...[...addedNodes].filter((node) => node.checkVisibility?.()).map(({ textContent }) => textContent));
     }
   }).observe(document, { subtree: true, childList: true, characterData: true });
 
@@ -135,20 +137,48 @@
     video.requestVideoFrameCallback(onFrame);
   };
 
-  // From now on: who is large, since when, and when the first picture after that was put on the screen.
+  // From now on: who is large, since when, and when the first picture after that was put on the screen. Nothing is looked
+  // at again and again, neither here nor from outside: a page that is asked all the time has less time to draw.
   probe.followMain = () => {
     const mains = [];
+    let waiting = [];
     probe.mains = mains;
+    probe.settle = () => (waiting = waiting.filter((isOver) => !isOver()));
     const look = () => {
       const tile = document.querySelector(".tile.large");
-      if (tile && tile.dataset.key !== mains.at(-1)?.id) {
-        const main = { id: tile.dataset.key, at: probe.now(), shownAt: null };
-        mains.push(main);
-        tile.querySelector("video").requestVideoFrameCallback(() => (main.shownAt = probe.now()));
-      }
-      requestAnimationFrame(look);
+      if (!tile || tile.dataset.key === mains.at(-1)?.id) return;
+      const main = { id: tile.dataset.key, at: probe.now(), shownAt: null };
+      mains.push(main);
+      tile.querySelector("video").requestVideoFrameCallback(() => {
+        main.shownAt = probe.now();
+        probe.settle();
+      });
     };
+    new MutationObserver(look).observe(document.querySelector(".tiles"), { subtree: true, attributeFilter: ["class"] });
     look();
+    const when = (times) => new Promise((done) => {
+      waiting.push(() => {
+        const { id, at, shownAt } = mains.at(-1);
+        const found = shownAt && times(id, at);
+        if (found) done({ ...found, large: at, shown: shownAt });
+        return Boolean(found);
+      });
+      probe.settle();
+    });
+    // Once this page shows that participant large: when it was told that they have the floor, when they became large,
+    // and when they were seen.
+    probe.shows = (wanted, since) => when((id) => {
+      const told = probe.speakers.find(({ at, dominant }) => at >= since && dominant === wanted);
+      return told && id === wanted && { told: told.at };
+    });
+    // The same of a change that the person makes: somebody else is pinned, nobody has to be asked or told.
+    probe.pins = () => {
+      const tile = document.querySelector(".tile.has-video:not(.large, .self)");
+      const told = probe.now();
+      tile.dispatchEvent(new MouseEvent("dblclick"));
+      return when((id, at) => id === tile.dataset.key && at >= told && { told });
+    };
+    probe.unpins = () => document.querySelector(".tile.pinned").dispatchEvent(new MouseEvent("dblclick"));
   };
 
   addEventListener("submit", () => {

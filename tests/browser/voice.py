@@ -14,7 +14,7 @@ from sfu.bench.speaker.spoken import PROGRAM, SENTENCES, VOICES
 MICROPHONE = """
 (() => {
   const capture = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-  const context = new AudioContext({ sampleRate: 48000 });
+  const context = new AudioContext({ sampleRate: 48000, latencyHint: "playback", sinkId: { type: "none" } });
   const out = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
   // A room is never quite silent.
   const noise = new AudioBuffer({ length: 96000, sampleRate: 48000 });

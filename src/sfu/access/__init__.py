@@ -7,13 +7,14 @@ mean in a meeting is the conference's.
 from sfu.access.access import Access
 from sfu.access.api_keys import ApiKey, ApiKeys, Scope
 from sfu.access.keys import Key, KeyRing, KeySet
-from sfu.access.revocations import Revocations
+from sfu.access.revocations import Entry, Revocations
 from sfu.access.tokens import Terms, inspect_token, issue_token, verify_token
 
 __all__ = [
     "Access",
     "ApiKey",
     "ApiKeys",
+    "Entry",
     "Key",
     "KeyRing",
     "KeySet",

@@ -25,6 +25,10 @@ class Access:
     async def verify(self, token: str, now: datetime) -> Grants:
         """What a token grants that was not revoked. Raises ``RemoteError`` ``unauthorized``."""
         grants = await verify_token(token, self.keys, self.terms, now)
+        self.require_good(grants)
+        return grants
+
+    def require_good(self, grants: Grants) -> None:
+        """For who looks again, after a wait. Raises ``RemoteError`` ``unauthorized`` for what was revoked."""
         if self.revocations.is_revoked(grants):
             raise RemoteError("unauthorized", "the token was revoked", "ask for a new one", status=401)
-        return grants

@@ -64,13 +64,23 @@ class Revocations:
         return len(self._tokens) + len(self._identities)
 
     def revoke(self, now: datetime, *, token_id: str | None = None, identity: str | None = None) -> None:
-        """From now on it is good no longer; on disk when this returns. Raises ``RemoteError`` ``limit_reached``, and
-        ``store_unavailable`` when it can not be written down; it counts until the next start then.
+        """From now on it is good no longer; on disk when this returns. Raises ``RemoteError`` as ``keep`` and
+        ``write`` do.
         """
+        entry = Entry(now.timestamp(), token_id, identity)
+        self.keep(entry)
+        self.write(entry)
+
+    def keep(self, entry: Entry) -> None:
+        """Until the next start. Raises ``RemoteError`` ``limit_reached``."""
         if len(self) >= MAX_ENTRIES:
             raise RemoteError("limit_reached", f"{MAX_ENTRIES} revocations are kept", "change the key", status=409)
-        entry = Entry(now.timestamp(), token_id, identity)
         self._keep(entry)
+
+    def write(self, entry: Entry) -> None:
+        """To the file, if there is one: what was kept is known after the next start too. Raises ``RemoteError``
+        ``store_unavailable``.
+        """
         if self._path is None:
             return
         try:

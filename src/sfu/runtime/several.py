@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from sfu.access import Access
+from sfu.access import Access, Entry
 from sfu.clock import Clock
 from sfu.conference import Conference
 from sfu.config import Config
@@ -35,16 +35,21 @@ def heed_revocations(cluster: Cluster, conference: Conference, access: Access) -
     """What another server was told to revoke is good no longer here either."""
     tasks: set[asyncio.Task[None]] = set()
 
-    async def remember(named: dict[str, str | None]) -> None:
+    async def write(entry: Entry) -> None:
         try:
-            await asyncio.to_thread(access.revocations.revoke, conference.clock.wall(), **named)
+            await asyncio.to_thread(access.revocations.write, entry)
         except RemoteError as error:
             log.error("revocation_not_kept", reason=error.detail)  # noqa: TRY400 - the trace says no more
 
     def revoked(named: dict[str, str | None]) -> None:
+        entry = Entry(conference.clock.wall().timestamp(), **named)
+        try:
+            access.revocations.keep(entry)  # before anybody is removed, or who is fast comes back in between
+        except RemoteError as error:
+            log.error("revocation_not_kept", reason=error.detail)  # noqa: TRY400 - the trace says no more
         removed = conference.remove_revoked(**named)
         log.info("revoked", identity=named["identity"], jti=named["token_id"], removed=removed)
-        task = asyncio.get_running_loop().create_task(remember(named))
+        task = asyncio.get_running_loop().create_task(write(entry))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 

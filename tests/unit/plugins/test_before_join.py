@@ -59,8 +59,13 @@ async def conference(deployment: Deployment, clock: VirtualClock, door: Door) ->
 
 
 @pytest.fixture
-async def http(site: Site) -> AsyncIterator[httpx.AsyncClient]:
-    app = site.app(MeetingsPlugin(), access=Access(keys=StaticKeys([KEY]), api_keys=site.access.api_keys))
+def access(site: Site) -> Access:
+    return Access(keys=StaticKeys([KEY]), api_keys=site.access.api_keys)
+
+
+@pytest.fixture
+async def http(site: Site, access: Access) -> AsyncIterator[httpx.AsyncClient]:
+    app = site.app(MeetingsPlugin(), access=access)
     transport = httpx.ASGITransport(app, client=("192.0.2.7", 1234))
     async with httpx.AsyncClient(transport=transport, base_url="http://sfu", auth=site.operator) as http:
         yield http
@@ -105,6 +110,19 @@ async def test_a_denial_is_told_with_its_reason_and_nobody_is_in(http: httpx.Asy
     response = await join(http, meeting["id"])
     assert (response.status_code, response.json()["code"]) == (403, "refused")
     assert "Only staff joins before nine." in response.json()["detail"]
+    people = await http.get(f"/meetings/{meeting['id']}/participants")
+    assert people.json()["total"] == 0
+
+
+async def test_whose_token_is_revoked_while_plugins_are_asked_does_not_come_in(
+    http: httpx.AsyncClient, door: Door, access: Access
+) -> None:
+    meeting = await made(http)
+    claims = {"exp": EPOCH.timestamp() + 600, "aud": "sfu", "jti": "t", "sub": "bob", "sfu": {}}
+    bearer = {"Authorization": f"Bearer {issue_token(KEY, claims)}"}
+    door.answer = lambda _: access.revocations.revoke(EPOCH, identity="bob")
+    response = await join(http, meeting["id"], "Bob", headers=bearer)
+    assert (response.status_code, response.json()["code"]) == (401, "unauthorized")
     people = await http.get(f"/meetings/{meeting['id']}/participants")
     assert people.json()["total"] == 0
 

@@ -84,6 +84,7 @@ def joining_routes(context: PluginContext) -> APIRouter:
             address = address_text(request, options.trusted_proxies)
             application = await ask_to_join(hooks, meeting, application, way=Way.SIGNALING, address=address)
             meeting = await find(meeting_id)  # it may have ended meanwhile
+        context.access.require_good(application.grants)  # it may have been revoked meanwhile
         found = meeting.admission.apply(application)
         if isinstance(found, Waiting):
             answer = WaitingAnswer.of(found, meeting, base)

@@ -191,7 +191,7 @@ class Participant:
                 max_size=_MAX_JOIN_BYTES,
             )
             self._reader = asyncio.create_task(self._read(self._socket))
-            welcome = await self._request("hello", token=joined["token"])
+            welcome = await self._request("hello", token=joined["token"], offer=joined["offer"]["version"])
             self._take_slots(welcome["slots"])
             await self._answer(joined["offer"])
         except (whip.SignalingError, WebSocketException, OSError, TimeoutError, KeyError) as error:

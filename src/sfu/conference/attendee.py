@@ -129,8 +129,10 @@ class Attendee(Participant):
         """What it receives."""
         return self._reception
 
-    def attach(self, listener: Listener) -> Welcome:
-        """Sends events to ``listener`` after this; an older one gets ``Replaced``. Gives the whole state as of now."""
+    def attach(self, listener: Listener, offer_known: int | None = None) -> Welcome:
+        """Sends events to ``listener`` after this; an older one gets ``Replaced``. Gives the whole state as of now, but
+        for an offer of the version that is ``offer_known``.
+        """
         older, self._listener = self._listener, _unheard  # nothing comes before the welcome
         resumed, self._was_attached = self._was_attached, True
         if self.transport.state is not TransportState.CLOSED:
@@ -141,13 +143,14 @@ class Attendee(Participant):
             self.meeting.updated(self)
         self._letterbox.empty()
         self._listener = listener
+        has_news = self._negotiation.is_outstanding and self._negotiation.version != offer_known
         return Welcome(
             participant_id=self.id,
             meeting=MeetingTitle(self.meeting.id, self.meeting.title),
             participants=self.meeting.roster.first(self.id),
             total=len(self.meeting.participants),
             slots=self.slots.views(),
-            offer=self.offer if self._negotiation.is_outstanding else None,
+            offer=self.offer if has_news else None,
             resumed=resumed,
             transport=self.transport.state.value,
             view=self._told_view,

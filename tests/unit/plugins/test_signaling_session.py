@@ -153,6 +153,20 @@ def test_hello_is_answered_by_the_whole_state(talk: Talk, meeting: Meeting) -> N
     assert welcome["view"] == {"videos": 0, "page": 0, "pages": 1}
 
 
+def test_who_has_the_offer_is_not_told_it_again_until_there_is_another(
+    talk: Talk, conference: Conference, clock: VirtualClock, meeting: Meeting, wire: str
+) -> None:
+    ann = meeting.join("Ann")
+    assert talk.hello(ann.token)["offer"] == {"version": 1, "sdp": ann.offer.sdp}
+    assert Talk(conference, clock, meeting.id, wire).request("hello", token=ann.token, offer=1)["offer"] is None
+    talk = Talk(conference, clock, meeting.id, wire)
+    talk.hello(ann.token)
+    talk.request("answer", version=1, sdp=answer_to(ann.offer.sdp))
+    talk.request("slots", video=7)
+    again = Talk(conference, clock, meeting.id, wire)
+    assert again.request("hello", token=ann.token, offer=1)["offer"] == {"version": 2, "sdp": ann.offer.sdp}
+
+
 def test_welcomes_tell_of_participants_as_they_are_now_however_many_were_told_before(
     conference: Conference, clock: VirtualClock, meeting: Meeting, wire: str
 ) -> None:

@@ -50,6 +50,8 @@ class ChatKnown(Request):
 class Hello(Request):
     token: str = Field(max_length=256)
     chat: ChatKnown | None = None
+    offer: int | None = None
+    """The version of the offer that it has."""
 
 
 class Answer(Request):

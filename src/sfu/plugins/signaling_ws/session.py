@@ -196,7 +196,7 @@ class SignalingSession:
         self._greeting.cancel()
         self._attendee = attendee
         self._state = State.ATTACHED
-        welcome = attendee.attach(self.handle_event)
+        welcome = attendee.attach(self.handle_event, offer_known=hello.offer)
         self.outbox.put(self._encoder.welcome(request_id, welcome, self._wire))
         if hello.chat is not None:
             attendee.meeting.chat.replay(attendee, hello.chat.log, hello.chat.after)

@@ -32,7 +32,10 @@ export class Session extends EventTarget {
     super();
     this.joined = joined;
     this.connection = new Connection(joined.ice_servers ?? [], joined.ingress);
-    this.#signaling = new Signaling(joined.signaling_url, joined.token, known);
+    this.#signaling = new Signaling(joined.signaling_url, joined.token, () => ({
+      ...known(),
+      offer: this.#version ?? undefined,
+    }));
     this.#recovery = new Recovery({ restart: () => this.#restartIce(), giveUp: () => this.#end("transport") });
     this.connection.addEventListener("state", ({ detail }) => this.#onMedia(detail));
     this.#signaling.addEventListener("state", () => this.#update());

@@ -154,20 +154,22 @@ class Writer:
             await self._bring_queued()
             if not self._queue:
                 await self._rest()
+            await self._linger()
         except RemoteError:
             await self._stay_away()
 
     async def _rest(self) -> None:
         """Until there is something to do, and now and then looks whether the database is there."""
-        self._wake.clear()
-        if self._is_closing or self._queue:
-            return
-        try:
-            async with asyncio.timeout(PING_S):
-                await self._wake.wait()
-        except TimeoutError:
-            await self._store.ping()
-            return
+        while not self._queue and not self._is_closing:
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(PING_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                await self._store.ping()
+
+    async def _linger(self) -> None:
+        """For what else comes."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_S):
                 await self._hurry.wait()
@@ -175,10 +177,13 @@ class Writer:
             self._hurry.clear()
 
     async def _bring_queued(self) -> None:
+        """All of it, but for what came meanwhile and is no whole batch."""
         while self._queue:
             batch = list(islice(self._queue, BATCH))
             await self._bring(batch)
             self._forget(len(batch))
+            if len(self._queue) < BATCH:
+                return
 
     async def _stay_away(self) -> None:
         """Keeps what comes on disk until the database has taken all of that."""

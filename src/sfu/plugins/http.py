@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from fastapi import Request
+from starlette.datastructures import URL
 from starlette.requests import HTTPConnection
 
 from sfu.errors import RemoteError
@@ -27,7 +29,20 @@ def bearer_token(request: Request) -> str:
 
 def base_url(request: HTTPConnection, public_url: str) -> str:
     """Where this server is for the client, without a slash at the end: as configured, else as it was asked."""
-    return public_url or str(request.base_url.replace(scheme=_HTTP.get(request.base_url.scheme))).rstrip("/")
+    if public_url:
+        return public_url
+    scope = request.scope
+    host = next((value for name, value in scope["headers"] if name == b"host"), None)
+    server = scope.get("server")
+    root = scope.get("app_root_path", scope.get("root_path", ""))
+    return _url(_HTTP[scope.get("scheme", "http")], host, server and tuple(server), root).rstrip("/")
+
+
+@lru_cache(maxsize=64)
+def _url(scheme: str, host: bytes | None, server: tuple[str, int | None] | None, root: str) -> str:
+    """Remembered, because to read it takes longer than the rest of what a request needs it for."""
+    headers = [] if host is None else [(b"host", host)]
+    return str(URL(scope={"scheme": scheme, "server": server, "headers": headers, "path": f"{root.rstrip('/')}/"}))
 
 
 def address_text(request: HTTPConnection, proxies: Sequence[IPv4Network | IPv6Network]) -> str:

@@ -6,7 +6,6 @@ line is wrong.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -301,6 +300,7 @@ def targets(
             _fail(f"{render} is not what sfu bench targets writes: {error}", EXIT_FAILED)
         return
     _prepare(None, Srtp.GCM)
+    from sfu.bench import loop
     from sfu.bench.report import show, write
     from sfu.bench.targets import ROWS, run
 
@@ -308,7 +308,7 @@ def targets(
     if unknown:
         _fail(f"--only takes {', '.join(ROWS)}; not {', '.join(unknown)}", EXIT_WRONG_USE)
     with _progress() as progress:
-        report = asyncio.run(run(only or list(ROWS), rounds, progress))
+        report = loop.run(run(only or list(ROWS), rounds, progress))
     if out is not None:
         _write(lambda: write(report, out), out)
     typer.echo(json.dumps(report.summary(), indent=2)) if as_json else show(report)
@@ -338,6 +338,7 @@ def _measure(
     plot: Path | None,
 ) -> None:
     """Runs the rounds and shows what came out, where it was asked for."""
+    from sfu.bench import loop
     from sfu.bench.plot import plot as draw
     from sfu.bench.rounds import combine
     from sfu.bench.table import show
@@ -345,7 +346,7 @@ def _measure(
     results = []
     for number in range(rounds):
         with _progress(f"round {number + 1}/{rounds}: " if rounds > 1 else "") as progress:
-            results.append(asyncio.run(run(progress)).as_dict())
+            results.append(loop.run(run(progress)).as_dict())
     result = combine(results)
     text = json.dumps(result, indent=2)
     if out is not None:

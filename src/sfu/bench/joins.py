@@ -21,6 +21,7 @@ from typing import Any, Protocol, Self
 from sfu.bench.ask import Refusal, look_up
 from sfu.bench.fanout import join_percentiles_ms
 from sfu.bench.load import JoinError, Load
+from sfu.bench.loop import young_garbage_alone
 from sfu.bench.meter import Meter
 from sfu.bench.participant import JoinRefusedError, Participant, post
 from sfu.bench.phases import Phase, Point, Summary, Watch
@@ -225,41 +226,46 @@ async def run(options: Options, progress: Progress) -> Result:
     """Measures once. TargetError, JoinError when the running meeting does not come about."""
     settings = {"SFU_MEETING__MAX_MEETINGS": "10000", "SFU_MEETING__MAX_PARTICIPANTS": "10000"}
     async with session(options.profile, url=options.url, pin=options.pin, settings=settings) as (target, load):
-        meetings = [f"bench-{secrets.token_hex(4)}-{number}" for number in range(options.publishers)]
-        await publish(target, load, meetings, video_kbps=options.video_kbps, audio=options.audio, progress=progress)
-        numbers = range(options.subscribers)
-        await subscribe(target, load, meetings, numbers, audio=options.audio, progress=progress)
-        await asyncio.sleep(WARM_UP_S)
-        joins: Joins = Viewers(target, load)
-        if options.whole:
-            joins = await Participants.make(target, load, options, progress)
-        present = None
-        storm, watch = _Storm([], Counter()), Watch(Meter(target, load))
-        watch.start()
-        try:
-            progress("before the storm", 0, 1)
-            await asyncio.sleep(QUIET_S)
-            watch.phase = Phase.DURING
-            control_before_s = control_cpu_s(target)
-            await storm.run(options, joins, progress)
-            control_s = control_cpu_s(target) - control_before_s
-            watch.phase = Phase.AFTER
-            if options.places is not None and isinstance(joins, Participants):
-                present = await joins.present()
-            progress("after the storm", 0, 1)
-            await asyncio.sleep(QUIET_S)
-        finally:
-            await watch.stop()
-            await joins.close()
-        usage = target.usage()
-        return _result(
-            options,
-            storm,
-            watch,
-            cpu_ms_per_join=control_s * 1e3 / len(storm.times_s) if usage is not None and storm.times_s else None,
-            rss_bytes=usage.rss_bytes if usage is not None else None,
-            present=present,
-        )
+        with young_garbage_alone():
+            return await _measure(options, target, load, progress)
+
+
+async def _measure(options: Options, target: Target, load: Load, progress: Progress) -> Result:
+    meetings = [f"bench-{secrets.token_hex(4)}-{number}" for number in range(options.publishers)]
+    await publish(target, load, meetings, video_kbps=options.video_kbps, audio=options.audio, progress=progress)
+    numbers = range(options.subscribers)
+    await subscribe(target, load, meetings, numbers, audio=options.audio, progress=progress)
+    await asyncio.sleep(WARM_UP_S)
+    joins: Joins = Viewers(target, load)
+    if options.whole:
+        joins = await Participants.make(target, load, options, progress)
+    present = None
+    storm, watch = _Storm([], Counter()), Watch(Meter(target, load))
+    watch.start()
+    try:
+        progress("before the storm", 0, 1)
+        await asyncio.sleep(QUIET_S)
+        watch.phase = Phase.DURING
+        control_before_s = control_cpu_s(target)
+        await storm.run(options, joins, progress)
+        control_s = control_cpu_s(target) - control_before_s
+        watch.phase = Phase.AFTER
+        if options.places is not None and isinstance(joins, Participants):
+            present = await joins.present()
+        progress("after the storm", 0, 1)
+        await asyncio.sleep(QUIET_S)
+    finally:
+        await watch.stop()
+        await joins.close()
+    usage = target.usage()
+    return _result(
+        options,
+        storm,
+        watch,
+        cpu_ms_per_join=control_s * 1e3 / len(storm.times_s) if usage is not None and storm.times_s else None,
+        rss_bytes=usage.rss_bytes if usage is not None else None,
+        present=present,
+    )
 
 
 def _result(

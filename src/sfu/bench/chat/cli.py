@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +27,7 @@ def chat(  # noqa: PLR0917 - options, all given by name
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON to this file too.")] = None,
 ) -> None:
     """A lively chat in a large meeting: is every line there, once and in order, and how soon?"""
+    from sfu.bench import loop
     from sfu.bench.chat.run import Options, run
     from sfu.bench.load import JoinError
     from sfu.bench.target import TargetError
@@ -36,7 +36,7 @@ def chat(  # noqa: PLR0917 - options, all given by name
         raise typer.BadParameter("several servers need --redis")
     options = Options(participants, rate, duration, text_bytes, tuple(url or ()), pin, servers, redis, mute_all)
     try:
-        result = asyncio.run(run(options, lambda _what, _done, _total: None)).as_dict()
+        result = loop.run(run(options, lambda _what, _done, _total: None)).as_dict()
         text = json.dumps(result, indent=2)
         if out is not None:
             out.write_text(text + "\n")

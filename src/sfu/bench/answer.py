@@ -2,6 +2,8 @@
 
 Opus and VP8. Retransmission is taken, as browsers do, and never asked for: what is lost stays lost and is counted, but
 the server may probe by it. A camera sends one encoding, or those named by ``rids`` (RFC 8853).
+
+An offer has some 500 lines: it is cut at its m-lines, once, and what is needed is looked for in each piece.
 """
 
 from __future__ import annotations
@@ -16,51 +18,91 @@ _FORMATS = {
     "audio": (str(whip.AUDIO_PT), f"a=rtpmap:{whip.AUDIO_PT} opus/48000/2"),
     "video": (str(whip.VIDEO_PT), f"a=rtpmap:{whip.VIDEO_PT} VP8/90000"),
 }
-_SSRC = re.compile(r"a=ssrc:(\d{1,10}) ")
-_KEPT_FEEDBACK = ("transport-cc", "nack pli", "ccm fir")
+_FEEDBACK = {
+    kind: tuple(f"a=rtcp-fb:{pt} {what}" for what in ("transport-cc", "nack pli", "ccm fir"))
+    for kind, (pt, _) in _FORMATS.items()
+}
+"""That is kept where it is offered."""
+# They begin with letters that the engine of regular expressions can look for: with "^" it tries at every character.
+_SSRC = re.compile(r"\na=ssrc:(\d{1,10}) ")
+_RTX = re.compile(rf"\na=fmtp:(\d+) apt={whip.VIDEO_PT}\n")
 
 
-def answer(offer: str, local: whip.Local, sending: Collection[str], rids: Sequence[str] = ()) -> str:
-    """Receives wherever the server sends; sends on the mids of ``sending``, video in encodings of these ``rids`` if
-    there are any. SignalingError: it cannot be answered.
-    """
-    head, *sections = _sections(offer)
-    group = next((line for line in head if line.startswith("a=group:BUNDLE")), None)
-    if group is None:
-        raise whip.SignalingError("the offer has no BUNDLE group")
-    lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", group]
-    for section in sections:
-        lines += _section(section, local, sending, rids)
-    return "\r\n".join(lines) + "\r\n"
+class Offer:
+    """The server's. It may be anything: what cannot be followed is told when it is to be answered."""
+
+    def __init__(self, sdp: str) -> None:
+        head, *sections = sdp.replace("\r\n", "\n").split("\nm=")
+        self._head = _Section(head)
+        self._sections = [_Section(f"m={section}") for section in sections]
+
+    def answer(self, local: whip.Local, sending: Collection[str], rids: Sequence[str] = ()) -> str:
+        """Receives wherever the server sends; sends on the mids of ``sending``, video in encodings of these ``rids``
+        if there are any. SignalingError: it cannot be answered.
+        """
+        group = self._head.attribute("group:BUNDLE")
+        if group is None:
+            raise whip.SignalingError("the offer has no BUNDLE group")
+        lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", f"a=group:BUNDLE{group}"]
+        for section in self._sections:
+            lines += _answered(section, local, rids if section.mid in sending else None)
+        return "\r\n".join(lines) + "\r\n"
+
+    def mids_of_streams(self) -> dict[int, str]:
+        """Which m-line each stream that the server sends belongs to, by SSRC; retransmissions too."""
+        return {ssrc: section.mid for section in self._sections if section.mid is not None for ssrc in section.ssrcs()}
 
 
-def mids_of_streams(offer: str) -> dict[int, str]:
-    """Which m-line each stream that the server sends belongs to, by SSRC; retransmissions too."""
-    found: dict[int, str] = {}
-    for section in _sections(offer)[1:]:
-        mid = next((line.removeprefix("a=mid:") for line in section if line.startswith("a=mid:")), None)
-        if mid is not None:
-            ssrcs = (_SSRC.match(line) for line in section if line.startswith("a=ssrc:"))
-            found |= {int(ssrc[1]): mid for ssrc in ssrcs if ssrc is not None}
-    return found
+class _Section:
+    """An m-line with what belongs to it, or what comes before the first."""
+
+    def __init__(self, text: str) -> None:
+        self._text = f"\n{text}\n"
+        self.mid = self.attribute("mid:")
+
+    @property
+    def media(self) -> str:
+        """The m-line."""
+        return self._text[1 : self._text.index("\n", 1)]
+
+    def has(self, line: str) -> bool:
+        """Whether it is among them."""
+        return f"\n{line}\n" in self._text
+
+    def attribute(self, name: str) -> str | None:
+        """What follows the ``name``, of the first of its kind."""
+        begin = f"\na={name}"
+        found = self._text.find(begin)
+        if found < 0:
+            return None
+        start = found + len(begin)
+        return self._text[start : self._text.index("\n", start)]
+
+    def ssrcs(self) -> list[int]:
+        """Of its streams, each as often as something is said of it."""
+        return [int(ssrc) for ssrc in _SSRC.findall(self._text)]
+
+    def rtx_pt(self) -> str | None:
+        """Of VP8's retransmissions; None: there are none."""
+        found = _RTX.search(self._text)
+        return None if found is None else found[1]
 
 
-def _section(section: list[str], local: whip.Local, sending: Collection[str], rids: Sequence[str]) -> list[str]:
-    kind = section[0].removeprefix("m=").split(" ")[0]
-    mid = next((line.removeprefix("a=mid:") for line in section if line.startswith("a=mid:")), None)
+def _answered(section: _Section, local: whip.Local, rids: Sequence[str] | None) -> list[str]:
+    """``rids`` is None when nothing is sent."""
+    kind, mid = section.media.removeprefix("m=").split(" ")[0], section.mid
     if kind not in _FORMATS or mid is None:
-        raise whip.SignalingError(f"the offer has {section[0]}, mid {mid}")
+        raise whip.SignalingError(f"the offer has {section.media}, mid {mid}")
     pt, mapping = _FORMATS[kind]
-    if mapping not in section:
+    if not section.has(mapping):
         raise whip.SignalingError(f"m-line {mid} of the offer has no {mapping}")
-    extensions = [line for line in _EXTENSIONS if line in section]
+    extensions = [line for line in _EXTENSIONS if section.has(line)]
     if not set(whip.EXTENSIONS) <= set(extensions):
         raise whip.SignalingError(f"m-line {mid} of the offer numbers its extensions otherwise than the generator")
-    rtx = _retransmission(section, pt) if kind == "video" else []
-    payload_types = " ".join([pt, *(line.removeprefix("a=rtpmap:").split(" ")[0] for line in rtx[:1])])
-    feedback = [f"a=rtcp-fb:{pt} {what}" for what in _KEPT_FEEDBACK]
+    rtx_pt = section.rtx_pt() if kind == "video" else None
+    rtx = [] if rtx_pt is None else [f"a=rtpmap:{rtx_pt} rtx/90000", f"a=fmtp:{rtx_pt} apt={pt}"]
     return [
-        f"m={kind} 9 UDP/TLS/RTP/SAVPF {payload_types}",
+        f"m={kind} 9 UDP/TLS/RTP/SAVPF {pt}{'' if rtx_pt is None else f' {rtx_pt}'}",
         "c=IN IP4 0.0.0.0",
         "a=rtcp-mux",
         "a=rtcp-rsize",
@@ -71,42 +113,23 @@ def _section(section: list[str], local: whip.Local, sending: Collection[str], ri
         "a=setup:active",
         *extensions,
         mapping,
-        *(line for line in feedback if line in section),
+        *(line for line in _FEEDBACK[kind] if section.has(line)),
         *rtx,
-        *_direction(section, kind, local, rids if mid in sending else None),
+        *_direction(section, kind, local, rids),
     ]
 
 
-def _retransmission(section: list[str], pt: str) -> list[str]:
-    """The offer's lines of it, that with its payload type first; none when there is no retransmission of ``pt``."""
-    for line in section:
-        rtx_pt, _, parameters = line.removeprefix("a=fmtp:").partition(" ")
-        if line.startswith("a=fmtp:") and parameters == f"apt={pt}":
-            return [f"a=rtpmap:{rtx_pt} rtx/90000", line]
-    return []
-
-
-def _direction(section: list[str], kind: str, local: whip.Local, rids: Sequence[str] | None) -> list[str]:
+def _direction(section: _Section, kind: str, local: whip.Local, rids: Sequence[str] | None) -> list[str]:
     """``rids`` is None when nothing is sent."""
-    if "a=sendonly" in section:
+    if section.has("a=sendonly"):
         return ["a=recvonly"]
     if rids is None:
         return ["a=inactive"]
     if kind == "video" and rids:
-        offered = next((line for line in section if line.startswith("a=simulcast:recv ")), "")
-        if not set(rids) <= set(re.split("[ ;,]", offered)) or whip.RID not in section:
+        offered = section.attribute("simulcast:recv ") or ""
+        if not set(rids) <= set(re.split("[;,]", offered)) or not section.has(whip.RID):
             raise whip.SignalingError(f"the offer takes no encodings {', '.join(rids)}")
         named = [f"a=rid:{rid} send" for rid in rids]
         return [whip.RID, "a=sendonly", *named, f"a=simulcast:send {';'.join(rids)}"]
     ssrc = local.audio_ssrc if kind == "audio" else local.video_ssrc
     return ["a=sendonly", f"a=ssrc:{ssrc} cname:bench"]
-
-
-def _sections(sdp: str) -> list[list[str]]:
-    """What comes before the first m-line, then each m-line with what belongs to it."""
-    sections: list[list[str]] = [[]]
-    for line in sdp.splitlines():
-        if line.startswith("m="):
-            sections.append([])
-        sections[-1].append(line)
-    return sections

@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from sfu.bench import whip
-from sfu.bench.answer import answer, mids_of_streams
+from sfu.bench.answer import Offer
 from sfu.bench.ask import Refusal, RefusedError, ask
 from sfu.bench.load import Encoding, JoinError, Load, Microphone
 from sfu.bench.told import Told, kind_of
@@ -352,9 +352,9 @@ class Participant:
         self._offer_answered.set()
 
     async def _answer(self, offer: dict[str, Any]) -> None:
-        self._mids |= mids_of_streams(offer["sdp"])
-        rids = [encoding.rid for encoding in self._sends.encodings]
-        sdp = answer(offer["sdp"], self._local, self._sending, rids)
+        read = Offer(offer["sdp"])
+        self._mids |= read.mids_of_streams()
+        sdp = read.answer(self._local, self._sending, [encoding.rid for encoding in self._sends.encodings])
         await self._request("answer", version=offer["version"], sdp=sdp)
 
     def _fail(self, reason: str) -> None:

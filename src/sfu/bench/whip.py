@@ -24,6 +24,13 @@ AUDIO_LEVEL = "a=extmap:4 urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 """The numbers are those of ``crates/loadgen/src/stream.rs``."""
 _TIMEOUT_S = 20.0
 _MAX_ANSWER_BYTES = 262_144
+# Each begins with letters that can be looked for, where "^" would be tried at each character of twenty thousand. The
+# first line is never one of these.
+_CANDIDATE = re.compile(r"\na=candidate:\S+ 1 [Uu][Dd][Pp] \d+ (\S+) (\d+) typ host")
+_REFUSED = re.compile(r"\n(m=\S+ 0 [^\r\n]*)")
+# One byte of header has room for the ids 1 to 14 (RFC 8285 §4.2).
+_TRANSPORT_CC = re.compile(rf"\na=extmap:([1-9]|1[0-4])(?:/\w+)? {re.escape(_TRANSPORT_CC_URI)}(?=\s|\Z)")
+_VP8 = re.compile(r"\na=rtpmap:(\d+) [Vv][Pp]8/90000")
 
 
 Exchange = Callable[[str], Awaitable[str]]
@@ -96,21 +103,20 @@ def offer(local: Local, direction: Literal["sendonly", "recvonly"], *, audio: bo
 
 def parse_answer(sdp: str) -> Answer:
     """SignalingError that names what is missing."""
-    candidate = re.search(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", sdp, re.MULTILINE | re.IGNORECASE)
+    candidate = _CANDIDATE.search(sdp)
     if candidate is None:
         raise SignalingError("the answer has no UDP host candidate")
-    for line in re.findall(r"^m=.*$", sdp, re.MULTILINE):
-        if line.split(" ")[1] == "0":
-            raise SignalingError(f"the server refuses {line.strip()}")
+    refused = _REFUSED.search(sdp)
+    if refused is not None:
+        raise SignalingError(f"the server refuses {refused[1]}")
     algorithm, _, value = _attribute(sdp, "fingerprint").partition(" ")
     if algorithm not in {"sha-256", "sha-384", "sha-512"}:
         raise SignalingError(f"the answer has a fingerprint of {algorithm}")
-    # One byte of header has room for the ids 1 to 14 (RFC 8285 §4.2).
-    extension = re.search(rf"^a=extmap:([1-9]|1[0-4])(?:/\w+)? {re.escape(_TRANSPORT_CC_URI)}\s*$", sdp, re.MULTILINE)
+    extension = _TRANSPORT_CC.search(sdp)
     # mediasoup chooses payload types of its own.
-    video = re.search(r"^a=rtpmap:(\d+) VP8/90000", sdp, re.MULTILINE | re.IGNORECASE)
+    video = _VP8.search(sdp)
     pt = VIDEO_PT if video is None else video[1]
-    rtx = re.search(rf"^a=fmtp:(\d{{1,2}}|1[01]\d|12[0-7]) apt={pt}\b", sdp, re.MULTILINE)
+    rtx = re.search(rf"\na=fmtp:(\d{{1,2}}|1[01]\d|12[0-7]) apt={pt}\b", sdp)
     return Answer(
         (candidate[1], int(candidate[2])),
         _attribute(sdp, "ice-ufrag"),
@@ -146,7 +152,9 @@ def post(url: str, sdp: str) -> str:
 
 
 def _attribute(sdp: str, name: str) -> str:
-    found = re.search(rf"^a={name}:([^\r\n]+)", sdp, re.MULTILINE)
-    if found is None:
+    """Of the first m-line that has it."""
+    begin = f"\na={name}:"
+    found = sdp.find(begin)
+    if found < 0:
         raise SignalingError(f"the answer has no a={name}")
-    return found[1].strip()
+    return sdp[found + len(begin) :].partition("\n")[0].strip()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sfu.bench.answer import answer, mids_of_streams
+from sfu.bench.answer import Offer
 from sfu.bench.whip import Local, SignalingError
 from sfu.rtp.codecs import CodecId, CodecName, ExtensionKind, Fingerprint, Kind, LocalTransportParameters
 from sfu.sdp.description import SessionDescription
@@ -26,7 +26,7 @@ def offer() -> str:
 
 
 def session(sending: set[str], rids: tuple[str, ...] = ()) -> NegotiatedSession:
-    answered = answer(offer(), LOCAL, sending, rids)
+    answered = Offer(offer()).answer(LOCAL, sending, rids)
     return apply_answer(SessionDescription.parse(offer()), SessionDescription.parse(answered))
 
 
@@ -52,12 +52,12 @@ def test_a_camera_of_three_encodings_names_them_and_no_stream() -> None:
 
 def test_encodings_that_the_server_does_not_take_are_refused() -> None:
     with pytest.raises(SignalingError, match="takes no encodings x, y"):
-        answer(offer(), LOCAL, {"1"}, ("x", "y"))
+        Offer(offer()).answer(LOCAL, {"1"}, ("x", "y"))
 
 
 def test_the_streams_of_the_offer_are_known_by_their_m_lines() -> None:
-    assert mids_of_streams(offer()) == {1003: "3", 1004: "4", 2004: "4"}
-    assert mids_of_streams("") == {}
+    assert Offer(offer()).mids_of_streams() == {1003: "3", 1004: "4", 2004: "4"}
+    assert Offer("").mids_of_streams() == {}
 
 
 def test_who_only_watches_sends_nothing() -> None:
@@ -72,7 +72,9 @@ def test_opus_and_vp8_come_back_with_retransmission_of_vp8() -> None:
 
 def test_an_offer_without_retransmission_is_answered_without_it() -> None:
     without = offer().replace("a=fmtp:97 apt=96", "a=fmtp:97 apt=98")
-    agreed = apply_answer(SessionDescription.parse(without), SessionDescription.parse(answer(without, LOCAL, {"1"})))
+    agreed = apply_answer(
+        SessionDescription.parse(without), SessionDescription.parse(Offer(without).answer(LOCAL, {"1"}))
+    )
     assert all(entry.rtx_pt is None for entry in agreed.send.payload_types)
 
 
@@ -96,4 +98,4 @@ def test_the_generators_extensions_keep_their_numbers() -> None:
 )
 def test_an_offer_that_the_generator_cannot_follow_is_refused(old: str, new: str, complaint: str) -> None:
     with pytest.raises(SignalingError, match=complaint):
-        answer(offer().replace(old, new), LOCAL, set())
+        Offer(offer().replace(old, new)).answer(LOCAL, set())

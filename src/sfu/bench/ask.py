@@ -6,9 +6,7 @@ import asyncio
 import json
 import urllib.request
 from dataclasses import dataclass
-from http.client import HTTPMessage, parse_headers
-from io import BytesIO
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from sfu.bench.whip import SignalingError
@@ -46,7 +44,7 @@ async def ask(url: str, body: dict[str, Any], *, timeout_s: float) -> dict[str, 
         async with asyncio.timeout(timeout_s):
             status, headers, answer = await _exchange(url, json.dumps(body).encode())
         parsed = json.loads(answer) if answer else None
-    except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:  # a timeout is an OSError
+    except (OSError, EOFError, ValueError) as error:  # a timeout is an OSError
         raise SignalingError(f"POST {url}: {type(error).__name__} {error}") from error
     if status not in {200, 201}:
         code = str(parsed.get("code", "")) if isinstance(parsed, dict) else ""
@@ -69,28 +67,77 @@ def look_up(url: str) -> dict[str, Any]:
     return found
 
 
-async def _exchange(url: str, body: bytes) -> tuple[int, HTTPMessage, bytes]:
+class _Exchange(asyncio.Protocol):
+    """One request and its answer, which has a Content-Length or is empty."""
+
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self._received = b""
+        self._expected = 0
+        """Bytes, head and body; 0: the head is not whole."""
+        self._status, self._headers = 0, dict[str, str]()
+        self.answered: asyncio.Future[tuple[int, dict[str, str], bytes]] = asyncio.get_running_loop().create_future()
+        """Status, headers and body. ValueError: it is no answer; EOFError: it is not all there."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asks."""
+        cast("asyncio.Transport", transport).write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        """Reads what is whole."""
+        self._received += data
+        if self.answered.done():
+            return
+        try:
+            self._expected = self._expected or self._read_head()
+        except ValueError as error:
+            self.answered.set_exception(error)
+            return
+        if 0 < self._expected <= len(self._received):
+            length = int(self._headers.get("content-length", 0))
+            body = self._received[self._expected - length : self._expected]
+            self.answered.set_result((self._status, self._headers, body))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """There comes no more."""
+        if not self.answered.done():
+            self.answered.set_exception(exc or EOFError(f"{len(self._received)} bytes"))
+
+    def _read_head(self) -> int:
+        """Where the answer ends; 0: it is not known yet. ValueError."""
+        end = self._received.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._received) > _MAX_HEAD_BYTES:
+                raise ValueError("a head without an end")
+            return 0
+        line, *fields = self._received[:end].decode("latin-1").split("\r\n")
+        version, status, *_ = line.split(" ", 2)
+        if not version.startswith("HTTP/1."):
+            raise ValueError("not HTTP/1.1")
+        self._status = int(status)
+        for field in fields:
+            name, _, value = field.partition(":")
+            self._headers[name.lower()] = value.strip()
+        length = int(self._headers.get("content-length", 0))
+        if not 0 <= length <= MAX_ANSWER_BYTES:
+            raise ValueError(f"an answer of {length} bytes")
+        return end + len(b"\r\n\r\n") + length
+
+
+async def _exchange(url: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
     parts = urlsplit(url)
-    port = parts.port or _PORTS[parts.scheme]
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
-    reader, writer = await asyncio.open_connection(
-        parts.hostname, port, ssl=parts.scheme == "https" or None, limit=_MAX_HEAD_BYTES
+    transport, exchange = await asyncio.get_running_loop().create_connection(
+        lambda: _Exchange(head.encode() + body),
+        parts.hostname or "",
+        parts.port or _PORTS[parts.scheme],
+        ssl=parts.scheme == "https" or None,
     )
     try:
-        writer.write(head.encode() + body)
-        received = await reader.readuntil(b"\r\n\r\n")
-        line, _, rest = received.partition(b"\r\n")
-        version, status, *_ = line.split(b" ", 2)
-        if not version.startswith(b"HTTP/1."):
-            raise ValueError("not HTTP/1.1")
-        headers = parse_headers(BytesIO(rest))
-        length = int(headers["content-length"] or 0)
-        if not 0 <= length <= MAX_ANSWER_BYTES:
-            raise ValueError(f"an answer of {length} bytes")
-        return int(status), headers, await reader.readexactly(length)
+        return await exchange.answered
     finally:
-        writer.close()
+        transport.close()

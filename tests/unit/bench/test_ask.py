@@ -46,6 +46,11 @@ async def test_what_comes_back_is_read() -> None:
     assert await asked(http("200 OK", b'{"id": 1}')) == {"id": 1}
 
 
+async def test_a_long_answer_is_read_to_its_end() -> None:
+    text = "x" * (MAX_ANSWER_BYTES - 20)
+    assert await asked(http("201 Created", b'{"text": "%s"}' % text.encode())) == {"text": text}
+
+
 async def test_a_refusal_says_what_a_client_can_go_by() -> None:
     with pytest.raises(RefusedError, match="409") as caught:
         await asked(http("409 Conflict", b'{"code": "meeting_full"}', "Retry-After: 10"))
@@ -65,6 +70,7 @@ async def test_a_refusal_without_a_code_or_time_says_so(body: bytes) -> None:
         b"",
         b"HTTP/1.1 200 OK\r\n",
         b"nonsense\r\n\r\n",
+        b"x" * 70_000,
         b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (MAX_ANSWER_BYTES + 1),

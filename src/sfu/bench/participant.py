@@ -15,21 +15,18 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
-
 from sfu.bench import whip
 from sfu.bench.answer import Offer
 from sfu.bench.ask import Refusal, RefusedError, ask
 from sfu.bench.load import Encoding, JoinError, Load, Microphone
 from sfu.bench.told import Told, kind_of
+from sfu.bench.websocket import WebSocket
 
 REQUEST_TIMEOUT_S = 20.0
 MEDIA_TIMEOUT_S = 30.0
 """The server gives a transport up that has no keys by then."""
 GOODBYE_S = 2.0
 _MAX_JOIN_BYTES = 1 << 20
-_SUBPROTOCOL = "sfu.v1.json"
 _READ = frozenset({"offer", "slots", "encodings", "meeting_ended", "transport"})
 """Notifications that are acted upon; the others are counted, and it costs too much to read all of a thousand."""
 _SOURCES = ("microphone", "camera")
@@ -112,8 +109,8 @@ class Participant:
         self._mids: dict[int, str] = {}
         self._ids = itertools.count(1)
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._socket: ClientConnection | None = None
-        self._reader: asyncio.Task[None] | None = None
+        self._socket: WebSocket | None = None
+        self._answering: set[asyncio.Task[None]] = set()
         self._offer_answered = asyncio.Event()
         self.id = ""
         """As the server names it."""
@@ -183,18 +180,13 @@ class Participant:
             self._sending = frozenset(self._ingress[source] for source in sources)
             self._take_slots(joined["slots"])
             remote = whip.parse_answer(joined["offer"]["sdp"])
-            self._socket = await connect(
-                joined["signaling_url"],
-                subprotocols=[_SUBPROTOCOL],  # type: ignore[list-item]  # a NewType of str
-                open_timeout=REQUEST_TIMEOUT_S,
-                compression=None,
-                max_size=_MAX_JOIN_BYTES,
+            self._socket = await WebSocket.connect(
+                joined["signaling_url"], self._handle_frame, REQUEST_TIMEOUT_S, self._fail
             )
-            self._reader = asyncio.create_task(self._read(self._socket))
             welcome = await self._request("hello", token=joined["token"], offer=joined["offer"]["version"])
             self._take_slots(welcome["slots"])
             await self._answer(joined["offer"])
-        except (whip.SignalingError, WebSocketException, OSError, TimeoutError, KeyError) as error:
+        except (whip.SignalingError, OSError, TimeoutError, KeyError) as error:
             raise JoinError(f"{self._name}: {type(error).__name__}: {error}") from error
         try:
             self.peer = await self._load.connect(self._local, remote, self._group, timeout_s=MEDIA_TIMEOUT_S)
@@ -251,7 +243,7 @@ class Participant:
         try:
             async with asyncio.timeout(GOODBYE_S):
                 await self._request("leave")
-        except (whip.SignalingError, WebSocketException, TimeoutError, OSError):
+        except (whip.SignalingError, TimeoutError):
             pass  # the server finds out when its resume window is over
         if self.peer >= 0:
             self._load.forget(self.peer)
@@ -259,16 +251,16 @@ class Participant:
 
     async def close(self) -> None:
         """Leaves without a word, as a tab that is closed. Idempotent."""
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
+        for task in self._answering:
+            task.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)
         if self._socket is not None:
-            await self._socket.close()
+            self._socket.close()
 
     async def _request_or_fail(self, kind: str, **fields: Any) -> None:
         try:
             await self._request(kind, **fields)
-        except (whip.SignalingError, WebSocketException, TimeoutError) as error:
+        except (whip.SignalingError, TimeoutError) as error:
             raise JoinError(f"{self._name}: {kind}: {error}") from error
 
     async def _request(self, kind: str, **fields: Any) -> dict[str, Any]:
@@ -278,43 +270,39 @@ class Participant:
         number = next(self._ids)
         reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._replies[number] = reply
-        await self._socket.send(json.dumps({"type": kind, "id": number, **fields}))
+        self._socket.send({"type": kind, "id": number, **fields})
         message: dict[str, Any] = await asyncio.wait_for(reply, REQUEST_TIMEOUT_S)
         if message["type"] == "error":
             raise whip.SignalingError(f"{kind}: {message.get('code')}: {message.get('detail')}")
         return message
 
-    async def _read(self, socket: ClientConnection) -> None:
-        """Until the socket closes; a request waits for none of it, so that the answer to an offer may be one."""
-        answering: set[asyncio.Task[None]] = set()
+    def _handle_frame(self, frame: bytes, _read_s: float) -> None:
+        """A request waits for none of it, so that the answer to an offer may be one."""
         try:
-            async for frame in socket:
-                text = frame if isinstance(frame, str) else frame.decode()
-                kind = kind_of(text)
-                if kind is not None and kind not in {"reply", "error", "welcome"}:
-                    now = time.monotonic()
-                    self.told.add(now, kind, len(text))
-                    if self._inside_s is not None and now >= self._inside_s:
-                        self.told_later.add(now, kind, len(text))
-                    if kind not in _READ:
-                        continue
-                message = json.loads(text)
-                if "reply" in message:
-                    waiting = self._replies.pop(message["reply"], None)
-                    if waiting is not None and not waiting.done():
-                        waiting.set_result(message)
-                elif message["type"] == "offer":
-                    task = asyncio.create_task(self._answer_later(message))
-                    answering.add(task)
-                    task.add_done_callback(answering.discard)
-                else:
-                    self._take(message)
-            self._fail("the server closed the socket")
-        except (WebSocketException, ValueError, KeyError) as error:
+            text = frame.decode()
+            kind = kind_of(text)
+            if kind is not None and kind not in {"reply", "error", "welcome"}:
+                now = time.monotonic()
+                self.told.add(now, kind, len(text))
+                if self._inside_s is not None and now >= self._inside_s:
+                    self.told_later.add(now, kind, len(text))
+                if kind not in _READ:
+                    return
+            self._handle_message(json.loads(text))
+        except (ValueError, KeyError) as error:
             self._fail(f"{type(error).__name__}: {error}")
-        finally:
-            for task in answering:
-                task.cancel()
+
+    def _handle_message(self, message: dict[str, Any]) -> None:
+        if "reply" in message:
+            waiting = self._replies.pop(message["reply"], None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(message)
+        elif message["type"] == "offer":
+            task = asyncio.create_task(self._answer_later(message))
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+        else:
+            self._take(message)
 
     def _take(self, message: dict[str, Any]) -> None:
         match message["type"]:
@@ -346,7 +334,7 @@ class Participant:
         try:
             self._take_slots(offer["slots"])
             await self._answer(offer)
-        except (whip.SignalingError, WebSocketException, TimeoutError, KeyError) as error:
+        except (whip.SignalingError, TimeoutError, KeyError) as error:
             self._fail(f"{type(error).__name__}: {error}")
             return
         self._offer_answered.set()
@@ -358,6 +346,7 @@ class Participant:
         await self._request("answer", version=offer["version"], sdp=sdp)
 
     def _fail(self, reason: str) -> None:
+        """It is out, or as good as that."""
         self.failure = reason
         for waiting in self._replies.values():
             if not waiting.done():

@@ -16,7 +16,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sfu.bench.chat.listener import Listener
 from sfu.bench.chat.orders import mute_all
 from sfu.bench.load import JoinError
 from sfu.bench.meter import quantile
@@ -24,6 +23,7 @@ from sfu.bench.participant import post
 from sfu.bench.session import JOINS_AT_ONCE, Progress, processors
 from sfu.bench.target import Target, own_server
 from sfu.bench.told import Told
+from sfu.bench.websocket import WebSocket
 from sfu.bench.whip import SignalingError
 
 TIMEOUT_S = 20.0
@@ -90,10 +90,10 @@ class _Reader:
         self.doubled = 0
         self.reordered = 0
         self.orders = array("d")
-        self.socket: Listener | None = None
+        self.socket: WebSocket | None = None
         self.replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
-    def take(self, _socket: Listener, frame: bytes, now: float) -> None:
+    def take(self, frame: bytes, now: float) -> None:
         """A frame came."""
         kind, numbers = self._crowd.parse(frame)
         if kind == "reply":
@@ -218,7 +218,7 @@ async def _fill(crowd: _Crowd, meeting_urls: Sequence[str], participants: int, p
             reader, meeting_url = _Reader(crowd), meeting_urls[number % len(meeting_urls)]
             try:
                 joined = await asyncio.to_thread(post, f"{meeting_url}/join", {"name": f"P{number}", "video": 0})
-                reader.socket = await Listener.connect(joined["signaling_url"], reader.take, TIMEOUT_S)
+                reader.socket = await WebSocket.connect(joined["signaling_url"], reader.take, TIMEOUT_S)
                 async with asyncio.timeout(TIMEOUT_S):
                     welcome = await reader.request(0, "hello", token=joined["token"])
             except (SignalingError, OSError, TimeoutError, KeyError) as error:

@@ -13,7 +13,7 @@ Enumerations cross as strings, ids as ``int`` in 1..2**32-1 chosen by the caller
   "video_orientation" | "playout_delay" | "dependency_descriptor" | "abs_capture_time"``
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeAlias, final
 
 from typing_extensions import disjoint_base
@@ -88,6 +88,15 @@ when it is asked for.
 @disjoint_base
 class _Commands:
     """Commands common to a running and a simulated shard."""
+
+    def wake_soon(self, callback: Callable[[], object] | None) -> None:
+        """``callback`` is to have ``wake`` called soon: it is called by the first of the commands that wait for that,
+        so that many of them wake the shard once. None: each command wakes it at once. What the shard has from before
+        is applied in any case.
+        """
+
+    def wake(self) -> None:
+        """The commands that wait are applied now. A shard that wakes by itself, as packets come, applies them too."""
 
     def add_router(self, router: int) -> None: ...
     def remove_router(self, router: int) -> None: ...

@@ -119,8 +119,16 @@ impl ShardThread {
         &self.addresses
     }
 
-    /// Queues a command. Never blocks. After [`ShardThread::close`] there is nothing left to command: ignored.
+    /// Queues a command, and wakes the thread. Never blocks. After [`ShardThread::close`] there is nothing left to
+    /// command: ignored.
     pub fn command(&self, command: Command) -> Result<(), CommandsFull> {
+        self.queue(command)?;
+        self.wake();
+        Ok(())
+    }
+
+    /// As [`ShardThread::command`], for when the thread wakes by itself or by [`ShardThread::wake`].
+    pub fn queue(&self, command: Command) -> Result<(), CommandsFull> {
         if self.shared.stop.load(Ordering::SeqCst) {
             return Ok(());
         }
@@ -128,8 +136,12 @@ impl ShardThread {
             return Err(CommandsFull);
         }
         self.shared.commands.push(command);
-        self.shared.wake_thread();
         Ok(())
+    }
+
+    /// Has the commands that wait applied.
+    pub fn wake(&self) {
+        self.shared.wake_thread();
     }
 
     /// Readable when reports wait.

@@ -1,5 +1,6 @@
 //! `_Commands`: what a running and a simulated shard have in common: commands in, events and statistics out.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
@@ -37,14 +38,28 @@ pub enum Driver {
 #[pyclass(module = "sfu._native", name = "_Commands", frozen, subclass)]
 pub struct Commands {
     pub driver: Driver,
+    /// Has `wake` called soon.
+    wake_soon: Mutex<Option<Py<PyAny>>>,
+    /// It was called, and `wake` was not yet.
+    wakes_soon: AtomicBool,
 }
 
 impl Commands {
+    pub fn new(driver: Driver) -> Self {
+        Self { driver, wake_soon: Mutex::default(), wakes_soon: AtomicBool::new(false) }
+    }
+
     fn send(&self, command: Command) -> PyResult<()> {
         match &self.driver {
-            Driver::Thread(thread) => thread
-                .command(command)
-                .map_err(|_| PyRuntimeError::new_err("the shard does not take commands any more: its queue is full")),
+            Driver::Thread(thread) => {
+                thread.queue(command).map_err(|_| {
+                    PyRuntimeError::new_err("the shard does not take commands any more: its queue is full")
+                })?;
+                if !self.wakes_soon.swap(true, Ordering::SeqCst) {
+                    Python::attach(|py| self.have_it_woken(py));
+                }
+                Ok(())
+            }
             Driver::Sim(sim) => {
                 lock(sim).command(command);
                 Ok(())
@@ -53,6 +68,20 @@ impl Commands {
                 lock(world).command(command);
                 Ok(())
             }
+        }
+    }
+}
+
+impl Commands {
+    fn have_it_woken(&self, py: Python<'_>) {
+        let wake_soon = lock(&self.wake_soon).as_ref().map(|callback| callback.clone_ref(py));
+        match wake_soon.map(|callback| callback.call0(py)) {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                error.write_unraisable(py, None);
+                self.wake();
+            }
+            None => self.wake(),
         }
     }
 }
@@ -96,6 +125,19 @@ fn credentials(ufrag: String, pwd: String) -> PyResult<IceCredentials> {
 
 #[pymethods]
 impl Commands {
+    #[pyo3(signature = (callback))]
+    fn wake_soon(&self, callback: Option<Py<PyAny>>) {
+        *lock(&self.wake_soon) = callback;
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.wakes_soon.store(false, Ordering::SeqCst);
+        if let Driver::Thread(thread) = &self.driver {
+            thread.wake();
+        }
+    }
+
     fn add_router(&self, router: u32) -> PyResult<()> {
         self.send(Command::AddRouter { router: router_id(router)? })
     }

@@ -173,7 +173,7 @@ impl NetSim {
     #[pyo3(signature = (*, seed = 0, ntp_offset_us = 0))]
     fn new(seed: u64, ntp_offset_us: i64) -> PyClassInitializer<Self> {
         let driver = Driver::Net(Box::new(Mutex::new(World::new(seed, ntp_offset_us, START))));
-        PyClassInitializer::from(Commands { driver }).add_subclass(Self)
+        PyClassInitializer::from(Commands::new(driver)).add_subclass(Self)
     }
 
     #[pyo3(signature = (link, tcp_flows = vec![]))]

@@ -46,7 +46,7 @@ impl Shard {
         let thread = py
             .detach(|| ShardThread::start(Options { listen, name: name.to_owned(), cpu, seed, offload }))
             .map_err(|error| PyOSError::new_err((error.source.raw_os_error(), error.to_string())))?;
-        Ok(PyClassInitializer::from(Commands { driver: Driver::Thread(thread) }).add_subclass(Self))
+        Ok(PyClassInitializer::from(Commands::new(Driver::Thread(thread))).add_subclass(Self))
     }
 
     #[getter]

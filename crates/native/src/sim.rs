@@ -101,7 +101,7 @@ impl SimShard {
     #[pyo3(signature = (*, seed = 0, ntp_offset_us = 0))]
     fn new(seed: u64, ntp_offset_us: i64) -> PyClassInitializer<Self> {
         let driver = Driver::Sim(Box::new(Mutex::new(Sim::new(seed, ntp_offset_us))));
-        PyClassInitializer::from(Commands { driver }).add_subclass(Self)
+        PyClassInitializer::from(Commands::new(driver)).add_subclass(Self)
     }
 
     fn handle<'py>(

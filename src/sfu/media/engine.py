@@ -15,6 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sfu._native import History
@@ -178,6 +179,13 @@ class Engine:
     def event_fds(self) -> tuple[int, ...]:
         """Readable when ``handle_events`` has something to do."""
         return tuple(link.port.event_fd for link in self._links)
+
+    def wake_shards(self, soon: Callable[[Callable[[], None]], object] | None) -> None:
+        """What the shards are told from now on reaches them when ``soon`` calls what it is given, or when packets wake
+        them; None: at once, each by itself. Shards that sleep cost a switch of threads for each.
+        """
+        for link in self._links:
+            link.port.wake_soon(partial(soon, link.port.wake) if soon is not None else None)
 
     @property
     def on_timer_earlier(self) -> Callable[[], None] | None:

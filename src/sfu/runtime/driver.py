@@ -8,7 +8,9 @@ from sfu.media.engine import Engine
 
 
 class Driver:
-    """Between ``start`` and ``close`` the engine's events and timers run as callbacks of ``loop``."""
+    """Between ``start`` and ``close`` the engine's events and timers run as callbacks of ``loop``. What one turn of it
+    tells a shard wakes that once.
+    """
 
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
         self._engine = engine
@@ -22,6 +24,7 @@ class Driver:
         for fd in self._fds:
             self._loop.add_reader(fd, self._on_events)
         self._engine.on_timer_earlier = self._arm
+        self._engine.wake_shards(self._loop.call_soon)
         self._on_events()
 
     def _on_events(self) -> None:
@@ -51,6 +54,7 @@ class Driver:
             self._loop.remove_reader(fd)
         self._fds = ()
         self._engine.on_timer_earlier = None
+        self._engine.wake_shards(None)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -6,6 +6,7 @@ import errno
 import os
 import select
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -92,6 +93,36 @@ def test_more_events_than_fit_are_not_lost_while_the_shard_keeps_them(shard: Sha
     for router in range(1, 20_001):
         shard.remove_router(router)
     assert [event[2] for event in wait_for_events(shard, 20_000)] == list(range(1, 20_001))
+
+
+def test_many_commands_ask_once_to_have_the_shard_woken(shard: Shard) -> None:
+    asked: list[int] = []
+    shard.wake_soon(lambda: asked.append(1))
+    for router in range(1, 11):
+        shard.remove_router(router)
+    assert len(asked) == 1
+    shard.wake()
+    assert [event[2] for event in wait_for_events(shard, 10)] == list(range(1, 11))
+    shard.remove_router(11)
+    assert len(asked) == 2
+    shard.wake_soon(None)
+    shard.remove_router(12)
+    assert [event[2] for event in wait_for_events(shard, 2)] == [11, 12]
+    assert len(asked) == 2
+
+
+def test_who_can_not_have_it_woken_loses_no_command(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda failure: told.append(str(failure.exc_value)))
+
+    def fail() -> None:
+        raise RuntimeError("the loop is closed")
+
+    shard.wake_soon(fail)
+    shard.remove_router(1)
+    shard.remove_router(2)
+    assert [event[2] for event in wait_for_events(shard, 2)] == [1, 2]
+    assert told == ["the loop is closed"] * 2
 
 
 def test_datagrams_are_counted_in_the_snapshot(shard: Shard) -> None:

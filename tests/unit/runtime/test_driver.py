@@ -91,3 +91,17 @@ async def test_the_loops_clock_tells_time_and_calls_back():
     await asyncio.wait_for(done.wait(), WAIT_S)
     assert clock.now() > before
     assert clock.wall().tzinfo is not None
+
+
+async def test_what_one_turn_of_the_loop_tells_a_shard_wakes_it_once(driven):
+    _engine, port, driver = driven
+    woken = asyncio.Event()
+    asked = []
+    port.wake_soon, port.wake = asked.append, woken.set
+    driver.start()
+    [soon] = asked
+    soon()
+    assert not woken.is_set()
+    await asyncio.wait_for(woken.wait(), WAIT_S)
+    driver.close()
+    assert asked == [soon, None]

@@ -18,6 +18,8 @@ from OpenSSL import SSL
 from sfu.dtls.certificate import Certificate
 from sfu.dtls.srtp import SrtpKeyMaterial, SrtpProfile
 
+_AS_BROWSERS = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:DEFAULT"
+"""OpenSSL itself would rather have keys of 256 bits and SHA-384."""
 _OPENSSL_NAMES = {
     SrtpProfile.AEAD_AES_128_GCM: b"SRTP_AEAD_AES_128_GCM",
     SrtpProfile.AES128_CM_HMAC_SHA1_80: b"SRTP_AES128_CM_SHA1_80",
@@ -39,6 +41,7 @@ class ClientContext:
         self.profile = profile
         self.fingerprint = certificate.fingerprint()
         self.openssl = SSL.Context(SSL.DTLS_METHOD)
+        self.openssl.set_cipher_list(_AS_BROWSERS)
         # Who signed it says nothing; the fingerprint in the signaling does (RFC 8122), see `_check_peer`. A client that
         # does not verify looks at the certificate as well and goes on, without asking Python for each fault.
         self.openssl.set_verify(SSL.VERIFY_NONE)

@@ -37,6 +37,8 @@ from sfu.errors import WireError
 
 Frame = str | bytes
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 MAX_MESSAGE_BYTES = 256 * 1024
 """Of a message from a client. Only an ``answer`` is long: to an offer with all 49 video slots, some 150 KiB."""
 
@@ -88,11 +90,11 @@ class JsonWire:
     def encode(self, message: Mapping[str, Any]) -> Frame:
         """See ``Wire``."""
         # ASCII only: an error may quote a client's lone surrogate, which has no UTF-8 form.
-        return json.dumps(message, separators=(",", ":"))
+        return _ENCODER.encode(message)
 
     def encode_with(self, message: Mapping[str, Any], name: str, parts: Sequence[Any]) -> Frame:
         """See ``Wire``."""
-        return f'{json.dumps(message, separators=(",", ":"))[:-1]},"{name}":[{",".join(parts)}]}}'
+        return f'{_ENCODER.encode(message)[:-1]},"{name}":[{",".join(parts)}]}}'
 
     def decode(self, frame: Frame) -> dict[str, Any]:
         """See ``Wire``."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sfu.clock import Clock, Timer
 from sfu.cluster.keys import Keys
 from sfu.conference.participant import Participant
+from sfu.conference.plain import plain
 from sfu.conference.returning import Seat
 from sfu.errors import RemoteError
 
@@ -187,7 +187,7 @@ class HotState:
 
 def entry(participant: Participant, *, is_speaking: bool) -> dict[str, Any]:
     """What is told of somebody, and, for the next home alone, what it needs to come back."""
-    told = {**asdict(participant.view()), "speaking": is_speaking}
+    told = {**plain(participant.view()), "speaking": is_speaking}
     return told if participant.reception is None else {**told, "seat": Seat.of(participant).to_json()}
 
 

@@ -12,6 +12,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sfu.conference.admission_stats import AdmissionStats
@@ -349,7 +350,7 @@ class Admission:
         if link and record.join_digest and hmac.compare_digest(link, record.join_digest):
             expires = record.join_expires_at
             if expires is None or expires > self._meeting.clock.wall():
-                return replace(application, grants=replace(application.grants, link=link))
+                return replace(application, grants=_by_link(application.grants, link))
         if record.access is Access.TOKEN and application.grants.token_id is None:
             hint = "ask who invited you for a new link" if application.join_token else "use the whole link"
             raise RemoteError("join_token_required", "the meeting's join token is missing or wrong", hint, status=403)
@@ -401,3 +402,9 @@ class Admission:
         for participant in tuple(self._meeting.participants.values()):
             if participant.rights.role in LEADERS:
                 participant.notify(event)
+
+
+@lru_cache(maxsize=256)
+def _by_link(grants: Grants, link: bytes) -> Grants:
+    """Remembered: most who come to a meeting bring the same."""
+    return replace(grants, link=link)

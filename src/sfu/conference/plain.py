@@ -29,6 +29,8 @@ def plain(value: Any) -> Any:
         return sorted(value)
     if isinstance(value, tuple):
         return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
     return value
 
 

@@ -217,7 +217,8 @@ class Reception:
             self.collect()
             self.decide(now)
         is_held = self._least_bps > MIN_BPS  # what is seen of the network, not the estimate, ends that
-        if is_held or not (self._subscriber.is_settled and (self._is_measured or not self._adaptive)):
+        measures = self._adaptive and bool(self._demands) and not self._is_measured
+        if is_held or measures or not self._subscriber.is_settled:
             self.decide(now)
         for slot in self._fed:
             if slot.consumer is not None and slot.consumer.shed is not None:

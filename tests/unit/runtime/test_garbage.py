@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from tests.support.clock import VirtualClock
 
-from sfu.runtime.garbage import NEVER, SHORTEST_S, YOUNG, FullCollections
+from sfu.runtime.garbage import BUSY, LONGEST_S, LOOK_S, NEVER, SHORTEST_S, YOUNG, FullCollections
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ class Collections:
 def test_they_take_a_thousandth_of_the_time_at_most(takes_s: float, pause_s: float) -> None:
     clock = VirtualClock()
     done = Collections(clock)
-    collections = FullCollections(clock, collect=done.collect, stopwatch=done.stopwatch)
+    collections = FullCollections(clock, collect=done.collect, stopwatch=done.stopwatch, worked=lambda: 0.0)
     before = gc.get_threshold()
     collections.start()
     try:
@@ -53,3 +53,21 @@ def test_they_take_a_thousandth_of_the_time_at_most(takes_s: float, pause_s: flo
     clock.advance(1_000.0)
     assert len(done.at) == 5
     collections.stop()
+
+
+@pytest.mark.parametrize(("busy_until_s", "at_s"), [(100.5, 101.0), (1_000.0, SHORTEST_S + LONGEST_S)])
+def test_they_wait_while_there_is_much_to_do_but_not_for_ever(busy_until_s: float, at_s: float) -> None:
+    clock = VirtualClock()
+    began = clock.now()
+    done = Collections(clock)
+
+    def worked() -> float:
+        return min(clock.now() - began, busy_until_s) * (BUSY + 0.1)
+
+    collections = FullCollections(clock, collect=done.collect, stopwatch=done.stopwatch, worked=worked)
+    collections.start()
+    try:
+        clock.advance(SHORTEST_S + LONGEST_S + LOOK_S)
+    finally:
+        collections.stop()
+    assert [at - began for at in done.at[:2]] == [0.0, at_s]

@@ -407,8 +407,6 @@ def test_a_policy_of_ones_own_decides(make_room: Callable[..., Room]) -> None:
 def test_a_policy_is_asked_each_second_unless_it_says_that_time_changes_nothing(
     make_room: Callable[..., Room], settled: bool
 ) -> None:
-    from sfu.layers import StandardPolicy
-
     asked: list[str] = []
 
     class Curious(StandardPolicy):
@@ -427,6 +425,26 @@ def test_a_policy_is_asked_each_second_unless_it_says_that_time_changes_nothing(
     room.advance(5)
     assert asked.count(bob.id) == (0 if settled else 5)
     room.estimate(bob, 500_000)
+    assert bob.id in asked
+
+
+def test_of_who_receives_no_picture_a_policy_is_not_asked_each_second(make_room: Callable[..., Room]) -> None:
+    asked: list[str] = []
+
+    class Curious(StandardPolicy):
+        def select(self, now, estimate_bps, audio_bps, demands, subscriber):
+            asked.append(subscriber.id)
+            return super().select(now, estimate_bps, audio_bps, demands, subscriber)
+
+    room = make_room(layer_policy=Curious())
+    bob = room.join("Bob")
+    bob.attendee.transport.srtp_profile = "AEAD_AES_128_GCM"
+    room.advance(3)
+    asked.clear()
+    room.advance(5)
+    assert asked == []
+    room.join("Ann", publishes=Source.CAMERA)
+    room.advance(2)
     assert bob.id in asked
 
 

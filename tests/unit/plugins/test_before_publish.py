@@ -10,12 +10,14 @@ from typing import Any
 import httpx
 import pytest
 from tests.support.answers import answer_to
-from tests.support.clock import VirtualClock
+from tests.support.clock import EPOCH, VirtualClock
 from tests.support.deployments import Deployment
 from tests.support.site import Site
 from tests.unit.plugins.test_signaling_session import Talk
 from tests.unit.plugins.test_whip import SDP, offer
 
+from sfu.access import Access, Key, issue_token
+from sfu.access.keys import Algorithm, StaticKeys
 from sfu.conference import Attendee, Conference, Meeting, Source
 from sfu.conference.authority import Role
 from sfu.conference.hooks import Deny, PublishAsked
@@ -240,3 +242,18 @@ async def test_a_stream_of_which_nothing_is_allowed_is_refused(
     assert not meeting.participants
     wrong = await http.post("/whip/standup", content="v=0", headers=SDP)
     assert wrong.status_code == 400
+
+
+async def test_whose_token_is_revoked_while_plugins_are_asked_does_not_stream(
+    site: Site, studio: Studio, meeting: Meeting
+) -> None:
+    key = Key("", Algorithm.HS256, b"k" * 32)
+    access = Access(keys=StaticKeys([key]))
+    claims = {"exp": EPOCH.timestamp() + 600, "aud": "sfu", "jti": "t", "sub": "bob", "sfu": {}}
+    headers = {**SDP, "Authorization": f"Bearer {issue_token(key, claims)}"}
+    studio.answer = lambda _: access.revocations.revoke(EPOCH, token_id="t")
+    transport = httpx.ASGITransport(site.app(WhipPlugin(), access=access))
+    async with httpx.AsyncClient(transport=transport, base_url="http://sfu") as http:
+        response = await http.post(f"/whip/{meeting.id}", content=offer(), headers=headers)
+    assert (response.status_code, response.json()["code"]) == (401, "unauthorized")
+    assert not meeting.participants

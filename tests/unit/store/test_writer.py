@@ -287,3 +287,30 @@ async def test_stays_that_a_crash_left_open_end_at_the_next_start_of_that_server
     assert await crashed.end_left_over(at(30)) == 1
     lost, there = (await other.participants(uuid(1), None, 10)).items
     assert (lost.left_at, lost.reason, there.left_at) == (at(30), "server_lost", None)
+
+
+async def test_what_comes_while_a_batch_is_written_waits_for_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "LINGER_S", PATIENCE_S)
+    batches: list[list[Fact]] = []
+
+    class Noting(Store):
+        async def bring(self, facts: Sequence[Fact]) -> None:
+            batches.append(list(facts))
+            if len(batches) == 1:
+                writer.note(LEFT[1])
+            await super().bring(facts)
+
+    async def turns_of_the_loop() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async with writing(Noting(), tmp_path) as writer:
+        await turns_of_the_loop()  # until it has nothing to do
+        writer.note(LEFT[0])
+        assert await writer.settle()
+        await turns_of_the_loop()  # in which the second would be written by itself
+        writer.note(LEFT[2])
+        assert await writer.settle()
+    assert batches == [[LEFT[0]], [LEFT[1], LEFT[2]]]

@@ -43,6 +43,7 @@ def whip_routes(context: PluginContext) -> APIRouter:
         meeting = await sessions.meeting(meeting_id)
         grants = await sessions.admitted(request, meeting, name)
         grants, limits = await ask_to_stream(context.conference.hooks, meeting, name, grants, sdp)
+        context.access.require_good(grants)  # it may have been revoked meanwhile
         return sessions.created(request, meeting.arrivals.join_with_offer(name, sdp, grants=grants, limits=limits))
 
     sessions.add_preflight(router, "")

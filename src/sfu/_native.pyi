@@ -144,6 +144,9 @@ class _Commands:
         """Who has the floor and who speaks, by producer; at most 64. Those who are gone are left out."""
     def request_keyframe(self, producer: int) -> None: ...
     def poll_events(self, limit: int = 1024) -> list[_Event]: ...
+    @property
+    def busy_us(self) -> int:
+        """How long the shard did not wait for anything, microseconds since its start (a simulated shard: 0)."""
     def snapshot(self) -> _Snapshot:
         """State as the shard last published it (at most 1 s old; a simulated shard: now)."""
 

@@ -111,6 +111,22 @@ def test_in_a_big_meeting_everybody_gets_what_the_slots_say_and_hears_who_talks(
 
 
 @repeatable
+def test_a_server_that_may_do_little_sends_fewer_frames_and_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SFU_LAYERS__MAX_LOAD", "0.01")
+    options = ["--participants", "20", "--cameras", "5", "--tiles", "4", "--duration", "4", "--fps", "30"]
+    result, _ = bench(tmp_path, "meeting", *options, "--talkers", "1", "--noise", "dtx")
+    assert (result["lost"], result["held"]) == (0, 20)
+    assert 0.01 < result["cost"]["busy_share"] < 1
+    slots = result["slots"]
+    assert (slots["showing"], slots["wrong"], slots["unseen"]) == (80, 0, 0)
+    # All that they wish are 2,400 frames a second, and some 900 packets of who talks. No picture stands still.
+    wished = 20 * 4 * 30
+    assert wished / 4 * 0.9 < result["packets_out_per_s"] < wished * 0.55 + 20 * 50 * 1.1
+
+
+@repeatable
 def test_with_dtx_and_cameras_that_follow_the_server_gets_far_fewer_packets(tmp_path: Path) -> None:
     options = [
         "--participants",

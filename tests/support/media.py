@@ -33,6 +33,7 @@ class RecordingShard:
         self.producers: dict[int, dict[str, Any]] = {}
         self.consumers: dict[int, dict[str, Any]] = {}
         self.stages: dict[int, list[int | None]] = {}
+        self.busy_us = 0
         self.closed = 0
 
     @property

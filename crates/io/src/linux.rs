@@ -20,6 +20,11 @@ use crate::socket;
 const UDP_SEGMENT: c_int = 103;
 const UDP_GRO: c_int = 104;
 
+/// `SO_MEMINFO`, and what it tells, of asm-generic/socket.h and linux/sock_diag.h.
+const SO_MEMINFO: c_int = 55;
+const MEMINFO_FIELDS: usize = 9;
+const MEMINFO_DROPS: usize = 8;
+
 /// Room for a timestamp (32 bytes) and a segment size (24 bytes) with their headers.
 const CONTROL_BYTES: usize = 64;
 /// One datagram: the largest packet on Ethernet, and some room to notice longer ones.
@@ -92,6 +97,23 @@ impl Socket {
 
     pub fn disable_gso(&mut self) {
         self.gso = false;
+    }
+
+    /// Datagrams that the kernel had no room for in the socket's buffer since it was bound (modulo 2^32).
+    pub fn overflowed(&self) -> u64 {
+        let mut info = [0_u32; MEMINFO_FIELDS];
+        let mut length = size_of::<[u32; MEMINFO_FIELDS]>() as socklen_t;
+        // SAFETY: the pointer and length describe `info`, which outlives the call; the descriptor is open.
+        let result = unsafe {
+            libc::getsockopt(
+                self.as_raw_fd(),
+                libc::SOL_SOCKET,
+                SO_MEMINFO,
+                info.as_mut_ptr().cast::<c_void>(),
+                &raw mut length,
+            )
+        };
+        if result == 0 { u64::from(info[MEMINFO_DROPS]) } else { 0 }
     }
 
     fn set_option(&self, level: c_int, name: c_int, value: c_int) -> io::Result<()> {

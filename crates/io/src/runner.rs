@@ -174,6 +174,11 @@ impl ShardThread {
         Arc::clone(&self.shared.published.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// How long the thread did not wait for anything, microseconds since it started; as of its last wait.
+    pub fn busy_us(&self) -> u64 {
+        self.shared.busy_us.load(Ordering::Relaxed)
+    }
+
     /// Applies the commands that wait, sends what they make it send, stops the thread and joins it. Idempotent.
     pub fn close(&self) {
         self.shared.stop.store(true, Ordering::SeqCst);

@@ -2,7 +2,7 @@
 //! here: both mutexes are held for the time of a pointer copy.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_queue::{ArrayQueue, SegQueue};
@@ -26,6 +26,8 @@ pub struct Shared {
     /// The thread had more to report than there was room for.
     pub reports_starved: AtomicBool,
     pub published: Mutex<Arc<Published>>,
+    /// How long the thread did not wait for anything, microseconds since it started.
+    pub busy_us: AtomicU64,
 }
 
 impl Shared {
@@ -41,6 +43,7 @@ impl Shared {
             reports_raised: AtomicBool::new(false),
             reports_starved: AtomicBool::new(false),
             published: Mutex::new(Arc::default()),
+            busy_us: AtomicU64::new(0),
         })
     }
 

@@ -8,6 +8,8 @@ pub struct IoStats {
     pub received: u64,
     /// Longer than any packet of a protocol we speak: cut off, dropped.
     pub receive_truncated: u64,
+    /// Came while the sockets' buffers were full, because the thread was too late: dropped by the kernel.
+    pub receive_overflowed: u64,
     pub send_calls: u64,
     /// Messages; one carries up to 64 datagrams by segmentation offload.
     pub sent_messages: u64,
@@ -26,11 +28,12 @@ pub struct IoStats {
 
 impl IoStats {
     /// (name, value) of every field.
-    pub fn fields(&self) -> [(&'static str, u64); 11] {
+    pub fn fields(&self) -> [(&'static str, u64); 12] {
         [
             ("io_receive_calls", self.receive_calls),
             ("io_received", self.received),
             ("io_receive_truncated", self.receive_truncated),
+            ("io_receive_overflowed", self.receive_overflowed),
             ("io_send_calls", self.send_calls),
             ("io_sent_messages", self.sent_messages),
             ("io_sent", self.sent),

@@ -40,6 +40,8 @@ pub struct Runner<'a> {
     tx: TxArena,
     stats: IoStats,
     next_snapshot: Time,
+    /// When the last wait ended.
+    woke: Time,
     gathering: Option<Gathering>,
     offload: bool,
     gso_warned: bool,
@@ -65,6 +67,7 @@ impl<'a> Runner<'a> {
             tx: TxArena::with_capacity(ARENA_BYTES),
             stats: IoStats { sockets_without_gso: without_gso, ..IoStats::default() },
             next_snapshot: Time(0),
+            woke: clock.now(),
             gathering: None,
             offload: options.offload,
             gso_warned: false,
@@ -213,6 +216,7 @@ impl<'a> Runner<'a> {
         }
         self.next_snapshot = now + SNAPSHOT_INTERVAL;
         self.stats.receive_truncated = self.receiver.truncated();
+        self.stats.receive_overflowed = self.sockets.iter().map(Socket::overflowed).sum();
         let published = Arc::new(Published { snapshot: self.shard.complete(gathering), io: self.stats.clone() });
         // A reader holds the lock for the time of a pointer copy; if it does so just now, the next turn is soon enough.
         match self.shared.published.try_lock() {
@@ -230,7 +234,10 @@ impl<'a> Runner<'a> {
         for fd in &mut self.fds {
             fd.revents = 0;
         }
-        sys::wait(&mut self.fds, Duration::from_micros(until.since(now).0))
+        self.shared.busy_us.fetch_add(now.since(self.woke).0, Ordering::Relaxed);
+        let waited = sys::wait(&mut self.fds, Duration::from_micros(until.since(now).0));
+        self.woke = self.clock.now();
+        waited
     }
 }
 

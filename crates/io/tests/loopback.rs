@@ -31,6 +31,11 @@ fn receive(socket: &Socket, receiver: &mut Receiver, count: usize) -> Vec<(Socke
     all
 }
 
+/// How many datagrams wait, which are taken.
+fn receive_what_is_there(socket: &Socket, receiver: &mut Receiver) -> usize {
+    std::iter::from_fn(|| receiver.receive(socket).ok()).sum()
+}
+
 /// Frames of equal packets with a shorter last one, as video makes them.
 fn frames(sizes: &[usize]) -> Vec<Vec<u8>> {
     let mut number = 0u8;
@@ -84,6 +89,29 @@ fn the_kernel_says_when_a_datagram_came() {
         // The clock of coarse timestamps may be a tick behind.
         assert!(stamp + Duration::from_millis(10) >= before && stamp <= after);
     }
+}
+
+#[test]
+fn what_the_kernel_had_no_room_for_is_counted() {
+    let (from, to) = (bind(false), bind(false));
+    let small: libc::c_int = 4_096;
+    // SAFETY: the pointer and length describe `small`; the descriptor is open.
+    let set = unsafe {
+        libc::setsockopt(
+            to.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUF,
+            (&raw const small).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    assert_eq!((set, to.overflowed()), (0, 0));
+    let packets = vec![vec![7; 1_000]; 50];
+    Sender::default().send(&mut [from], &arena(&packets, to.local_address()), &mut IoStats::default());
+    let got = receive_what_is_there(&to, &mut Receiver::new(false));
+    assert!(got < packets.len(), "{got} fit");
+    let lost = if cfg!(feature = "portable") { 0 } else { packets.len() - got };
+    assert_eq!(to.overflowed(), lost as u64);
 }
 
 #[test]

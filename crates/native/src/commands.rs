@@ -346,6 +346,14 @@ impl Commands {
         }
     }
 
+    #[getter]
+    fn busy_us(&self) -> u64 {
+        match &self.driver {
+            Driver::Thread(thread) => thread.busy_us(),
+            Driver::Sim(_) | Driver::Net(_) => 0,
+        }
+    }
+
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         match &self.driver {
             Driver::Thread(thread) => {

@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from sfu.bench.participant import Sends, post
 from sfu.bench.phases import Phase, Point, Summary, Watch
 from sfu.bench.session import JOINS_AT_ONCE, WARM_UP_S, Progress, session
 from sfu.bench.talk import microphones
-from sfu.bench.target import SHARD, Target, Usage, threads_of
+from sfu.bench.target import SHARD, Target, Usage, metrics_of, threads_of
 from sfu.dtls.srtp import SrtpProfile
 
 JOINING_GATHER_MS, GATHER_MS = 4, 10
@@ -34,6 +34,7 @@ QUIET_S = 3.0
 """How long the meeting is watched before and after a storm."""
 _STORMERS = 1
 """Their group: what the storm does to the meeting is counted of those who are in it."""
+_BUSY, _HELD = "sfu_shard_busy_seconds_total", "sfu_receivers_held"
 _SPARE = 50
 """Places of those who tried in vain and could not say goodbye."""
 
@@ -73,6 +74,9 @@ class Cost:
     cpu_share: float | None
     shard_share: float | None
     """The data plane's thread."""
+    busy_share: float | None
+    """The share of time in which the data plane did not wait, by the server's own clock: more than its processor time
+    by what others took of the processor meanwhile."""
     control_share: float | None
     """All other threads."""
     us_per_packet: float | None
@@ -117,6 +121,8 @@ class Result:
     audio_latency_us: dict[str, int]
     video_latency_counts: list[tuple[int, int]]
     audio_latency_counts: list[tuple[int, int]]
+    held: int | None
+    """Receivers who got less video than they wished because the data plane had too much to do."""
     slots: SlotCheck
     told_joining: dict[str, float]
     """Notifications while all joined, of those in the meeting: see ``told.together``."""
@@ -191,8 +197,18 @@ class _Found:
     joining: _Heard = ({}, {})
     joining_others: dict[str, float] = field(default_factory=dict)
     running: _Heard = ({}, {})
+    busy_s: float | None = None
+    """How long the data plane did not wait while it was measured."""
+    held: int | None = None
     storm: Storm | None = None
     series: list[Point] = field(default_factory=list)
+
+    def note(self, before: Mapping[str, float], after: Mapping[str, float]) -> None:
+        """The server's own numbers around the measurement."""
+        if _BUSY in before and _BUSY in after:
+            self.busy_s = after[_BUSY] - before[_BUSY]
+        if _HELD in after:
+            self.held = int(after[_HELD])
 
 
 @dataclass(slots=True)
@@ -220,16 +236,18 @@ class _Run:
         progress("warming up", 0, 1)
         await asyncio.sleep(WARM_UP_S)
         crowd.forget_told()
+        numbers = await metrics_of(self.target)
         threads, meter = self._threads(), Meter(self.target, load)
         window = await meter.measure(options.duration_s, progress)
         used = self._used(threads) if self.target.pid is not None else None
+        found.note(numbers, await metrics_of(self.target))
         found.running = told.together(crowd.told(), window.duration_s), told.kinds(crowd.told())
         crowd.check()
         slots, found.full = await crowd.check_slots(options.tiles), self.target.usage()
         if options.storm:
             found.storm, found.series = await self._storm(address)
             crowd.check()
-        return _result(options, window, _cost(window, used), slots, found)
+        return _result(options, window, _cost(window, used, found.busy_s), slots, found)
 
     async def _make_meeting(self) -> str:
         try:
@@ -274,15 +292,17 @@ class _Run:
         return storm, watch.series()
 
 
-def _cost(window: Window, threads: dict[str, float] | None) -> Cost:
+def _cost(window: Window, threads: dict[str, float] | None, busy_s: float | None) -> Cost:
     """``threads``: what each used meanwhile, seconds."""
+    busy_share = busy_s / window.duration_s if busy_s is not None else None
     if threads is None or window.server_cpu_s is None:
-        return Cost(None, None, None, None, None)
+        return Cost(None, None, busy_share, None, None, None)
     control_s = _control_s(threads)
     shard_s = sum(threads.values()) - control_s
     return Cost(
         cpu_share=window.cpu_share,
         shard_share=shard_s / window.duration_s,
+        busy_share=busy_share,
         control_share=control_s / window.duration_s,
         us_per_packet=window.cpu_us_per_packet,
         shard_us_per_packet=shard_s * 1e6 / window.packets if window.packets else None,
@@ -313,6 +333,7 @@ def _result(options: Options, window: Window, cost: Cost, slots: SlotCheck, foun
         audio_latency_us=counted["audio_latency_us"],
         video_latency_counts=counted["video_latency_counts"],
         audio_latency_counts=counted["audio_latency_counts"],
+        held=found.held,
         slots=slots,
         told_joining=found.joining[0],
         told_kinds_joining=found.joining[1],

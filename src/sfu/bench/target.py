@@ -23,6 +23,8 @@ HOST = "127.0.0.1"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 _POLL_S = 0.05
+_METRICS_TIMEOUT_S = 5.0
+_MAX_METRICS = 1 << 20
 _SETTINGS = {"SFU_MEETING__MAX_VIEWERS": "10000"}
 """What a run may need beyond the defaults."""
 SHARD = "sfu-shard"
@@ -95,6 +97,24 @@ def control_cpu_s(target: Target) -> float:
     """Processor time of all threads but the data plane's so far, seconds; 0: the process is not known. TargetError."""
     times = {} if target.pid is None else threads_of(target.pid)
     return sum(time_s for name, time_s in times.items() if not name.startswith(SHARD))
+
+
+async def metrics_of(target: Target) -> dict[str, float]:
+    """The server's own numbers, those with several labels together; none where it does not tell them."""
+    numbers: dict[str, float] = {}
+    with suppress(urllib.error.URLError, OSError, ValueError):
+        text = await asyncio.to_thread(_read, f"{target.url}/metrics")
+        for line in text.splitlines():
+            if line and not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                name = name.partition("{")[0]
+                numbers[name] = numbers.get(name, 0.0) + float(value)
+    return numbers
+
+
+def _read(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=_METRICS_TIMEOUT_S) as response:  # noqa: S310 - ours
+        return str(response.read(_MAX_METRICS).decode())
 
 
 @asynccontextmanager

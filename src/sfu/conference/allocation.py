@@ -16,6 +16,7 @@ from sfu.conference.events import QualityChanged
 from sfu.conference.offering import Offering, TellEncodings
 from sfu.conference.reception import Reception
 from sfu.conference.slot import SlotTable
+from sfu.conference.strain import Strain
 from sfu.conference.track import Limits
 from sfu.ids import ProducerId, TransportId
 from sfu.layers import Ladder, LayerPolicy
@@ -42,17 +43,22 @@ class ReceptionStats:
     """Those who are shown anything, by ``Reception.state``."""
     estimates_bps: Sequence[int]
     """Of those whose network is known."""
+    held: int = 0
+    """How many get less for the sake of the server's load."""
 
 
 class Allocator:
     """Of one process. Costs nothing while nobody receives."""
 
-    def __init__(self, clock: Clock, policy: LayerPolicy, *, adaptive: bool, start_bps: int, max_bps: int) -> None:
+    def __init__(
+        self, clock: Clock, policy: LayerPolicy, *, adaptive: bool, start_bps: int, max_bps: int, max_load: float = 1.0
+    ) -> None:
         self._clock = clock
         self._policy = policy
         self._adaptive = adaptive
         self._start_bps = start_bps
         self._max_bps = max_bps
+        self._strain = Strain(max_load)
         self._receptions: dict[TransportId, Reception] = {}
         self._offerings: dict[ProducerId, Offering] = {}
         self._waiting: deque[TransportId] = deque()
@@ -90,6 +96,7 @@ class Allocator:
             wanted=self._wanted,
             tell=tell,
         )
+        reception.hold(self._strain.ceiling_of(transport.link))
         self._receptions[transport.id] = reception
         slots.on_feeds = lambda: self.touch(reception)
         slots.on_flow = lambda: self._flows(reception)
@@ -117,6 +124,7 @@ class Allocator:
             estimates_bps=tuple(
                 estimate for reception in receptions if (estimate := reception.transport.estimate_bps) is not None
             ),
+            held=sum(reception.is_held for reception in receptions),
         )
 
     # who publishes
@@ -199,6 +207,9 @@ class Allocator:
             self._slices = min(MAX_SLICES, 1 + len(self._receptions) // SLICE)
         self._start_timer()
         now, slices, part = self._clock.now(), self._slices, self._slice
+        if part == 0:
+            for held in self._strain.look(now, self._receptions.values()):
+                self._enqueue(held.transport.id)
         for producer_id in [key for key in self._offerings if key % slices == part]:
             self._guarded(producer_id, self._measure, producer_id)
         for transport_id in [key for key in self._receptions if key % slices == part]:

@@ -88,6 +88,7 @@ class Conference:
             adaptive=self.options.adaptive,
             start_bps=self.options.start_bps,
             max_bps=self.options.max_bps,
+            max_load=self.options.max_load,
         )
         self._meetings: dict[str, Meeting] = {}
         self._over: set[str] = set()

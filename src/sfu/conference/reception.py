@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sfu.clock import Clock
 from sfu.conference.beat import Beat
@@ -42,6 +43,10 @@ nobody knows yet, or a gallery of lowest layers, not a wall of 49."""
 
 HARMLESS_MOST_BPS = 1_000_000
 """The estimate is held no higher than this for the sake of lowest layers (``HARMLESS_LOSS``)."""
+
+CEILING_MARGIN = 1.25
+"""A ceiling for the sake of the server's load leaves so many times the lowest layers: enough for a policy that is
+careful to bring them back. A picture that stands still saves too little for what it takes away."""
 
 HARMLESS_LOSS = 0.3
 HARMLESS_QUEUE_US = 50_000
@@ -115,12 +120,18 @@ class Reception:
         self._unseen_bps = 0
         """What feeds cost more since they were looked at."""
         self._allocation = Allocation((), 0, 0)
+        self._probed_bps = 0
         self._told: dict[str, tuple[str, Reason]] = {}
         self._untold: set[str] = set()
         self._beat = Beat(clock, lambda: TELL_S, self._tell_qualities, burst=TELL_BURST)
         self._first_bps = start_bps
         self._sending_since: float | None = None
         self._is_measured = False
+        self._lowest_bps = 0
+        """Of all that is shown, audio included."""
+        self._ceiling_bps: int | None = None
+        self._by_server = False
+        """The ceiling, not the network, is why there is no more."""
         self._max_bps = max_bps
         self._least_bps = MIN_BPS
         if adaptive:
@@ -162,6 +173,27 @@ class Reception:
             self._outdated_since = now
         return True
 
+    def hold(self, ceiling_bps: int | None) -> None:
+        """For the sake of the server's load it is sent no more than this, from the next decision on; None: as much as
+        its network carries.
+        """
+        self._ceiling_bps = ceiling_bps
+
+    @property
+    def used_bps(self) -> int:
+        """What it is sent, by what was decided last, audio included."""
+        return self._allocation.used_bps
+
+    @property
+    def wished_bps(self) -> int:
+        """What would fill its wishes, margin included."""
+        return self._allocation.desired_bps
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the server's load is why it gets no more."""
+        return self._by_server and any(choice.reason is Reason.NETWORK for choice in self._allocation.choices)
+
     @property
     def is_settled(self) -> bool:
         """Every wish is filled, and nothing is waited for."""
@@ -183,22 +215,24 @@ class Reception:
             self._demands = demands
         audible = self.slots.audible
         self._audio_bps = FIRST_VOICE_BPS + OTHER_VOICE_BPS * (audible - 1) if audible else 0
+        wished = (demand.rungs.costs for demand in demands if not demand.wish.paused)
+        self._lowest_bps = self._audio_bps + sum(costs[0] for costs in wished if costs)
         if not self._is_measured:
-            lowest = self._audio_bps + sum(demand.rungs.costs[0] for demand in demands if demand.rungs.costs)
             most = min(self._start_bps * FIRST_GAIN, self._max_bps)
-            self._first_bps = max(self._start_bps, min(int(lowest * FIRST_MARGIN), most))
+            self._first_bps = max(self._start_bps, min(int(self._lowest_bps * FIRST_MARGIN), most))
 
     def decide(self, now: float) -> None:
         """Asks the policy and does what it says."""
         if self.transport.state is TransportState.CLOSED:
             return
-        allocation = self._policy.select(now, self._estimate(now), self._audio_bps, self._demands, self._subscriber)
+        available_bps = self._below_ceiling(self._estimate(now))
+        allocation = self._policy.select(now, available_bps, self._audio_bps, self._demands, self._subscriber)
         if allocation is self._allocation and not self._is_stale:
             return
-        if self._adaptive and allocation.desired_bps != self._allocation.desired_bps:
-            self.transport.set_desired_bitrate(allocation.desired_bps)
         self._allocation, self._is_stale = allocation, False
-        for slot, demand, choice in zip(self._fed, self._demands, allocation.choices, strict=True):
+        self._probe_for(allocation.desired_bps)
+        choices = map(_by_server, allocation.choices) if self._by_server else allocation.choices
+        for slot, demand, choice in zip(self._fed, self._demands, choices, strict=True):
             slot.prioritize(demand.wish.priority)
             if slot.choice is not choice:
                 self._give(slot, choice)
@@ -261,6 +295,24 @@ class Reception:
             return max(known, self._first_bps)
         self._support(known)
         return max(known, self._least_bps)
+
+    def _below_ceiling(self, estimate_bps: int | None) -> int | None:
+        """What there is for the policy to give away."""
+        ceiling_bps, by_server = self._ceiling_bps, False
+        if ceiling_bps is not None:
+            ceiling_bps = max(ceiling_bps, int(self._lowest_bps * CEILING_MARGIN))
+            by_server = estimate_bps is None or ceiling_bps < estimate_bps
+        if by_server != self._by_server:
+            self._by_server, self._is_stale = by_server, True  # the reasons are others, even if the choices are not
+        return ceiling_bps if by_server else estimate_bps
+
+    def _probe_for(self, desired_bps: int) -> None:
+        """Nothing is tried on the network that the server would not send."""
+        if self._by_server:
+            desired_bps = min(desired_bps, self._allocation.used_bps)
+        if self._adaptive and desired_bps != self._probed_bps:
+            self._probed_bps = desired_bps
+            self.transport.set_desired_bitrate(desired_bps)
 
     def _support(self, known: int) -> None:
         """Has the estimate fall no lower than what is evidently carried; see ``HARMLESS_LOSS``."""
@@ -326,6 +378,12 @@ def _state(choice: Choice) -> str:
     if choice.paused:
         return PAUSED
     return FULL if choice.reason in {Reason.NONE, Reason.TILE} else REDUCED
+
+
+@lru_cache(4096)
+def _by_server(choice: Choice) -> Choice:
+    """The same choice, always the same object for it, of which the server is the reason and not the network."""
+    return choice._replace(reason=Reason.SERVER) if choice.reason is Reason.NETWORK else choice
 
 
 _NOT_IN_VIEW = Tile(0, 0)

@@ -43,6 +43,8 @@ class Reason(StrEnum):
     """The subscriber's own limit or pause."""
     POLICY = "policy"
     """The layer policy's limit."""
+    SERVER = "server"
+    """More would be more than the server has time for."""
 
 
 class Choice(NamedTuple):

@@ -70,6 +70,8 @@ class ShardStats:
     addresses: tuple[Address, ...]
     failed: str
     routers: int
+    busy_us: int = 0
+    """How long its thread did not wait for anything since it started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +304,7 @@ class Engine:
                     tuple(link.port.local_addresses),
                     link.failed.detail if link.failed else "",
                     len(link.routers),
+                    link.port.busy_us,
                 )
                 for link in self._links
             ),

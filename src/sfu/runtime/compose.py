@@ -81,6 +81,7 @@ def conference_options(config: Config) -> ConferenceOptions:
         adaptive=config.layers.adaptive,
         start_bps=config.layers.start_bps,
         max_bps=config.layers.max_bps,
+        max_load=config.layers.max_load,
         codecs=codec_policy(config),
     )
 

@@ -49,6 +49,18 @@ def test_the_extension_is_the_version_of_the_package_and_optimised() -> None:
     assert isinstance(_native.DEBUG_BUILD, bool)
 
 
+def test_how_long_a_shard_was_busy_grows_with_what_it_is_given_and_no_faster_than_time(shard: Shard) -> None:
+    start, before = monotonic(), shard.busy_us
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        for _ in range(200):
+            client.sendto(b"\x80" * 1_000, shard.local_addresses[0])
+    end = monotonic() + DEADLINE_S
+    while shard.snapshot()["counters"]["rx_packets"] < 200 and monotonic() < end:
+        sleep(0.05)
+    spent_us = (monotonic() - start) * 1e6
+    assert 0 < shard.busy_us - before < spent_us / 2, "most of the time it waited for its statistics to be due"
+
+
 def test_addresses_are_bound_in_the_order_given() -> None:
     shard = Shard([("127.0.0.2", 0), ("127.0.0.1", 0), ("::1", 0)])
     assert [ip for ip, _ in shard.local_addresses] == ["127.0.0.2", "127.0.0.1", "::1"]

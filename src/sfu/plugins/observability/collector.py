@@ -199,6 +199,9 @@ def _receptions(stats: ReceptionStats) -> Iterator[Metric]:
     for state in VIDEO_STATES:
         video.add_metric([state], stats.states.get(state, 0))
     yield video
+    yield GaugeMetricFamily(
+        "sfu_receivers_held", "Receivers who get less video because a shard has too much to do", value=stats.held
+    )
     estimates = stats.estimates_bps
     bounds = (*ESTIMATE_BUCKETS_BPS, float("inf"))
     yield GaugeHistogramMetricFamily(
@@ -231,3 +234,9 @@ def _objects(stats: EngineStats) -> Iterator[Metric]:
     for shard in stats.shards:
         up.add_metric([str(shard.index)], 0 if shard.failed else 1)
     yield up
+    busy = CounterMetricFamily(
+        "sfu_shard_busy_seconds", "How long the shard's thread did not wait for anything", labels=["shard"]
+    )
+    for shard in stats.shards:
+        busy.add_metric([str(shard.index)], shard.busy_us / 1e6)
+    yield busy

@@ -5,6 +5,7 @@ const WORDS = {
   "full tile_size": "As large as it is shown",
   "reduced network": "Reduced: your network is slow",
   "reduced publisher": "Reduced: no more is sent",
+  "reduced server": "Reduced: the server has much to do",
   "reduced user": "Reduced by you",
   "reduced policy": "Reduced by the server",
   "paused network": "Paused: your network is too slow",

@@ -167,11 +167,13 @@ class Allocator:
         self._stop_if_idle()
 
     def _bandwidth(self, transport: Transport) -> None:
-        self._enqueue(transport.id, first=transport.congested)
+        reception = self._receptions.get(transport.id)
+        if reception is None or not reception.is_indifferent:
+            self._enqueue(transport.id, first=transport.congested)
 
     def _flows(self, reception: Reception) -> None:
         """A slot gets other layers: what the policy waited for, where not every wish is filled."""
-        if not reception.is_settled:
+        if not reception.is_settled and not reception.is_indifferent:
             self._enqueue(reception.transport.id)
 
     def _enqueue(self, transport_id: TransportId, *, anew: bool = False, first: bool = False) -> None:

@@ -132,6 +132,8 @@ class Reception:
         self._ceiling_bps: int | None = None
         self._by_server = False
         """The ceiling, not the network, is why there is no more."""
+        self._least_decisive_bps = 0
+        """While it is the ceiling, an estimate above this changes nothing."""
         self._max_bps = max_bps
         self._least_bps = MIN_BPS
         if adaptive:
@@ -160,13 +162,14 @@ class Reception:
     # what it gets
 
     def may_wait(self, now: float, dearer_bps: int) -> bool:
-        """A feed costs so much more than before, or less. True: every wish is filled and stays so; it is looked at with
-        the next decision, which ``tick`` makes in the end.
+        """A feed costs so much more than before, or less. True: every wish is filled and stays so, or it is the server
+        that fills no more; it is looked at with the next decision, which ``tick`` makes in the end.
         """
         unseen_bps = self._unseen_bps + max(0, dearer_bps)
         estimate = self.transport.estimate_bps
-        has_room = estimate is not None and estimate >= self._allocation.desired_bps + int(UNSEEN_MARGIN * unseen_bps)
-        if not self._subscriber.is_settled or (self._adaptive and not has_room):
+        carried_bps = self._allocation.used_bps if self._by_server else self._allocation.desired_bps
+        has_room = estimate is not None and estimate >= carried_bps + int(UNSEEN_MARGIN * unseen_bps)
+        if not (self._subscriber.is_settled or self._by_server) or (self._adaptive and not has_room):
             return False
         self._unseen_bps = unseen_bps
         if self._outdated_since is None:
@@ -178,6 +181,12 @@ class Reception:
         its network carries.
         """
         self._ceiling_bps = ceiling_bps
+
+    @property
+    def is_indifferent(self) -> bool:
+        """Whether the estimate that its network has now changes nothing, because the server gives less."""
+        estimate = self.transport.estimate_bps
+        return self._by_server and estimate is not None and estimate > self._least_decisive_bps
 
     @property
     def used_bps(self) -> int:
@@ -302,6 +311,7 @@ class Reception:
         if ceiling_bps is not None:
             ceiling_bps = max(ceiling_bps, int(self._lowest_bps * CEILING_MARGIN))
             by_server = estimate_bps is None or ceiling_bps < estimate_bps
+            self._least_decisive_bps = ceiling_bps
         if by_server != self._by_server:
             self._by_server, self._is_stale = by_server, True  # the reasons are others, even if the choices are not
         return ceiling_bps if by_server else estimate_bps

@@ -202,7 +202,7 @@ class LayersSection(Section):
     )
     max_bps: int = Field(20_000_000, ge=30_000, le=1_000_000_000, description="most that a receiver is sent")
     max_load: float = Field(
-        0.8, ge=0.01, le=1, description="share of time that a shard may be busy before receivers get less video"
+        0.7, ge=0.01, le=1, description="share of time that a shard may be busy before receivers get less video"
     )
 
     @model_validator(mode="after")

@@ -30,10 +30,13 @@ JOINING_GATHER_MS, GATHER_MS = 4, 10
 TILE = (320, 180)
 LARGE = (1280, 720)
 STORM_S = 2.0
+REST_S, LONGEST_REST_S = 5, 30
+"""A server that has too much to do is measured when what it may send has been the same for so long, seconds."""
 QUIET_S = 3.0
 """How long the meeting is watched before and after a storm."""
 _STORMERS = 1
 """Their group: what the storm does to the meeting is counted of those who are in it."""
+_CEILING = "sfu_shard_ceiling_bps"
 _BUSY, _HELD = "sfu_shard_busy_seconds_total", "sfu_receivers_held"
 _SPARE = 50
 """Places of those who tried in vain and could not say goodbye."""
@@ -235,6 +238,7 @@ class _Run:
         load.gather(GATHER_MS)
         progress("warming up", 0, 1)
         await asyncio.sleep(WARM_UP_S)
+        await self._come_to_rest()
         crowd.forget_told()
         numbers = await metrics_of(self.target)
         threads, meter = self._threads(), Meter(self.target, load)
@@ -248,6 +252,17 @@ class _Run:
             found.storm, found.series = await self._storm(address)
             crowd.check()
         return _result(options, window, _cost(window, used, found.busy_s), slots, found)
+
+    async def _come_to_rest(self) -> None:
+        """Waits while the server, with too much to do, still looks for what it has time for."""
+        rested = ceiling = 0.0
+        for second in range(LONGEST_REST_S):
+            self.progress("until the server has found its load", second, LONGEST_REST_S)
+            now = (await metrics_of(self.target)).get(_CEILING, 0.0)
+            rested, ceiling = rested + 1 if now == ceiling else 0.0, now
+            if rested >= (REST_S if ceiling else 1):
+                return
+            await asyncio.sleep(1)
 
     async def _make_meeting(self) -> str:
         try:

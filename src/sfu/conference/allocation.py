@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sfu.clock import Clock, Timer
 from sfu.conference.events import QualityChanged
@@ -45,6 +45,8 @@ class ReceptionStats:
     """Of those whose network is known."""
     held: int = 0
     """How many get less for the sake of the server's load."""
+    ceilings_bps: Mapping[int, int] = field(default_factory=dict)
+    """What receivers of a shard get at most for that, by the index of those that are so busy."""
 
 
 class Allocator:
@@ -125,6 +127,7 @@ class Allocator:
                 estimate for reception in receptions if (estimate := reception.transport.estimate_bps) is not None
             ),
             held=sum(reception.is_held for reception in receptions),
+            ceilings_bps=self._strain.ceilings_bps,
         )
 
     # who publishes

@@ -48,6 +48,6 @@ class ConferenceOptions:
     """What a receiver's network is taken to carry until it has been measured, bits per second."""
     max_bps: int = 20_000_000
     """What a receiver is sent at most."""
-    max_load: float = 0.8
+    max_load: float = 0.7
     """The share of time, 0..1, that a shard may be busy before its receivers get less video; 1: however busy."""
     codecs: CodecPolicy = field(default_factory=CodecPolicy)

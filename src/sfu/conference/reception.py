@@ -44,9 +44,9 @@ nobody knows yet, or a gallery of lowest layers, not a wall of 49."""
 HARMLESS_MOST_BPS = 1_000_000
 """The estimate is held no higher than this for the sake of lowest layers (``HARMLESS_LOSS``)."""
 
-CEILING_MARGIN = 1.25
-"""A ceiling for the sake of the server's load leaves so many times the lowest layers: enough for a policy that is
-careful to bring them back. A picture that stands still saves too little for what it takes away."""
+CEILING_MARGIN, RETURN_MARGIN = 1.02, 1.25
+"""A ceiling for the server's load leaves so many times the lowest layers: a picture that stands still saves too little
+for what it takes away. Where one does so, it leaves enough for a policy that is careful to bring it back."""
 
 HARMLESS_LOSS = 0.3
 HARMLESS_QUEUE_US = 50_000
@@ -189,14 +189,9 @@ class Reception:
         return self._by_server and estimate is not None and estimate > self._least_decisive_bps
 
     @property
-    def used_bps(self) -> int:
-        """What it is sent, by what was decided last, audio included."""
-        return self._allocation.used_bps
-
-    @property
-    def wished_bps(self) -> int:
-        """What would fill its wishes, margin included."""
-        return self._allocation.desired_bps
+    def allocation(self) -> Allocation:
+        """What was decided last."""
+        return self._allocation
 
     @property
     def is_held(self) -> bool:
@@ -234,8 +229,10 @@ class Reception:
         """Asks the policy and does what it says."""
         if self.transport.state is TransportState.CLOSED:
             return
-        available_bps = self._below_ceiling(self._estimate(now))
-        allocation = self._policy.select(now, available_bps, self._audio_bps, self._demands, self._subscriber)
+        estimate_bps = self._estimate(now)
+        allocation = self._select(now, self._below_ceiling(estimate_bps, CEILING_MARGIN))
+        if self._by_server and any(choice.paused and choice.reason is Reason.NETWORK for choice in allocation.choices):
+            allocation = self._select(now, self._below_ceiling(estimate_bps, RETURN_MARGIN))
         if allocation is self._allocation and not self._is_stale:
             return
         self._allocation, self._is_stale = allocation, False
@@ -305,11 +302,14 @@ class Reception:
         self._support(known)
         return max(known, self._least_bps)
 
-    def _below_ceiling(self, estimate_bps: int | None) -> int | None:
+    def _select(self, now: float, available_bps: int | None) -> Allocation:
+        return self._policy.select(now, available_bps, self._audio_bps, self._demands, self._subscriber)
+
+    def _below_ceiling(self, estimate_bps: int | None, margin: float) -> int | None:
         """What there is for the policy to give away."""
         ceiling_bps, by_server = self._ceiling_bps, False
         if ceiling_bps is not None:
-            ceiling_bps = max(ceiling_bps, int(self._lowest_bps * CEILING_MARGIN))
+            ceiling_bps = max(ceiling_bps, int(self._lowest_bps * margin))
             by_server = estimate_bps is None or ceiling_bps < estimate_bps
             self._least_decisive_bps = ceiling_bps
         if by_server != self._by_server:

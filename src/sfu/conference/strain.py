@@ -41,6 +41,12 @@ class Strain:
             if known[link.index].look(now, there):
                 yield from there
 
+    @property
+    def ceilings_bps(self) -> dict[int, int]:
+        """By the index of the shard; of those that have one."""
+        guards = ((index, shard.guard.ceiling_bps) for index, shard in self._shards.items())
+        return {index: ceiling for index, ceiling in guards if ceiling is not None}
+
     def ceiling_of(self, link: ShardLink) -> int | None:
         """What a receiver on that shard is sent at most, bits per second."""
         shard = self._shards.get(link.index)
@@ -63,7 +69,7 @@ class _Shard:
         load = (busy_us - self._busy_us) / 1e6 / passed_s
         self._looked_at, self._busy_us = now, busy_us
         before = self.guard.ceiling_bps
-        wished_bps = 0 if before is None else max(reception.wished_bps for reception in receptions)
+        wished_bps = 0 if before is None else max(reception.allocation.desired_bps for reception in receptions)
         if not self.guard.update(now, load, partial(_used, receptions), wished_bps):
             return False
         self._tell(before)
@@ -85,4 +91,4 @@ class _Shard:
 
 
 def _used(receptions: Sequence[Reception]) -> list[int]:
-    return [reception.used_bps for reception in receptions]
+    return [reception.allocation.used_bps for reception in receptions]

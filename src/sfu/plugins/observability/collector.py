@@ -202,6 +202,14 @@ def _receptions(stats: ReceptionStats) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "sfu_receivers_held", "Receivers who get less video because a shard has too much to do", value=stats.held
     )
+    ceilings = GaugeMetricFamily(
+        "sfu_shard_ceiling_bps",
+        "What its receivers are sent at most while a shard has too much to do",
+        labels=["shard"],
+    )
+    for shard, ceiling_bps in stats.ceilings_bps.items():
+        ceilings.add_metric([str(shard)], ceiling_bps)
+    yield ceilings
     estimates = stats.estimates_bps
     bounds = (*ESTIMATE_BUCKETS_BPS, float("inf"))
     yield GaugeHistogramMetricFamily(

@@ -20,7 +20,7 @@ use crate::socket;
 const UDP_SEGMENT: c_int = 103;
 const UDP_GRO: c_int = 104;
 
-/// `SO_MEMINFO`, and what it tells, of asm-generic/socket.h and linux/sock_diag.h.
+/// `SO_MEMINFO`, and what it tells, of `asm-generic/socket.h` and `linux/sock_diag.h`.
 const SO_MEMINFO: c_int = 55;
 const MEMINFO_FIELDS: usize = 9;
 const MEMINFO_DROPS: usize = 8;

@@ -103,16 +103,9 @@ impl Socket {
     pub fn overflowed(&self) -> u64 {
         let mut info = [0_u32; MEMINFO_FIELDS];
         let mut length = size_of::<[u32; MEMINFO_FIELDS]>() as socklen_t;
+        let (fd, into) = (self.as_raw_fd(), info.as_mut_ptr().cast::<c_void>());
         // SAFETY: the pointer and length describe `info`, which outlives the call; the descriptor is open.
-        let result = unsafe {
-            libc::getsockopt(
-                self.as_raw_fd(),
-                libc::SOL_SOCKET,
-                SO_MEMINFO,
-                info.as_mut_ptr().cast::<c_void>(),
-                &raw mut length,
-            )
-        };
+        let result = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, SO_MEMINFO, into, &raw mut length) };
         if result == 0 { u64::from(info[MEMINFO_DROPS]) } else { 0 }
     }
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from tests.support.camera_room import Room
 from tests.support.clock import VirtualClock
 from tests.support.sim import sim_engine
 
@@ -37,3 +39,19 @@ def conference(engine: Engine, clock: VirtualClock, options: ConferenceOptions) 
 @pytest.fixture
 def meeting(conference: Conference) -> Meeting:
     return asyncio.run(conference.create_meeting("Stand-up"))
+
+
+@pytest.fixture
+def make_room() -> Iterator[Callable[..., Room]]:
+    """A meeting with cameras; it is closed, and left no timer."""
+    rooms: list[Room] = []
+
+    def make(**how: Any) -> Room:
+        rooms.append(Room(**how))
+        return rooms[-1]
+
+    yield make
+    for room in rooms:
+        room.conference.close()
+        assert room.clock.pending == 0, "a timer outlives the conference"
+        room.world.engine.close()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.support.attendee import Client
-from tests.unit.conference.test_allocation import Room, qualities
+from tests.support.camera_room import Room, qualities
 
 from sfu.conference import Source, Tile
 from sfu.conference.strain import Strain
@@ -18,21 +18,6 @@ BUSY, IDLE = 0.95, 0.1
 MIDS = ("7", "8", "9", "10")
 RATE_OF_ALL = 1_500_000
 """Of a camera's best encoding, alone."""
-
-
-@pytest.fixture
-def make_room() -> Iterator[Callable[..., Room]]:
-    rooms: list[Room] = []
-
-    def make(**how: Any) -> Room:
-        rooms.append(Room(**how))
-        return rooms[-1]
-
-    yield make
-    for room in rooms:
-        room.conference.close()
-        assert room.clock.pending == 0, "a timer outlives the conference"
-        room.world.engine.close()
 
 
 @pytest.fixture
